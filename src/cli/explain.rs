@@ -1,0 +1,153 @@
+//! `gatekeep explain`: the decision of a request, without a request.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use http::Method;
+use url::Url;
+
+use super::{ExplainArgs, REFUSED, fail};
+use crate::config::Config;
+use crate::identity::{Identity, NameError};
+use crate::policy::{Policy, Verdict};
+use crate::route::{Access, Miss, Route};
+use crate::target::Target;
+
+/// Why nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+enum ExplainError {
+    #[error("{0}")]
+    Config(#[from] crate::config::Problems),
+    #[error("{0}")]
+    Name(#[from] NameError),
+    #[error("`{0}` is not a method; write GET, POST and so on")]
+    Method(String),
+    #[error("`{0}` is not an address; write https://host/path, as in a browser")]
+    Address(String),
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+pub(super) fn explain(args: &ExplainArgs) -> ExitCode {
+    match explanation(args) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error, REFUSED),
+    }
+}
+
+fn explanation(args: &ExplainArgs) -> Result<String, ExplainError> {
+    let config = Config::load(&args.file)?;
+    let method: Method =
+        args.method.parse().map_err(|_| ExplainError::Method(args.method.clone()))?;
+    let visitor = visitor(args)?;
+    let (authority, line) = split(&args.url)?;
+    let mut out = format!("{method} {}\n", args.url);
+    match Target::parse(line.as_bytes(), std::iter::once(authority.as_bytes()), None) {
+        Err(ambiguity) => line_of(&mut out, "decision", &format!("400, ambiguous-target: {ambiguity}")),
+        Ok(target) => match config.routes.find(&target, &method) {
+            Err(miss) => line_of(&mut out, "decision", &miss_text(miss)),
+            Ok(route) => explain_route(&mut out, route, &target, &method, visitor.as_ref()),
+        },
+    }
+    Ok(out)
+}
+
+fn explain_route(
+    out: &mut String,
+    route: &Route,
+    target: &Target<'_>,
+    method: &Method,
+    visitor: Option<&Identity>,
+) {
+    line_of(out, "route", &format!("{} ({}{})", route.name, route.host, route.path));
+    line_of(out, "upstream", &route.upstream.to_string());
+    line_of(out, "forwarded as", &target.path_and_query());
+    match route.access(target.path(), method) {
+        Err(miss) => line_of(out, "decision", &miss_text(miss)),
+        Ok(Access::Public) => {
+            line_of(out, "rule", "a pattern of `public`");
+            line_of(out, "decision", "allow, public: no sign-in is needed");
+        }
+        Ok(Access::Guarded(policy, rule)) => {
+            line_of(out, "rule", &rule_text(route, rule));
+            line_of(out, "allows", &policy_text(policy));
+            line_of(out, "decision", &decision_text(policy, visitor));
+        }
+    }
+}
+
+fn decision_text(policy: &Policy, visitor: Option<&Identity>) -> String {
+    let Some(visitor) = visitor else {
+        return "sign in, no-session: a browser goes to GitHub, a script gets 401".to_owned();
+    };
+    match policy.evaluate(visitor) {
+        Verdict::Admitted(reason) => {
+            format!("allow, {reason}: {} may pass", visitor.login)
+        }
+        Verdict::Refused(reason) => format!("deny (403), {reason}: {} may not pass", visitor.login),
+        Verdict::FactsMissing => "sign in, facts-missing".to_owned(),
+    }
+}
+
+fn rule_text(route: &Route, rule: Option<usize>) -> String {
+    match rule.and_then(|index| route.rules.get(index).map(|rule| (index, rule))) {
+        Some((index, rule)) => format!("number {} of `rules`, at {}", index + 1, rule.path),
+        None => "the route's own `allow`".to_owned(),
+    }
+}
+
+fn policy_text(policy: &Policy) -> String {
+    if policy.anyone {
+        return "anyone who is signed in".to_owned();
+    }
+    let mut kinds = Vec::new();
+    let mut kind = |label: &str, names: Vec<String>| {
+        if !names.is_empty() {
+            kinds.push(format!("{label} {}", names.join(", ")));
+        }
+    };
+    kind("users", policy.users.iter().map(ToString::to_string).collect());
+    kind("orgs", policy.orgs.iter().map(ToString::to_string).collect());
+    kind("teams", policy.teams.iter().map(ToString::to_string).collect());
+    kind("emails", policy.emails.iter().map(ToString::to_string).collect());
+    kinds.join("; or ")
+}
+
+fn miss_text(miss: Miss) -> String {
+    match miss {
+        Miss::NoRoute => format!("404, no-route: {miss}"),
+        Miss::Method => format!("405, bad-method: {miss}"),
+        Miss::Ambiguous => format!("400, ambiguous-target: {miss}"),
+    }
+}
+
+fn visitor(args: &ExplainArgs) -> Result<Option<Identity>, NameError> {
+    let Some(login) = &args.user else { return Ok(None) };
+    Ok(Some(Identity {
+        id: 1,
+        login: login.parse()?,
+        name: None,
+        email: args.email.as_deref().map(str::parse).transpose()?,
+        orgs: Some(args.orgs.iter().map(|org| org.parse()).collect::<Result<_, _>>()?),
+        teams: Some(args.teams.iter().map(|team| team.parse()).collect::<Result<_, _>>()?),
+    }))
+}
+
+/// Host and request target as a browser would send them, with the path as it was typed: a URL
+/// parser would tidy up what is to be judged.
+fn split(url: &str) -> Result<(String, String), ExplainError> {
+    let bad = || ExplainError::Address(url.to_owned());
+    let parsed = Url::parse(url).map_err(|_| bad())?;
+    let host = parsed.host_str().filter(|_| matches!(parsed.scheme(), "http" | "https")).ok_or_else(bad)?;
+    let port = parsed.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let after_scheme = url.split_once("://").ok_or_else(bad)?.1;
+    let line = after_scheme.find(['/', '?', '#']).map_or("/", |at| &after_scheme[at..]);
+    let line = if line.starts_with('/') { line.to_owned() } else { format!("/{line}") };
+    Ok((format!("{host}{port}"), line))
+}
+
+fn line_of(out: &mut String, label: &str, text: &str) {
+    writeln!(out, "  {label:<13} {text}").expect("writing to memory does not fail");
+}

@@ -1,0 +1,133 @@
+//! The command line: the only room that speaks to standard output.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+mod check;
+mod demo;
+mod explain;
+mod health;
+mod run;
+mod simulate;
+
+/// Lets people into self-hosted web apps by who they are on GitHub.
+///
+/// Try it without any set-up:   gatekeep demo
+/// Then, for a real app:        gatekeep keygen > secret    (the master secret)
+///                              gatekeep check gatekeep.yaml
+///                              gatekeep run gatekeep.yaml
+#[derive(Debug, Parser)]
+#[command(name = "gatekeep", version, about, long_about = None, verbatim_doc_comment)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway. SIGHUP reloads FILE, SIGTERM lets requests in flight finish.
+    Run {
+        /// The configuration; `config/gatekeep.yaml` explains every key.
+        file: PathBuf,
+    },
+    /// Check a configuration: every problem with its place, or what it means. Exit code 0 or 2.
+    Check {
+        /// The configuration.
+        file: PathBuf,
+    },
+    /// Explain which route and rule a request meets, what is decided, and why.
+    Explain(ExplainArgs),
+    /// Play: a simulated GitHub, an app and the gateway, all on this machine.
+    Demo {
+        /// Where the gateway listens; the next free port is taken when this one is not free.
+        #[arg(long, default_value_t = 4180)]
+        port: u16,
+    },
+    /// Print a new master secret.
+    Keygen,
+    /// Ask a running gateway how it is: exit code 0 when URL answers 200. For containers.
+    Health {
+        /// For example <http://127.0.0.1:9900/readyz>.
+        url: String,
+    },
+    /// Run the simulated GitHub alone, for tests and benchmarks.
+    #[command(hide = true)]
+    Simulate {
+        /// Where it listens.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+    },
+}
+
+/// A request to explain, and who sends it.
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// The configuration.
+    file: PathBuf,
+    /// The method: GET, POST, ...
+    method: String,
+    /// The address, as in a browser.
+    url: String,
+    /// A signed-in visitor's login; without it, nobody is signed in.
+    #[arg(long)]
+    user: Option<String>,
+    /// An organisation of the visitor; may be repeated.
+    #[arg(long = "org", requires = "user")]
+    orgs: Vec<String>,
+    /// A team of the visitor, `org/team`; may be repeated.
+    #[arg(long = "team", requires = "user")]
+    teams: Vec<String>,
+    /// The visitor's verified e-mail.
+    #[arg(long, requires = "user")]
+    email: Option<String>,
+}
+
+/// The operator's input was refused.
+const REFUSED: u8 = 2;
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    crate::keys::install_jwt_provider();
+    match Cli::parse().command {
+        Command::Run { file } => run::run(&file),
+        Command::Check { file } => check::check(&file),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Demo { port } => demo::demo(port),
+        Command::Keygen => keygen(),
+        Command::Health { url } => health::health(&url),
+        Command::Simulate { listen } => simulate::simulate(listen),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn keygen() -> ExitCode {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    println!("{}", URL_SAFE_NO_PAD.encode(crate::keys::random::<32>()));
+    ExitCode::SUCCESS
+}
+
+/// Says why a command cannot go on.
+#[expect(clippy::print_stderr, reason = "operators read it there")]
+fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    let text = error.to_string();
+    if text.starts_with("error") {
+        eprintln!("{}", text.trim_end());
+    } else {
+        eprintln!("error: {}", text.trim_end());
+    }
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

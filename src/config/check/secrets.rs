@@ -1,0 +1,270 @@
+//! Secrets: found where they are kept, and refused when somebody could guess them.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+
+use base64::Engine;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::Check;
+use super::super::locate::Place;
+use super::super::raw::{At, Raw, SecretPlace, SecretSource};
+use super::super::report::Fault;
+use crate::keys::{Keys, MASTER_BYTES};
+use crate::secret::Secret;
+
+/// Secrets from manuals: everybody knows them.
+const PUBLISHED: [&str; 8] = [
+    // oauth2-proxy's manual
+    "OQINaROshtE9TcZkNrm-4Zs2Pv3xaWytBmc5W7sPX7w=",
+    // RFC 7515, appendix A.1
+    "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+    // jwt.io, before and since 2025
+    "your-256-bit-secret",
+    "a-string-secret-at-least-256-bits-long",
+    // the alphabet and its like
+    "abcdefghijklmnopqrstuvwxyz",
+    "0123456789abcdef0123456789abcdef",
+    "00112233445566778899aabbccddeeff",
+    "12345678901234567890123456789012",
+];
+
+/// What placeholders contain, in lower case without punctuation.
+const PLACEHOLDERS: [&str; 8] = [
+    "changeme",
+    "changethis",
+    "replaceme",
+    "replacethis",
+    "yoursecret",
+    "mysecret",
+    "supersecret",
+    "examplesecret",
+];
+
+/// Fewer different bytes than this are a pattern, not a secret.
+const DISTINCT_BYTES: usize = 8;
+
+const KEYGEN: &str = "`gatekeep keygen` prints a good one";
+
+// === impl Check ===
+
+impl Check<'_> {
+    /// The gateway's keys, derived from its master secrets.
+    pub(super) fn keys(&mut self, raw: &Raw) -> Option<Keys> {
+        let missing = || {
+            Fault::new("`secret` is missing")
+                .note("write `secret: { env: GATEKEEP_SECRET }` and set that variable")
+                .note(KEYGEN)
+        };
+        let at = self.required(&raw.secret, &raw.place, missing)?;
+        let sources = &at.value.0;
+        if sources.is_empty() {
+            self.problem(&at.place, Fault::new("`secret` lists none").note(KEYGEN));
+        }
+        let masters: Vec<_> =
+            sources.iter().filter_map(|source| self.strong_secret(source, decoded)).collect();
+        let mut seen = HashSet::new();
+        for (master, source) in masters.iter().zip(sources) {
+            if masters.len() == sources.len() && !seen.insert(master.expose()) {
+                let fault = Fault::new("this secret is listed twice").help("keep one of them");
+                self.problem(&source.place, fault);
+            }
+        }
+        (!masters.is_empty() && masters.len() == sources.len()).then(|| Keys::derive(&masters))
+    }
+
+    /// A secret that signs or seals: nobody guesses it.
+    pub(super) fn strong_secret(
+        &mut self,
+        source: &At<SecretSource>,
+        bytes: fn(&str) -> Vec<u8>,
+    ) -> Option<Secret<Vec<u8>>> {
+        let text = self.secret(source)?;
+        let bytes = Secret::new(bytes(text.expose()));
+        let Some(weakness) = weakness(text.expose(), bytes.expose()) else { return Some(bytes) };
+        self.problem(&source.place, Fault::new(weakness).note(KEYGEN));
+        None
+    }
+
+    /// The text of a secret, without white space around it.
+    pub(super) fn secret(&mut self, source: &At<SecretSource>) -> Option<Secret<String>> {
+        let text = match &source.value {
+            SecretSource::Literal(text) => {
+                self.report.warn(&source.place, "a secret is written into the configuration itself; `{ env: NAME }` or `{ file: PATH }` keeps it elsewhere");
+                Secret::new(text.trim().to_owned())
+            }
+            SecretSource::Kept(kept) => self.kept_secret(kept)?,
+        };
+        if text.expose().is_empty() {
+            self.problem(&source.place, Fault::new("this secret is empty").help("write one, or where it is"));
+            return None;
+        }
+        Some(text)
+    }
+
+    fn kept_secret(&mut self, kept: &SecretPlace) -> Option<Secret<String>> {
+        match (kept.env.given(), kept.file.given()) {
+            (Some(_), Some(file)) => {
+                let fault = Fault::new("a secret is kept in one place, not in two");
+                self.problem(&file.key, fault.help("keep `env` or `file`"));
+                None
+            }
+            (Some(env), None) => self.secret_of_env(&env.value.0, &env.place),
+            (None, Some(file)) => self.secret_of_file(&file.value.0, &file.place),
+            (None, None) => {
+                // Where one of them cannot be read, the report has said so.
+                if kept.env.is_absent() && kept.file.is_absent() {
+                    let fault = Fault::new("this does not say where the secret is");
+                    self.problem(&kept.place, fault.note("write `{ env: NAME }` or `{ file: PATH }`"));
+                }
+                None
+            }
+        }
+    }
+
+    fn secret_of_env(&mut self, name: &str, place: &Place) -> Option<Secret<String>> {
+        let fault = match (self.env)(name).map(Secret::new) {
+            Some(text) if text.expose().trim().is_empty() => {
+                Fault::new(format!("the environment variable `{name}` is empty"))
+            }
+            Some(text) => return Some(Secret::new(text.expose().trim().to_owned())),
+            None => Fault::new(format!("the environment variable `{name}` is not set")),
+        };
+        self.problem(place, fault.note("set it where Gatekeep is started, or keep the secret in a `file`"));
+        None
+    }
+
+    fn secret_of_file(&mut self, written: &str, place: &Place) -> Option<Secret<String>> {
+        let path = self.path(written);
+        match std::fs::read_to_string(&path).map(Secret::new) {
+            Ok(text) if text.expose().trim().is_empty() => {
+                self.problem(place, Fault::new(format!("`{written}` is empty")).help("write the secret into it"));
+                None
+            }
+            Ok(text) => {
+                self.warn_if_readable_by_others(&path, written, place);
+                Some(Secret::new(text.expose().trim().to_owned()))
+            }
+            Err(error) => {
+                self.unreadable(written, &error, place);
+                None
+            }
+        }
+    }
+
+    /// Says why a file cannot be read.
+    pub(super) fn unreadable(&mut self, written: &str, error: &io::Error, place: &Place) {
+        let (why, help) = match error.kind() {
+            io::ErrorKind::NotFound => ("there is no such file", "write it, or correct the path"),
+            io::ErrorKind::PermissionDenied => {
+                ("this user may not read it", "let the user that runs Gatekeep read it")
+            }
+            io::ErrorKind::InvalidData => ("it is not a text", "name a text file"),
+            io::ErrorKind::IsADirectory => ("it is a directory", "name a file in it"),
+            _ => ("reading failed", "name another file"),
+        };
+        let fault = Fault::new(format!("cannot read `{written}`: {why}")).help(help);
+        let fault = match Path::new(written).is_relative() {
+            true => fault.note("a relative path begins where the configuration file lies"),
+            false => fault,
+        };
+        self.problem(place, fault);
+    }
+
+    /// A secret file is its owner's alone.
+    pub(super) fn warn_if_readable_by_others(&mut self, path: &Path, written: &str, place: &Place) {
+        use std::os::unix::fs::PermissionsExt;
+        let Ok(metadata) = std::fs::metadata(path) else { return };
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let message = format!("`{written}` is open to others than its owner (mode {mode:03o}); `chmod 600` closes it");
+            self.report.warn(place, &message);
+        }
+    }
+}
+
+// === Helpers ===
+
+/// The bytes that a master secret's text stands for: 32 bytes in hexadecimal or base64 are decoded,
+/// any other text stands for itself.
+fn decoded(text: &str) -> Vec<u8> {
+    let whole = |bytes: &Vec<u8>| bytes.len() == MASTER_BYTES;
+    hexadecimal(text)
+        .or_else(|| base64(text))
+        .filter(whole)
+        .unwrap_or_else(|| text.as_bytes().to_vec())
+}
+
+/// The bytes of a text as they are: what an app means that shares the secret.
+pub(super) fn verbatim(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits = text.bytes().map(|b| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok()));
+    let digits: Vec<u8> = digits.collect::<Option<_>>()?;
+    let pairs = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]);
+    (digits.len() == 2 * MASTER_BYTES).then(|| pairs.collect())
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    let alphabet = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
+    matches!(text.len(), 43 | 44)
+        .then(|| GeneralPurpose::new(&alphabet, config).decode(text).ok())
+        .flatten()
+}
+
+/// Why a secret could be guessed.
+fn weakness(text: &str, bytes: &[u8]) -> Option<String> {
+    let plain: String = text.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    if PUBLISHED.iter().any(|known| text.starts_with(known))
+        || PLACEHOLDERS.iter().any(|word| plain.contains(word))
+    {
+        return Some("this secret stands in a manual or is a placeholder: everybody knows it".to_owned());
+    }
+    if bytes.len() < MASTER_BYTES {
+        return Some(format!("this secret has {} bytes, and needs {MASTER_BYTES} or more", bytes.len()));
+    }
+    let distinct: HashSet<u8> = bytes.iter().copied().collect();
+    (distinct.len() < DISTINCT_BYTES)
+        .then(|| format!("this secret repeats few bytes ({} different ones) and can be guessed", distinct.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoded_secrets_are_decoded_and_texts_are_taken_as_they_are() {
+        let bytes: Vec<u8> = (200..232).collect();
+        let standard = base64::engine::general_purpose::STANDARD.encode(&bytes);
+        let url = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&bytes);
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        for text in [standard, url, hex.clone(), hex.to_uppercase()] {
+            assert_eq!(decoded(&text), bytes, "{text}");
+        }
+        for text in ["correct horse battery staple, and more", "é"] {
+            assert_eq!(decoded(text), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_can_be_guessed_is_refused() {
+        for (text, says) in [
+            ("short", "5 bytes"),
+            ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "1 different ones"),
+            ("change-me-change-me-change-me-change-me", "placeholder"),
+            ("0123456789abcdef0123456789abcdef", "manual"),
+            ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "1 different ones"),
+        ] {
+            let why = weakness(text, &decoded(text)).unwrap();
+            assert!(why.contains(says), "{text}: {why}");
+        }
+        assert_eq!(weakness("n0t-a-w0rd-of-any-manual-anywhere-2931", b"n0t-a-w0rd-of-any-manual-anywhere-2931"), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! The app behind a route: where it listens, and how it is trusted.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::super::locate::Place;
+use super::super::raw::{At, Field, Route, UpstreamTls as RawTls};
+use super::super::report::Fault;
+use super::super::scalar::{Address, Text, not};
+use super::Check;
+use crate::origin::Origin;
+use crate::route::{Upstream, UpstreamAddress, UpstreamTls};
+use crate::target::parse_host;
+
+/// An upstream as written.
+enum Written {
+    Http(Origin),
+    Unix(PathBuf),
+}
+
+// === impl Check ===
+
+impl Check<'_> {
+    /// The upstream of a route; `listening` are the gateway's own addresses.
+    pub(super) fn upstream(
+        &mut self,
+        route: &Route,
+        place: &Place,
+        listening: &[SocketAddr],
+    ) -> Option<Upstream> {
+        let missing = || {
+            Fault::new("this route has no `upstream`")
+                .note("write where the app listens: `upstream: http://127.0.0.1:8080`")
+        };
+        let at = self.required(&route.upstream, place, missing);
+        let written = at.and_then(|at| {
+            written(&at.value.0).map_err(|fault| self.problem(&at.place, fault)).ok()
+        });
+        let secure = matches!(&written, Some(Written::Http(origin)) if origin.is_secure());
+        if let (Some(tls), Some(_), false) = (route.upstream_tls.given(), &written, secure) {
+            let fault = Fault::new("`upstream_tls` is for an upstream that speaks TLS");
+            self.problem(&tls.key, fault.help("leave it out, or write `upstream: https://…`"));
+        }
+        let tls = self.upstream_tls(&route.upstream_tls);
+        let address = address(written?);
+        self.is_not_ourselves(&address, at?, listening);
+        let tls = tls?;
+        Some(Upstream { tls: secure.then(|| whole(tls, &address)), address })
+    }
+
+    /// `None` when a problem was found.
+    fn upstream_tls(&mut self, field: &Field<RawTls>) -> Option<(Option<Box<str>>, Option<Arc<Vec<u8>>>)> {
+        let Some(at) = field.given() else { return field.is_absent().then_some((None, None)) };
+        let name = at.value.server_name.given().map(|at| self.server_name(at));
+        let ca = at.value.ca.given().map(|at| self.authorities(at));
+        Some((name.map_or(Some(None), |name| name.map(Some))?, ca.map_or(Some(None), |ca| ca.map(Some))?))
+    }
+
+    fn server_name(&mut self, at: &At<Text>) -> Option<Box<str>> {
+        match parse_host(at.value.0.as_bytes()) {
+            Ok((name, None)) => Some(name.as_ref().into()),
+            _ => {
+                let fault = not(&at.value.0, "a name in a certificate");
+                self.problem(&at.place, fault.note("as in `internal.example`, without scheme or port"));
+                None
+            }
+        }
+    }
+
+    fn authorities(&mut self, at: &At<Text>) -> Option<Arc<Vec<u8>>> {
+        self.chain(at)?;
+        self.pem_file(at).map(Arc::new)
+    }
+
+    /// A gateway that forwards to itself answers nobody.
+    fn is_not_ourselves(&mut self, address: &UpstreamAddress, at: &At<Address>, listening: &[SocketAddr]) {
+        let UpstreamAddress::Tcp { host, port } = address else { return };
+        let here = |listener: &&SocketAddr| listener.port() == *port && reaches(host, listener.ip());
+        if let Some(listener) = listening.iter().find(here) {
+            let fault = Fault::new(format!("the gateway itself listens at {listener}: it would forward to itself"));
+            self.problem(&at.place, fault.help("name the app's address"));
+        }
+    }
+}
+
+/// Whether a host of this machine is an address that is listened to.
+fn reaches(host: &str, listener: IpAddr) -> bool {
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(ip) => ip == listener || (ip.is_loopback() && listener.is_unspecified()),
+        Err(_) => host == "localhost" && (listener.is_loopback() || listener.is_unspecified()),
+    }
+}
+
+/// Reads `http://host:port`, `https://host:port` or `unix:/path`.
+fn written(text: &str) -> Result<Written, Fault> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match Path::new(path).is_absolute() {
+            true => Ok(Written::Unix(path.into())),
+            false => Err(not(text, "a Unix socket").note("write its absolute path: `unix:/run/app.sock`")),
+        };
+    }
+    if let Ok(origin) = text.parse::<Origin>() {
+        return match parse_host(text.rsplit('/').next().unwrap_or(text).as_bytes()) {
+            Ok((_, Some(0))) => Err(Fault::new("nothing listens on port 0").help("name the app's port")),
+            _ => Ok(Written::Http(origin)),
+        };
+    }
+    Err(not_an_upstream(text))
+}
+
+/// What is wrong with an upstream, and what may be meant.
+fn not_an_upstream(text: &str) -> Fault {
+    let fault = not(text, "an upstream");
+    let note = "as in `http://127.0.0.1:8080`, `https://app.internal` or `unix:/run/app.sock`";
+    let Some((scheme, rest)) = text.split_once("://") else {
+        let meant = format!("http://{text}");
+        let address = text.contains([':', '.']) && meant.parse::<Origin>().is_ok();
+        return fault.suggest(address.then_some(meant.as_str())).note(note);
+    };
+    if !matches!(scheme, "http" | "https") {
+        return fault.note(note).note("apps are spoken to in HTTP/1.1; WebSockets pass through `http://`");
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    if authority.contains('@') {
+        return Fault::new("an upstream takes no user name and no password").help("leave out what is before `@`");
+    }
+    let origin = format!("{scheme}://{authority}").parse::<Origin>();
+    match origin.ok().filter(|_| authority.len() < rest.len()) {
+        Some(origin) => Fault::new("an upstream is an address without a path")
+            .suggest(Some(&origin.to_string()))
+            .note("the app gets the path that the browser asked for"),
+        None => fault.note(note),
+    }
+}
+
+fn address(written: Written) -> UpstreamAddress {
+    match written {
+        Written::Unix(path) => UpstreamAddress::Unix(path),
+        Written::Http(origin) => {
+            let own = if origin.is_secure() { 443 } else { 80 };
+            UpstreamAddress::Tcp { host: origin.host().into(), port: origin.port().unwrap_or(own) }
+        }
+    }
+}
+
+/// The certificate names the upstream's host, unless it is said to name another.
+fn whole(
+    (name, ca): (Option<Box<str>>, Option<Arc<Vec<u8>>>),
+    address: &UpstreamAddress,
+) -> UpstreamTls {
+    let host = match address {
+        UpstreamAddress::Tcp { host, .. } => host.trim_matches(['[', ']']),
+        UpstreamAddress::Unix(_) => "",
+    };
+    UpstreamTls { server_name: name.unwrap_or_else(|| host.into()), ca }
+}

@@ -1,0 +1,240 @@
+//! A configuration as meant, written in YAML again: what `gatekeep check` prints.
+
+use std::time::Duration;
+
+use serde_yaml::{Mapping, Value};
+
+use super::{Config, Listener, ListenerKind, StoreKind};
+use crate::log::Format;
+use crate::policy::Policy;
+use crate::route::{Algorithm, Route, Rule, Token};
+
+/// What stands in the place of a secret.
+const REDACTED: &str = "[redacted]";
+
+/// The whole configuration; every secret is redacted.
+pub(super) fn describe(config: &Config) -> String {
+    let limits = &config.limits;
+    let github = &config.github;
+    let whole = mapping([
+        ("listen", list(config.listen.iter().map(listener))),
+        ("public_url", text(&config.public_url)),
+        ("prefix", text(&config.prefix)),
+        ("admin", config.admin.map_or(Value::Null, |address| text(&address))),
+        ("trusted_proxies", texts(&config.trusted_proxies)),
+        ("secret", text(&REDACTED)),
+        (
+            "github",
+            mapping([
+                ("client_id", text(&github.client_id)),
+                ("client_secret", text(&REDACTED)),
+                ("web", text(&github.web)),
+                ("api", text(&github.api)),
+                ("scopes", github.scopes.as_ref().map_or(Value::Null, |scopes| texts(scopes))),
+                ("timeout", text(&span(github.timeout))),
+            ]),
+        ),
+        ("store", text(&match config.store { StoreKind::Memory => "memory" })),
+        (
+            "session",
+            mapping([
+                ("lifetime", text(&span(config.session.lifetime))),
+                ("idle", text(&span(config.session.idle))),
+            ]),
+        ),
+        (
+            "limits",
+            mapping([
+                ("connections", limits.connections.into()),
+                ("connections_per_address", limits.connections_per_address.into()),
+                ("header_timeout", text(&span(limits.header_timeout))),
+                ("header_bytes", text(&size(limits.header_bytes as u64))),
+                ("header_fields", limits.header_fields.into()),
+            ]),
+        ),
+        ("branding", branding(config)),
+        ("log", log(config)),
+        ("threads", config.threads.into()),
+        ("grace", text(&span(config.grace))),
+        ("routes", list(config.routes.iter().map(|one| route(one)))),
+    ]);
+    serde_yaml::to_string(&whole).expect("texts, numbers and lists can be written as YAML")
+}
+
+fn listener(listener: &Listener) -> Value {
+    let address = ("address", text(&listener.address));
+    match &listener.kind {
+        ListenerKind::Plain => mapping([address]),
+        ListenerKind::RedirectToHttps => mapping([address, ("redirect", text(&"https"))]),
+        ListenerKind::Tls(files) => {
+            let files = files.iter().map(|files| {
+                mapping([
+                    ("certificate", text(&files.certificate.display())),
+                    ("key", text(&files.key.display())),
+                ])
+            });
+            mapping([address, ("tls", list(files))])
+        }
+    }
+}
+
+fn branding(config: &Config) -> Value {
+    let logo = config.branding.logo.as_ref().map_or(Value::Null, |logo| text(logo));
+    mapping([("name", text(&config.branding.name)), ("logo", logo)])
+}
+
+fn log(config: &Config) -> Value {
+    let format = match config.log.format {
+        Format::Text => "text",
+        Format::Json => "json",
+    };
+    mapping([
+        ("format", text(&format)),
+        ("access", config.log.access.into()),
+        ("level", text(&config.log.level)),
+    ])
+}
+
+// === Routes ===
+
+fn route(route: &Route) -> Value {
+    let timeouts = &route.timeouts;
+    let times = [
+        ("connect", timeouts.connect),
+        ("read", timeouts.read),
+        ("write", timeouts.write),
+        ("idle", timeouts.idle),
+    ];
+    mapping([
+        ("name", text(&route.name)),
+        ("host", text(&route.host)),
+        ("path", text(&route.path)),
+        ("methods", methods(route.methods.as_deref())),
+        ("upstream", text(&route.upstream)),
+        ("upstream_tls", upstream_tls(route)),
+        ("preserve_host", route.preserve_host.into()),
+        ("allow", allow(&route.policy)),
+        ("deny", deny(&route.policy)),
+        ("public", texts(&route.public)),
+        ("rules", list(route.rules.iter().map(rule))),
+        ("loose_paths", route.loose_paths.into()),
+        ("token", token(&route.token)),
+        ("body_limit", text(&size(route.body_limit))),
+        ("timeouts", mapping(times.map(|(name, time)| (name, text(&span(time)))))),
+    ])
+}
+
+fn upstream_tls(route: &Route) -> Value {
+    route.upstream.tls.as_ref().map_or(Value::Null, |tls| {
+        let ca = tls.ca.as_ref().map(|pem| format!("({} bytes of certificates)", pem.len()));
+        let ca = ca.map_or(Value::Null, |ca| text(&ca));
+        mapping([("ca", ca), ("server_name", text(&tls.server_name))])
+    })
+}
+
+fn rule(rule: &Rule) -> Value {
+    mapping([
+        ("path", text(&rule.path)),
+        ("methods", methods(rule.methods.as_deref())),
+        ("allow", allow(&rule.policy)),
+    ])
+}
+
+fn allow(policy: &Policy) -> Value {
+    if policy.anyone {
+        return text(&"anyone");
+    }
+    let lists = [
+        ("orgs", texts(&policy.orgs)),
+        ("teams", texts(&policy.teams)),
+        ("users", texts(&policy.users)),
+        ("emails", texts(&policy.emails)),
+    ];
+    mapping(lists.map(|(name, list)| (name, unless_empty(list))))
+}
+
+fn deny(policy: &Policy) -> Value {
+    unless_empty(mapping([("users", unless_empty(texts(&policy.deny)))]))
+}
+
+fn token(token: &Token) -> Value {
+    let (algorithm, secret) = match token.algorithm {
+        Algorithm::Es256 => ("ES256", Value::Null),
+        Algorithm::Hs256(_) => ("HS256", text(&REDACTED)),
+    };
+    let header = if token.bearer { "Authorization" } else { "X-Gatekeep-Jwt" };
+    mapping([
+        ("algorithm", text(&algorithm)),
+        ("secret", secret),
+        ("header", text(&header)),
+        ("audience", token.audience.as_ref().map_or(Value::Null, |audience| text(audience))),
+    ])
+}
+
+fn methods(methods: Option<&[http::Method]>) -> Value {
+    methods.map_or(Value::Null, texts)
+}
+
+// === Values ===
+
+/// A mapping without the keys that have nothing to say.
+fn mapping<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    let said = entries.into_iter().filter(|(_, value)| !value.is_null());
+    Value::Mapping(said.map(|(key, value)| (key.into(), value)).collect::<Mapping>())
+}
+
+fn list(items: impl Iterator<Item = Value>) -> Value {
+    Value::Sequence(items.collect())
+}
+
+fn texts<T: std::fmt::Display>(items: &[T]) -> Value {
+    list(items.iter().map(|item| text(item)))
+}
+
+fn text(value: &dyn std::fmt::Display) -> Value {
+    Value::String(value.to_string())
+}
+
+fn unless_empty(value: Value) -> Value {
+    let empty = match &value {
+        Value::Sequence(items) => items.is_empty(),
+        Value::Mapping(entries) => entries.is_empty(),
+        _ => false,
+    };
+    if empty { Value::Null } else { value }
+}
+
+/// `7d`, `90s`: the largest unit that divides the time.
+pub(super) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let unit = [(86_400, "d"), (3600, "h"), (60, "m")];
+    let unit = unit.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
+    let (length, name) = unit.unwrap_or((1, "s"));
+    format!("{}{name}", seconds / length)
+}
+
+/// `100MiB`, `1500`: the largest unit that divides the size.
+fn size(bytes: u64) -> String {
+    if bytes == u64::MAX {
+        return "none".to_owned();
+    }
+    let unit = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = unit.into_iter().find(|(length, _)| bytes > 0 && bytes.is_multiple_of(*length));
+    let (length, name) = unit.unwrap_or((1, ""));
+    format!("{}{name}", bytes / length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_are_written_as_people_do() {
+        for (seconds, written) in [(0, "0s"), (30, "30s"), (90, "90s"), (86_400, "1d"), (604_800, "7d")] {
+            assert_eq!(span(Duration::from_secs(seconds)), written);
+        }
+        for (bytes, written) in [(0, "0"), (1500, "1500"), (32_768, "32KiB"), (u64::MAX, "none")] {
+            assert_eq!(size(bytes), written);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The report: collects problems and warnings while a configuration is read and checked.
+
+use std::path::Path;
+
+use super::locate::{Node, Place, Source, TAGS};
+use super::problem::{Problem, Problems};
+
+/// What is wrong with one value, before it is known where the value stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Collects what is found.
+pub(super) struct Report<'y> {
+    file: &'y Path,
+    source: Source<'y>,
+    faults: Vec<(Place, Fault)>,
+    hidden: Vec<Place>,
+    warnings: Vec<String>,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, notes: Vec::new() }
+    }
+
+    /// A way out in a few words, said beside the carets.
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// "Did you mean", when there is something to ask for.
+    pub(super) fn suggest(self, word: Option<&str>) -> Self {
+        match word {
+            Some(word) => self.help(format!("did you mean `{word}`?")),
+            None => self,
+        }
+    }
+
+    /// A way out in a sentence, said below.
+    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+// === impl Report ===
+
+impl<'y> Report<'y> {
+    pub(super) fn new(file: &'y Path, yaml: &'y str) -> Self {
+        let source = Source::new(yaml);
+        Self { file, source, faults: Vec::new(), hidden: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Notes a problem.
+    pub(super) fn problem(&mut self, place: &Place, fault: Fault) {
+        self.faults.push((place.clone(), fault));
+    }
+
+    /// Notes an insecure choice that was spelled out.
+    pub(super) fn warn(&mut self, place: &Place, message: &str) {
+        let (line, column) = self.position(place);
+        let file = self.file.display();
+        self.warnings.push(harmless(&format!("{file}:{line}:{column}: {message}")));
+    }
+
+    /// No snippet shows what stands here: it is a secret.
+    pub(super) fn hide(&mut self, place: &Place) {
+        self.hidden.push(place.clone());
+    }
+
+    /// The same for a scalar, which may go on in the lines below.
+    pub(super) fn hide_scalar(&mut self, place: &Place, scalar: &str) {
+        let text = self.source.text();
+        let written = &text[place.clone()];
+        let quoted = written.len() > 1 && written.ends_with(['"', '\'']);
+        let end = if quoted || written == scalar { place.end } else { self.end_of_block(place) };
+        self.hide(&(place.start..end));
+    }
+
+    /// Where the lines end that are indented deeper than the one of this place.
+    fn end_of_block(&self, place: &Place) -> usize {
+        let (from, to) = self.line_around(place.start);
+        let text = self.source.text();
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let own = indent(&text[from..to]);
+        let deeper = |line: &&str| line.trim().is_empty() || indent(line) > own;
+        let below = text[to..].split_inclusive('\n').skip(1).take_while(deeper);
+        (to + 1 + below.map(str::len).sum::<usize>()).min(text.len())
+    }
+
+    /// The line of a place, from one.
+    pub(super) fn line(&self, place: &Place) -> usize {
+        self.position(place).0
+    }
+
+    /// Reads the text, or says why it cannot be read as YAML.
+    pub(super) fn read(&mut self) -> Option<Node> {
+        if let Some((at, c)) = self.source.text().char_indices().find(|&(_, c)| is_control(c)) {
+            let fault = Fault::new("the file holds a control character").help("remove it");
+            self.problem(&(at..at + c.len_utf8()), fault);
+            return None;
+        }
+        self.source.read().map_err(|error| self.broken(&error)).ok()
+    }
+
+    /// What was found: the problems, if any, else the value and the warnings.
+    pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<(T, Vec<String>), Problems> {
+        if self.faults.is_empty() {
+            let value = value.expect("what cannot be read or checked has a problem to its name");
+            return Ok((value, self.warnings));
+        }
+        self.faults.sort_by_key(|(place, _)| place.start);
+        self.faults.dedup();
+        let problems = self.faults.iter().map(|(place, fault)| self.located(place, fault));
+        Err(Problems::new(self.file, problems.collect()))
+    }
+
+    fn located(&self, place: &Place, fault: &Fault) -> Problem {
+        let (line, column) = self.position(place);
+        let start = self.start(place);
+        let (from, to) = self.line_around(start);
+        let text = self.source.text();
+        let end = place.end.clamp(start, to);
+        Problem {
+            message: harmless(&fault.message),
+            file: self.file.display().to_string(),
+            line,
+            column,
+            snippet: self.snippet(from, to),
+            width: text[start..end].chars().count().max(1),
+            help: fault.help.as_deref().map(harmless),
+            notes: fault.notes.iter().map(|note| harmless(note)).collect(),
+        }
+    }
+
+    /// Line and column, both from one.
+    fn position(&self, place: &Place) -> (usize, usize) {
+        let (text, start) = (self.source.text(), self.start(place));
+        let before = &text[..start];
+        let line = before.matches('\n').count() + 1;
+        (line, text[self.line_around(start).0..start].chars().count() + 1)
+    }
+
+    /// Where a place begins; what lies behind the text is moved to its last line.
+    fn start(&self, place: &Place) -> usize {
+        let text = self.source.text();
+        (0..=place.start.min(text.trim_end().len()))
+            .rev()
+            .find(|&at| text.is_char_boundary(at))
+            .unwrap_or(0)
+    }
+
+    /// The line around a byte, without its end.
+    fn line_around(&self, at: usize) -> (usize, usize) {
+        let text = self.source.text();
+        let from = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let to = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
+        (from, to)
+    }
+
+    /// A line as it is shown: secrets masked, and in one piece on any terminal.
+    fn snippet(&self, from: usize, to: usize) -> String {
+        let line = self.source.text()[from..to].trim_end();
+        let secret = |at: usize| self.hidden.iter().any(|place| place.contains(&at));
+        let shown = |(at, c): (usize, char)| match c {
+            _ if secret(from + at) => '*',
+            c if is_line_break_or_control(c) => ' ',
+            c => c,
+        };
+        line.char_indices().map(shown).collect()
+    }
+}
+
+// === What is no YAML ===
+
+impl Report<'_> {
+    fn broken(&mut self, error: &serde_yaml::Error) {
+        let text = error.to_string();
+        let place = match error.location() {
+            Some(at) => self.source.offset(at.line(), at.column()),
+            None => self.source.text().rfind("\n---").map_or(0, |newline| newline + 1),
+        };
+        let place = place..place;
+        self.hide_what_may_be_secret(&place);
+        let fault = self.broken_because(&text, &place);
+        self.problem(&place, fault);
+    }
+
+    fn broken_because(&self, error: &str, place: &Place) -> Fault {
+        let says = |words: &str| error.contains(words);
+        let before = self.source.text()[..self.start(place)].trim_end_matches(char::is_alphanumeric);
+        let there = &self.source.text()[self.start(place)..];
+        if says(TAGS) || says("invalid value") || says("invalid type") {
+            return Fault::new(TAGS).help("leave the tag out");
+        }
+        if says("more than one document") {
+            return Fault::new("a file holds one configuration").help("remove this line");
+        }
+        if says("limit exceeded") {
+            return Fault::new("lists, mappings or aliases are nested too deeply here");
+        }
+        if before.ends_with('*') || there.starts_with('*') {
+            return Fault::new("a text that begins with `*` needs quotes in YAML")
+                .note("as in `host: \"*.example.com\"`");
+        }
+        if there.starts_with('\t') {
+            return Fault::new("a tab cannot indent YAML").help("indent with spaces");
+        }
+        let fault = Fault::new(format!("this is no YAML: {}", without_places(error)));
+        match there.chars().next() {
+            Some(c @ ('@' | '`' | '%')) => {
+                fault.note(format!("a text that begins with `{c}` needs quotes"))
+            }
+            _ => fault.note("the mistake may be a little above: an indentation, a quote, a bracket"),
+        }
+    }
+
+    /// In a text that cannot be read nobody knows what is secret; what follows the word may be.
+    fn hide_what_may_be_secret(&mut self, place: &Place) {
+        let (from, to) = self.line_around(self.start(place));
+        let line = &self.source.text()[from..to];
+        let Some(at) = line.find("secret").and_then(|at| Some(at + line[at..].find(':')? + 1)) else {
+            // The rest of a secret that spans lines: nothing names it, so nothing of it is shown.
+            let goes_on = !line.contains(':') && !line.trim_start().starts_with('-');
+            return if goes_on && self.source.text()[..from].contains("secret") { self.hide(&(from..to)) };
+        };
+        let value = line[at..].trim_start();
+        if !value.starts_with(['{', '[']) || value.contains(['"', '\'']) {
+            let start = to - value.len();
+            self.hide(&(start..to));
+        }
+    }
+}
+
+/// The library's message without its places, which are shown otherwise.
+fn without_places(error: &str) -> String {
+    let parts = error.split(", ").map(|part| part.split(" at line ").next().unwrap_or(part));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// What YAML does not allow in a text.
+fn is_control(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}')
+}
+
+fn is_line_break_or_control(c: char) -> bool {
+    let turns_text = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') || turns_text
+}
+
+/// A message that ends no line and turns no terminal, whatever it quotes.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_line_break_or_control(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_quotes_nothing_that_a_terminal_obeys() {
+        assert_eq!(harmless("a\nb\u{1b}[31m\u{202e}"), "a\\nb\\u{1b}[31m\\u{202e}");
+    }
+
+    #[test]
+    fn a_place_behind_the_text_is_its_last_line() {
+        let mut report = Report::new(Path::new("x.yaml"), "a: b\n\n");
+        report.problem(&(6..6), Fault::new("m"));
+        let problems = report.finish(Some(())).unwrap_err();
+        let problem = problems.iter().next().unwrap();
+        assert_eq!((problem.line, problem.column, problem.width), (1, 5, 1));
+    }
+}

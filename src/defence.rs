@@ -1,0 +1,70 @@
+//! The mutation control: each defence that the attack tests rely on has a name here, so that a
+//! test build can take it away and show that its tests then fail.
+//!
+//! In every other build [`stands`] is the constant `true`. The feature `sabotage` exists for
+//! `cargo test` alone: a build with optimisations refuses it.
+
+#[cfg(all(feature = "sabotage", not(debug_assertions)))]
+compile_error!("the feature `sabotage` takes defences away; it exists for debug test builds only");
+
+macro_rules! defences {
+    ($($(#[doc = $doc:literal])+ $name:ident => $word:literal,)+) => {
+        /// A defence that a test build can switch off.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Defence { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Defence {
+            /// Every defence there is.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// Its name, as `GATEKEEP_SABOTAGE` takes it.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+        }
+    };
+}
+
+defences! {
+    /// Identity headers of the client are removed before ours are set.
+    StripHeaders => "strip-headers",
+    /// Ambiguous targets are refused.
+    CanonicalTarget => "canonical-target",
+    /// A browser is sent back to its own site only.
+    ReturnTo => "return-to",
+    /// `state` must match the attempt in the browser's cookie.
+    State => "state",
+    /// An attempt can be finished once.
+    SingleUse => "single-use",
+    /// PKCE, state and identity are kept per attempt: a session is made for who signed in.
+    AttemptSeal => "attempt-seal",
+    /// Each sign-in makes a new session id.
+    NewSessionId => "new-session-id",
+    /// Two good session cookies in one request are not believed.
+    AmbiguousCookie => "ambiguous-cookie",
+    /// Sign-out asks for proof that the form is ours.
+    Csrf => "csrf",
+    /// The app cannot set the gateway's cookies.
+    OwnCookies => "own-cookies",
+    /// The gateway's cookies do not reach the app.
+    HideCookies => "hide-cookies",
+    /// A WebSocket's Origin must be the route's own.
+    UpgradeOrigin => "upgrade-origin",
+    /// A hand-over between hosts is bound to the browser that asked for it.
+    HandoverBinding => "handover-binding",
+}
+
+/// Whether a defence stands. It always does, but in a test build with the feature `sabotage`.
+#[cfg(not(feature = "sabotage"))]
+#[inline]
+pub(crate) const fn stands(_defence: Defence) -> bool {
+    true
+}
+
+/// Whether a defence stands: unless `GATEKEEP_SABOTAGE` names it.
+#[cfg(feature = "sabotage")]
+pub(crate) fn stands(defence: Defence) -> bool {
+    static OFF: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| std::env::var("GATEKEEP_SABOTAGE").unwrap_or_default());
+    OFF.split(',').all(|word| word != defence.word())
+}

@@ -1,0 +1,81 @@
+//! The visitor's page, and the published keys.
+
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+use super::action::Answer;
+use super::authenticate::Authenticated;
+use super::pages::{Action as Way, Page};
+use super::{Gateway, KEYS_MAX_AGE, LiveSession, Request, error, sign_in, sign_out};
+use crate::reason::Reason;
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// `GET PREFIX/account`: who am I here, and until when.
+    pub(super) async fn account(&self, request: &Request<'_>) -> Answer {
+        match self.authenticate(request).await {
+            Authenticated::Unknown(_) => error::fault(request, Reason::StoreUnavailable),
+            Authenticated::Session(live) => {
+                error::answer(request, self.account_page(request, &live), Reason::Endpoint)
+            }
+            Authenticated::Nobody(reason) => self.ask_to_sign_in(request, reason),
+        }
+    }
+
+    fn account_page(&self, request: &Request<'_>, live: &LiveSession) -> Page {
+        let (session, idle) = (&live.session, request.config().session.idle);
+        let who = &session.identity;
+        let mut facts = vec![("Signed in as".to_owned(), who.login.to_string())];
+        let mut fact = |label: &str, value: Option<String>| {
+            facts.extend(value.map(|value| (label.to_owned(), value)));
+        };
+        fact("Name", who.name.clone());
+        fact("E-mail", who.email.as_ref().map(ToString::to_string));
+        fact("Organisations", who.orgs.as_ref().map(|orgs| list(orgs)));
+        fact("Teams", who.teams.as_ref().map(|teams| list(teams)));
+        fact("GitHub account", Some(format!("number {} at {}", who.id, request.config().github.host())));
+        fact("Signed in at", Some(session.created.to_string()));
+        fact("Session ends", Some(session.expires.to_string()));
+        fact("Ends unused at", Some((live.seen() + idle).min(session.expires).to_string()));
+        Page {
+            status: StatusCode::OK,
+            title: "Your account".into(),
+            lead: "This is what the apps behind this gateway learn about you.".into(),
+            facts,
+            actions: vec![
+                Way::Link { label: "Back to the app".into(), href: "/".into(), primary: true },
+                sign_out::form(request, live, false),
+                Way::Link {
+                    label: "Use another account".into(),
+                    href: sign_in::start_path(request, "/", true),
+                    primary: false,
+                },
+            ],
+            ..Page::default()
+        }
+    }
+
+    /// `GET PREFIX/jwks.json`: the public keys (RFC 7517).
+    pub(super) fn jwks(&self, _request: &Request<'_>) -> Answer {
+        let body = json!({ "keys": [self.signing_key.jwk()] }).to_string();
+        let mut response = Response::new(Bytes::from(body));
+        let length = HeaderValue::from(response.body().len());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+        headers.insert(CONTENT_LENGTH, length);
+        let max_age = format!("public, max-age={}", KEYS_MAX_AGE.as_secs());
+        headers.insert(CACHE_CONTROL, HeaderValue::from_str(&max_age).expect("plain ASCII"));
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        Answer { response, reason: Reason::Endpoint }
+    }
+}
+
+fn list<T: ToString>(names: &[T]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,162 @@
+//! What becomes of a request: an answer of our own, or a way to the app.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::admission::Admission;
+use super::{Gateway, LiveSession, Request};
+use crate::reason::Reason;
+use crate::route::Route;
+use crate::store::Unavailable;
+
+/// What to do with a request.
+pub enum Action {
+    /// Answer it here.
+    Respond {
+        /// The answer and why.
+        answer: Answer,
+        /// The route that was asked for, if one was found.
+        route: Option<Arc<Route>>,
+    },
+    /// Send it to the app.
+    Forward(Box<Forward>),
+}
+
+/// An answer of our own, with its reason for the log.
+pub struct Answer {
+    /// The response, with its length.
+    pub response: Response<Bytes>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Whether a request may pass.
+pub enum Decision {
+    /// Anyone may.
+    Public,
+    /// This visitor may.
+    Allow(Visitor),
+    /// Whoever it is must sign in first, and why.
+    SignIn(Reason),
+    /// It may not, and why; with the session, if there is one.
+    Deny(Reason, Option<Arc<LiveSession>>),
+    /// The store gave no answer: nobody passes, nobody is signed out.
+    Unavailable(Unavailable),
+}
+
+/// A signed-in person whom a policy admitted. Only `decide` makes one, and only from one are
+/// identity headers made.
+#[derive(Clone)]
+pub struct Visitor {
+    live: Arc<LiveSession>,
+    admission: Arc<Admission>,
+    reason: Reason,
+}
+
+/// How to send a request to an app.
+pub struct Forward {
+    /// The route.
+    pub route: Arc<Route>,
+    /// For whom; nobody on public paths.
+    pub visitor: Option<Visitor>,
+    /// Why it may pass.
+    pub reason: Reason,
+    /// Path and query, where the canonical form differs from what was sent.
+    pub path_and_query: Option<String>,
+    /// The Host field.
+    pub authority: String,
+    /// Whether silence is no fault: WebSockets and event streams.
+    pub may_stay_silent: bool,
+}
+
+// === impl Action ===
+
+impl Action {
+    pub(super) fn respond(answer: Answer) -> Self {
+        Self::Respond { answer, route: None }
+    }
+
+    pub(super) fn forward(forward: Forward) -> Self {
+        Self::Forward(Box::new(forward))
+    }
+
+    pub(super) fn for_route(self, to: &Arc<Route>) -> Self {
+        match self {
+            Self::Respond { answer, .. } => Self::Respond { answer, route: Some(to.clone()) },
+            forward @ Self::Forward(_) => forward,
+        }
+    }
+}
+
+// === impl Decision ===
+
+impl Decision {
+    /// The decision and its reason, for metric and log.
+    pub fn words(&self) -> (&'static str, Reason) {
+        match self {
+            Self::Public => ("allow", Reason::Public),
+            Self::Allow(visitor) => ("allow", visitor.reason),
+            Self::SignIn(reason) => ("sign-in", *reason),
+            Self::Deny(reason, _) => ("deny", *reason),
+            Self::Unavailable(_) => ("unavailable", Reason::StoreUnavailable),
+        }
+    }
+}
+
+// === impl Visitor ===
+
+impl Visitor {
+    pub(super) fn new(live: Arc<LiveSession>, admission: Arc<Admission>, reason: Reason) -> Self {
+        Self { live, admission, reason }
+    }
+
+    /// What admitted the visitor.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The account's name, for the log.
+    pub fn login(&self) -> &str {
+        self.live.session.identity.login.as_str()
+    }
+
+    /// Whether the session was ended since: long-lived connections ask.
+    pub fn has_left(&self) -> bool {
+        self.live.has_ended()
+    }
+
+    pub(super) fn refresh_passport(&self, gateway: &Gateway, request: &Request<'_>) {
+        self.admission.refresh_passport(gateway, request, &self.live);
+    }
+
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+}
+
+// === impl Forward ===
+
+impl Forward {
+    pub(super) fn new(
+        request: &Request<'_>,
+        route: &Arc<Route>,
+        visitor: Option<Visitor>,
+        reason: Reason,
+    ) -> Self {
+        let target = &request.target;
+        Self {
+            route: route.clone(),
+            visitor,
+            reason,
+            path_and_query: (!target.is_verbatim()).then(|| target.path_and_query().into_owned()),
+            authority: if route.preserve_host {
+                target.authority().into_owned()
+            } else {
+                route.upstream.authority()
+            },
+            may_stay_silent: request.is_upgrade() || request.wants_events(),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Who is asking: from the cookie to the session.
+
+use std::sync::Arc;
+
+use super::{Gateway, LiveSession, Request};
+use crate::cookie;
+use crate::defence::{Defence, stands};
+use crate::reason::Reason;
+use crate::session::{SessionId, Standing};
+use crate::store::Unavailable;
+
+/// Three answers, as the store has three.
+pub(super) enum Authenticated {
+    /// This session, and it is good.
+    Session(Arc<LiveSession>),
+    /// Nobody, and why.
+    Nobody(Reason),
+    /// The store did not say.
+    Unknown(Unavailable),
+}
+
+/// Session cookies that are looked at; a browser sends one.
+const MOST_CANDIDATES: usize = 8;
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Finds the session of a request. Of several cookies with the session's name (a neighbour can
+    /// plant some where `__Host-` is not to be had) exactly one session must be good.
+    pub(super) async fn authenticate(&self, request: &Request<'_>) -> Authenticated {
+        let Some((candidates, count)) = candidates(request) else {
+            return Authenticated::Nobody(Reason::AmbiguousCookie);
+        };
+        let mut found: Option<Arc<LiveSession>> = None;
+        let why = if count == 0 { Reason::NoSession } else { Reason::SessionEnded };
+        for value in &candidates[..count] {
+            let live = match self.session_of(request, value).await {
+                Ok(Some(live)) => live,
+                Ok(None) => continue,
+                Err(unavailable) => {
+                    self.store_failed(request, &unavailable);
+                    return Authenticated::Unknown(unavailable);
+                }
+            };
+            match &found {
+                Some(first) if first.key != live.key && stands(Defence::AmbiguousCookie) => {
+                    return Authenticated::Nobody(Reason::AmbiguousCookie);
+                }
+                _ => found = Some(live),
+            }
+        }
+        found.map_or(Authenticated::Nobody(why), |live| {
+            self.note_use(request, &live);
+            Authenticated::Session(live)
+        })
+    }
+
+    async fn session_of(
+        &self,
+        request: &Request<'_>,
+        cookie: &str,
+    ) -> Result<Option<Arc<LiveSession>>, Unavailable> {
+        let Some(id) = SessionId::parse(cookie) else { return Ok(None) };
+        let config = request.config();
+        let found = self.sessions.find(&config.keys, &id, request.target.host()).await?;
+        let now = self.clock.now();
+        Ok(found.filter(|live| live.standing(now, config.session) == Standing::Live))
+    }
+
+    /// Writes the use of a session down, once a minute and beside the request.
+    fn note_use(&self, request: &Request<'_>, live: &Arc<LiveSession>) {
+        if !live.touch(self.clock.now()) {
+            return;
+        }
+        let (sessions, keys) = (self.sessions.clone(), request.config().keys.clone());
+        let live = live.clone();
+        tokio::spawn(async move {
+            if let Err(unavailable) = sessions.write_seen(&keys, &live).await {
+                tracing::warn!("a session's use could not be written down: {unavailable}");
+            }
+        });
+    }
+}
+
+/// The values of the session cookie and how many they are; `None` when they are too many.
+fn candidates<'r>(request: &'r Request<'_>) -> Option<([&'r str; MOST_CANDIDATES], usize)> {
+    let (mut values, mut count) = ([""; MOST_CANDIDATES], 0);
+    for value in cookie::values(request.headers, request.jar().session()) {
+        *values.get_mut(count)? = value;
+        count += 1;
+    }
+    Some((values, count))
+}

@@ -1,0 +1,32 @@
+//! Forms that change something: proof that they are ours (OWASP ASVS 5.0, 3.5.1).
+
+use super::{LiveSession, Request, forms};
+use crate::defence::{Defence, stands};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The name of the field that carries the token.
+pub(super) const FIELD: &str = "csrf";
+
+/// The token for a form of this session.
+pub(super) fn token(request: &Request<'_>, live: &LiveSession, purpose: &str) -> String {
+    URL_SAFE_NO_PAD.encode(request.config().keys.csrf_token(live.key.as_bytes(), purpose))
+}
+
+/// Whether a posted form is ours: the browser does not say that it came from elsewhere, and the
+/// form carries the session's token.
+pub(super) fn is_ours(request: &Request<'_>, live: &LiveSession, purpose: &str) -> bool {
+    !stands(Defence::Csrf) || (is_same_site(request) && has_token(request, live, purpose))
+}
+
+fn is_same_site(request: &Request<'_>) -> bool {
+    let fetched = request.header("sec-fetch-site").is_none_or(|site| site == "same-origin");
+    fetched && request.origins_are(&request.here())
+}
+
+fn has_token(request: &Request<'_>, live: &LiveSession, purpose: &str) -> bool {
+    let Some(text) = forms::field(&request.body, FIELD) else { return false };
+    let Ok(token) = URL_SAFE_NO_PAD.decode(text) else { return false };
+    request.config().keys.csrf_token_is_good(live.key.as_bytes(), purpose, &token)
+}

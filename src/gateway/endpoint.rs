@@ -1,0 +1,82 @@
+//! The gateway's own pages: one table from path and method to page.
+
+use http::Method;
+
+use super::Request;
+use crate::config::Config;
+use crate::target::Target;
+
+/// One of our own pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Begins a sign-in.
+    Start,
+    /// GitHub sends the visitor back here.
+    Callback,
+    /// The callback host sends the visitor on to another host here.
+    Handover,
+    /// The page with the button.
+    SignInPage,
+    /// Asks whether to sign out.
+    SignOutPage,
+    /// Signs out.
+    SignOut,
+    /// The visitor's page.
+    Account,
+    /// The public keys.
+    Keys,
+    /// Under our prefix, and none of ours.
+    Unknown,
+}
+
+/// Name below the prefix, method, page.
+const TABLE: &[(&str, Method, Endpoint)] = &[
+    ("start", Method::GET, Endpoint::Start),
+    ("callback", Method::GET, Endpoint::Callback),
+    ("handover", Method::GET, Endpoint::Handover),
+    ("sign_in", Method::GET, Endpoint::SignInPage),
+    ("sign_out", Method::GET, Endpoint::SignOutPage),
+    ("sign_out", Method::POST, Endpoint::SignOut),
+    ("account", Method::GET, Endpoint::Account),
+    ("jwks.json", Method::GET, Endpoint::Keys),
+];
+
+/// Where the keys are found without knowing the prefix, on the gateway's own host.
+const WELL_KNOWN_KEYS: &str = "/.well-known/jwks.json";
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// The page that a request asks for; `None` when the path is not ours. On hosts that we do not
+    /// serve nothing is ours.
+    pub fn of(request: &Request<'_>) -> Option<Self> {
+        Self::at(request.config(), request.method, &request.target)
+    }
+
+    /// Whether a request is for one of our own forms, so that its body is read.
+    pub fn reads_body(config: &Config, method: &Method, target: &Target<'_>) -> bool {
+        method == Method::POST && Self::at(config, method, target) == Some(Self::SignOut)
+    }
+
+    fn at(config: &Config, method: &Method, target: &Target<'_>) -> Option<Self> {
+        let (host, path) = (target.host(), target.path());
+        let is_own_host = host == config.public_url.host();
+        if is_own_host && path == WELL_KNOWN_KEYS {
+            return Some(Self::Keys);
+        }
+        let below = path.strip_prefix(&*config.prefix)?;
+        if !below.is_empty() && !below.starts_with('/') {
+            return None;
+        }
+        let is_served = is_own_host || config.routes.knows_host(host);
+        is_served.then(|| Self::named(below.strip_prefix('/').unwrap_or(below), method))
+    }
+
+    fn named(name: &str, method: &Method) -> Self {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        TABLE
+            .iter()
+            .find(|(known, takes, _)| *known == name && takes == method)
+            .map_or(Self::Unknown, |(_, _, endpoint)| *endpoint)
+    }
+}

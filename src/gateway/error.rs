@@ -1,0 +1,307 @@
+//! Where reasons meet status codes: the one place that turns a reason into a page.
+
+use std::sync::Arc;
+
+use http::header::{HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+use bytes::Bytes;
+
+use super::action::Answer;
+use super::pages::{Action as Way, Format, Page};
+use super::{LiveSession, Request, sign_in};
+use crate::config::{Branding, Config};
+use crate::policy::Policy;
+use crate::reason::Reason;
+use crate::route::{Access, Route};
+
+/// Status, title, what happened, what to do next.
+struct Notice(StatusCode, &'static str, &'static str, &'static str);
+
+/// The page for a reason that needs no more than its words.
+pub fn fault(request: &Request<'_>, reason: Reason) -> Answer {
+    let mut page = page_of(reason, request.id);
+    page.actions.extend(way_out(request, reason));
+    answer(request, page, reason)
+}
+
+/// The same for the server, which has no `Request` when the header itself was bad.
+pub fn fault_page(
+    reason: Reason,
+    request_id: &str,
+    headers: &http::HeaderMap,
+    branding: &Branding,
+) -> Response<Bytes> {
+    dress(page_of(reason, request_id).render(Format::of(headers), branding), reason)
+}
+
+/// The page for a signed-in visitor whom the policy refuses: who would be let in, and the way out.
+pub(super) fn denied(
+    request: &Request<'_>,
+    route: &Route,
+    reason: Reason,
+    live: Option<&Arc<LiveSession>>,
+) -> Answer {
+    let (Some(live), false) = (live, reason == Reason::CrossOriginUpgrade) else {
+        return fault(request, reason);
+    };
+    let mut page = page_of(reason, request.id);
+    page.facts.push(("Signed in as".into(), live.session.identity.login.to_string()));
+    let policy = match route.access(request.target.path(), request.method) {
+        Ok(Access::Guarded(policy, _)) => policy,
+        _ => &route.policy,
+    };
+    if reason == Reason::NotAdmitted {
+        page.facts.extend(requirements(policy));
+        page.help.extend(approval_help(policy, request.config()));
+    }
+    let back = request.target.path_and_query();
+    page.actions = vec![
+        Way::Link {
+            label: "Use another account".into(),
+            href: sign_in::start_path(request, &back, true),
+            primary: true,
+        },
+        Way::Link { label: "Sign out".into(), href: request.own_path("sign_out"), primary: false },
+    ];
+    answer(request, page, reason)
+}
+
+/// Renders a page for a request.
+pub(super) fn answer(request: &Request<'_>, page: Page, reason: Reason) -> Answer {
+    let rendered = page.render(Format::of(request.headers), &request.config().branding);
+    Answer { response: dress(rendered, reason), reason }
+}
+
+fn dress(mut response: Response<Bytes>, reason: Reason) -> Response<Bytes> {
+    if reason == Reason::StoreUnavailable {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
+
+fn page_of(reason: Reason, request_id: &str) -> Page {
+    let Notice(status, title, lead, help) = notice(reason);
+    Page {
+        status,
+        title: title.into(),
+        lead: lead.into(),
+        help: vec![help.into()],
+        reason: Some(reason.word()),
+        request_id: Some(request_id.to_owned()),
+        ..Page::default()
+    }
+}
+
+fn way_out(request: &Request<'_>, reason: Reason) -> Option<Way> {
+    use Reason as R;
+    let (label, href) = match reason {
+        R::UnknownAttempt | R::AttemptSpent | R::AccessDenied | R::BadAnswer | R::GitHubUnavailable
+        | R::GitHubRefused => ("Sign in again", sign_in::start_path(request, "/", false)),
+        R::SignInLoop => ("Try once more", request.own_path("sign_in")),
+        R::NoSuchPage => ("Your account", request.own_path("account")),
+        R::CrossSiteForm => ("To the sign-out page", request.own_path("sign_out")),
+        _ => return None,
+    };
+    Some(Way::Link { label: label.into(), href, primary: true })
+}
+
+fn requirements(policy: &Policy) -> Vec<(String, String)> {
+    fn list<T: ToString>(label: &str, names: &[T]) -> Option<(String, String)> {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        (!names.is_empty()).then(|| (label.to_owned(), names.join(", ")))
+    }
+    [
+        list("Members of", &policy.orgs),
+        list("Teams", &policy.teams),
+        list("E-mail", &policy.emails),
+        list("Accounts", &policy.users),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// An organisation that has not approved the app hides its members from it
+/// (<https://docs.github.com/en/organizations/managing-oauth-access-to-your-organizations-data>).
+fn approval_help(policy: &Policy, config: &Config) -> Option<String> {
+    if policy.orgs.is_empty() && policy.teams.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "You are a member already? Then the organisation may not have approved this app yet, or asks \
+         for single sign-on first: open {}/settings/connections/applications/{}, press “Grant” or \
+         “Request” beside the organisation, and sign in here again.",
+        config.github.web, config.github.client_id
+    ))
+}
+
+#[expect(clippy::too_many_lines, reason = "one table: a row for each reason")]
+fn notice(reason: Reason) -> Notice {
+    use Reason as R;
+    use StatusCode as S;
+    match reason {
+        R::Public | R::Anyone | R::User | R::Org | R::Team | R::Email | R::Endpoint => {
+            Notice(S::OK, "Welcome", "All is well.", "There is nothing to do.")
+        }
+        R::NoSession => Notice(
+            S::UNAUTHORIZED,
+            "Sign in to go on",
+            "This page is for people who are signed in.",
+            "Sign in with GitHub to go on.",
+        ),
+        R::SessionEnded => Notice(
+            S::UNAUTHORIZED,
+            "Your session has ended",
+            "You were signed in, and are not any more.",
+            "Sign in with GitHub to go on.",
+        ),
+        R::AmbiguousCookie => Notice(
+            S::UNAUTHORIZED,
+            "Sign in again",
+            "Your browser sent two different sessions, so neither is believed.",
+            "Sign in with GitHub to go on. If this comes back, remove the cookies of this site.",
+        ),
+        R::FactsMissing => Notice(
+            S::UNAUTHORIZED,
+            "Sign in again",
+            "This page asks for organisations or teams, which your session does not know yet.",
+            "Sign in with GitHub once more to go on.",
+        ),
+        R::SignInLoop => Notice(
+            S::BAD_REQUEST,
+            "Signing in does not last",
+            "You have signed in several times within a minute, and your browser came back without \
+             its session each time, so this stops here.",
+            "Most often the browser refuses this site's cookies, or its clock is far off. Allow \
+             cookies for this site, check the date and the time, and try once more.",
+        ),
+        R::UserDenied => Notice(
+            S::FORBIDDEN,
+            "This account may not enter",
+            "The operator of this site has excluded your account.",
+            "Use another account, or ask the operator.",
+        ),
+        R::NotAdmitted => Notice(
+            S::FORBIDDEN,
+            "This page is not for you",
+            "You are signed in, but this page is for others.",
+            "Ask to be added to one of the groups below, or use another account.",
+        ),
+        R::CrossOriginUpgrade => Notice(
+            S::FORBIDDEN,
+            "Not from here",
+            "A page of another site tried to open a connection in your name.",
+            "Open the app itself and try there.",
+        ),
+        R::CrossSiteForm => Notice(
+            S::FORBIDDEN,
+            "This form is not ours",
+            "The form came from another site or is too old, so nothing was done.",
+            "Open the page itself and press the button there.",
+        ),
+        R::AmbiguousTarget => Notice(
+            S::BAD_REQUEST,
+            "This address can be read in two ways",
+            "The address holds something that servers understand differently, so it is refused.",
+            "Check it for double slashes, dots between slashes, encoded slashes and the like.",
+        ),
+        R::BadHeader => Notice(
+            S::BAD_REQUEST,
+            "This request is malformed",
+            "The header of the request breaks a rule of HTTP, or is too large.",
+            "If a browser sent it, remove the cookies of this site and try again.",
+        ),
+        R::NoRoute => Notice(
+            S::NOT_FOUND,
+            "Nothing is here",
+            "No app is configured for this address.",
+            "Check the address. Operators: `gatekeep explain` shows which routes there are.",
+        ),
+        R::NoSuchPage => Notice(
+            S::NOT_FOUND,
+            "There is no such page",
+            "The gateway has no page at this address.",
+            "Go to your account, or back to the app.",
+        ),
+        R::BadMethod => Notice(
+            S::METHOD_NOT_ALLOWED,
+            "This method is not taken here",
+            "The route takes other methods than this one.",
+            "Operators: see the route's `methods`.",
+        ),
+        R::BodyTooLarge => Notice(
+            S::PAYLOAD_TOO_LARGE,
+            "This is too large",
+            "The body of the request is larger than this route allows.",
+            "Send less at once. Operators: see the route's `body_limit`.",
+        ),
+        R::UnknownAttempt => Notice(
+            S::BAD_REQUEST,
+            "This sign-in was not begun here",
+            "GitHub's answer fits no sign-in of this browser: perhaps it began in another browser, \
+             the cookie was refused, or it took longer than ten minutes.",
+            "Begin again. If this comes back, allow cookies for this site.",
+        ),
+        R::AttemptSpent => Notice(
+            S::BAD_REQUEST,
+            "This sign-in is over",
+            "It was finished before, or took longer than ten minutes.",
+            "Begin again.",
+        ),
+        R::AccessDenied => Notice(
+            S::FORBIDDEN,
+            "You declined at GitHub",
+            "Without your consent GitHub does not say who you are, so you are not signed in.",
+            "Begin again whenever you like.",
+        ),
+        R::BadAnswer => Notice(
+            S::BAD_GATEWAY,
+            "GitHub's answer cannot be used",
+            "GitHub answered in a way that makes no sense here, so you are not signed in.",
+            "Try again in a moment.",
+        ),
+        R::GitHubUnavailable => Notice(
+            S::SERVICE_UNAVAILABLE,
+            "GitHub does not answer",
+            "GitHub is slow or out of reach, so you cannot sign in just now.",
+            "Try again in a moment; https://www.githubstatus.com tells how GitHub is.",
+        ),
+        R::GitHubRefused => Notice(
+            S::BAD_GATEWAY,
+            "GitHub refuses this gateway",
+            "GitHub does not accept this gateway's own settings, so nobody can sign in.",
+            "Tell the operator; the log says what to check.",
+        ),
+        R::StoreUnavailable => Notice(
+            S::SERVICE_UNAVAILABLE,
+            "Sessions are out of reach",
+            "The gateway cannot look up your session just now. You are still signed in.",
+            "Try again in a moment.",
+        ),
+        R::UpstreamUnavailable => Notice(
+            S::BAD_GATEWAY,
+            "The app does not answer",
+            "The gateway is well, but the app behind it is out of reach or broke off.",
+            "Try again in a moment.",
+        ),
+        R::UpstreamTimeout => Notice(
+            S::GATEWAY_TIMEOUT,
+            "The app takes too long",
+            "The app behind the gateway did not answer in time.",
+            "Try again in a moment.",
+        ),
+        R::ClientGone => Notice(
+            S::BAD_REQUEST,
+            "The request broke off",
+            "The connection ended before the request was complete.",
+            "Try again.",
+        ),
+        R::Internal => Notice(
+            S::INTERNAL_SERVER_ERROR,
+            "Something went wrong",
+            "That is the gateway's fault, not yours.",
+            "Try again. If it stays, tell the operator the request id below.",
+        ),
+    }
+}

@@ -1,0 +1,115 @@
+//! Hand-over: how a sign-in at the callback host becomes a cookie at another of our hosts, without
+//! a cookie that siblings share. The code lives a minute, works once, and is bound by PKCE to the
+//! browser that asked.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::action::Answer;
+use super::authenticate::Authenticated;
+use super::sign_in::{clear_attempt, find_attempt, redirect};
+use super::{Gateway, LiveSession, Request, error};
+use crate::defence::{Defence, stands};
+use crate::login::{Errand, LoginAttempt};
+use crate::reason::Reason;
+use crate::return_to::ReturnTo;
+use crate::store::{Handover, Unavailable};
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// At the callback host: sends a signed-in visitor on to the host that asked.
+    pub(super) async fn hand_over(
+        &self,
+        request: &Request<'_>,
+        live: &Arc<LiveSession>,
+        errand: &Errand,
+        return_to: &ReturnTo,
+        cookies: &[HeaderValue],
+    ) -> Answer {
+        let origin = return_to.origin();
+        let handover = Handover { session: live.key, challenge: errand.challenge.clone() };
+        let (keys, now) = (&request.config().keys, self.clock.now());
+        match self.handovers.issue(keys, origin.host(), &handover, now).await {
+            Ok(code) => {
+                let path = request.own_path("handover");
+                let url = format!("{origin}{path}?code={code}&state={}", errand.state);
+                redirect(&url, cookies, Reason::Endpoint)
+            }
+            Err(unavailable) => {
+                self.store_failed(request, &unavailable);
+                error::fault(request, Reason::StoreUnavailable)
+            }
+        }
+    }
+
+    /// `GET PREFIX/handover`: at the host that asked, makes its cookie.
+    pub(super) async fn handover(&self, request: &Request<'_>) -> Answer {
+        let (Ok(Some(code)), Ok(Some(state))) =
+            (request.parameter("code"), request.parameter("state"))
+        else {
+            return error::fault(request, Reason::UnknownAttempt);
+        };
+        let Some(attempt) = find_attempt(request, &state) else {
+            return self.not_handed_over(request, None).await;
+        };
+        match self.take_over(request, &code, &attempt).await {
+            Ok(Some(live)) => self.arrive(request, &live, &attempt).await,
+            Ok(None) => self.not_handed_over(request, Some(&attempt)).await,
+            Err(unavailable) => {
+                self.store_failed(request, &unavailable);
+                error::fault(request, Reason::StoreUnavailable)
+            }
+        }
+    }
+
+    async fn take_over(
+        &self,
+        request: &Request<'_>,
+        code: &str,
+        attempt: &LoginAttempt,
+    ) -> Result<Option<Arc<LiveSession>>, Unavailable> {
+        let keys = &request.config().keys;
+        let Some(handover) = self.handovers.redeem(keys, request.target.host(), code).await? else {
+            return Ok(None);
+        };
+        let is_bound = attempt.is_fresh(self.clock.now()) && attempt.answers(&handover.challenge);
+        if !is_bound && stands(Defence::HandoverBinding) {
+            return Ok(None);
+        }
+        self.sessions.by_key(keys, handover.session).await
+    }
+
+    async fn arrive(
+        &self,
+        request: &Request<'_>,
+        live: &Arc<LiveSession>,
+        attempt: &LoginAttempt,
+    ) -> Answer {
+        match self.session_cookies(request, live).await {
+            Ok(mut cookies) => {
+                cookies.push(clear_attempt(request, attempt));
+                let to = attempt.return_to.location(&request.here());
+                redirect(&to, &cookies, Reason::Endpoint)
+            }
+            Err(unavailable) => {
+                self.store_failed(request, &unavailable);
+                error::fault(request, Reason::StoreUnavailable)
+            }
+        }
+    }
+
+    async fn not_handed_over(
+        &self,
+        request: &Request<'_>,
+        attempt: Option<&LoginAttempt>,
+    ) -> Answer {
+        if let Authenticated::Session(_) = self.authenticate(request).await {
+            let to = attempt.map_or_else(|| "/".into(), |a| a.return_to.location(&request.here()));
+            return redirect(&to, &[], Reason::Endpoint);
+        }
+        let reason = attempt.map_or(Reason::UnknownAttempt, |_| Reason::AttemptSpent);
+        error::fault(request, reason)
+    }
+}

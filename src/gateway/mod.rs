@@ -1,0 +1,229 @@
+//! The gateway: what it does with a request, without naming the server that carries it.
+//!
+//! [`Gateway::handle`] answers a request with an [`Action`]; [`Gateway::decide`] is the one door
+//! that every access passes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::defence::{Defence, stands};
+use crate::github::{Client, GitHubError};
+use crate::keys::SigningKey;
+use crate::metrics::{Metrics, RouteMetrics};
+use crate::policy::Verdict;
+use crate::reason::Reason;
+use crate::route::{Access, Miss, Route};
+use crate::session::Lifetimes;
+use crate::store::{Handovers, Live, Sessions, Store, Unavailable};
+
+mod account;
+mod action;
+mod admission;
+mod authenticate;
+mod csrf;
+mod endpoint;
+mod error;
+mod forms;
+mod handover;
+mod pages;
+mod request;
+mod sign_in;
+mod sign_out;
+mod upstream;
+
+pub use action::{Action, Decision, Forward, Visitor};
+pub use admission::Admissions;
+pub use endpoint::Endpoint;
+pub use error::fault_page;
+pub use forms::LARGEST as LARGEST_FORM;
+pub use request::{Client as RequestClient, Request, RequestIds};
+
+use admission::Admission;
+use authenticate::Authenticated;
+
+/// A session with what the gateway remembers beside it.
+pub type LiveSession = Live<Admissions>;
+
+/// Everything that outlives a configuration.
+pub struct Gateway {
+    clock: Arc<dyn Clock>,
+    store: Arc<dyn Store>,
+    sessions: Arc<Sessions<Admissions>>,
+    handovers: Handovers,
+    signing_key: SigningKey,
+    metrics: Arc<Metrics>,
+}
+
+/// One configuration with what is made of it. A request takes one at its beginning and keeps it.
+pub struct Snapshot {
+    /// The configuration.
+    pub config: Config,
+    github: Client,
+    routes: Vec<RouteMetrics>,
+    own: RouteMetrics,
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    fn new(config: Config, metrics: &Metrics) -> Result<Self, GitHubError> {
+        let github = Client::new(config.github.clone())?;
+        let routes = config.routes.iter().map(|route| metrics.for_route(&route.name)).collect();
+        Ok(Self { config, github, routes, own: metrics.for_route("gatekeep") })
+    }
+
+    /// The counters of a route, or of the gateway's own answers.
+    pub fn route_metrics(&self, route: Option<&Route>) -> &RouteMetrics {
+        route.and_then(|route| self.routes.get(route.index)).unwrap_or(&self.own)
+    }
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// A gateway on a store.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        crate::keys::install_jwt_provider();
+        Self {
+            sessions: Arc::new(Sessions::new(store.clone())),
+            handovers: Handovers::new(store.clone()),
+            signing_key: SigningKey::generate(),
+            store,
+            clock,
+            metrics,
+        }
+    }
+
+    /// What the gateway makes of a configuration.
+    pub fn snapshot(&self, config: Config) -> Result<Snapshot, GitHubError> {
+        Snapshot::new(config, &self.metrics)
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Answers one request: with a response of our own, or with where and how to forward it.
+    pub async fn handle(&self, request: &Request<'_>) -> Action {
+        match Endpoint::of(request) {
+            Some(endpoint) => Action::respond(self.answer(endpoint, request).await),
+            None => self.pass(request).await,
+        }
+    }
+
+    /// Finds the route and asks `decide`; only what it allows is forwarded.
+    async fn pass(&self, request: &Request<'_>) -> Action {
+        let route = match request.config().routes.find(&request.target, request.method) {
+            Ok(route) => route,
+            Err(miss) => return Action::respond(error::fault(request, miss_reason(miss))),
+        };
+        let decision = self.decide(route, request).await;
+        let (word, reason) = decision.words();
+        self.metrics.decided(request.snapshot.route_metrics(Some(route)), word, reason);
+        match decision {
+            Decision::Public => Action::forward(Forward::new(request, route, None, reason)),
+            Decision::Allow(visitor) => {
+                let reason = visitor.reason();
+                visitor.refresh_passport(self, request);
+                Action::forward(Forward::new(request, route, Some(visitor), reason))
+            }
+            Decision::SignIn(reason) => {
+                Action::respond(self.ask_to_sign_in(request, reason)).for_route(route)
+            }
+            Decision::Deny(reason, visitor) => {
+                Action::respond(error::denied(request, route, reason, visitor.as_ref()))
+                    .for_route(route)
+            }
+            Decision::Unavailable(_) => {
+                Action::respond(error::fault(request, Reason::StoreUnavailable)).for_route(route)
+            }
+        }
+    }
+
+    /// The one door: whether a request may pass to a route, and for whom.
+    pub async fn decide(&self, route: &Arc<Route>, request: &Request<'_>) -> Decision {
+        let (policy, rule) = match route.access(request.target.path(), request.method) {
+            Ok(Access::Public) => return Decision::Public,
+            Ok(Access::Guarded(policy, rule)) => (policy, rule),
+            Err(miss) => return Decision::Deny(miss_reason(miss), None),
+        };
+        let live = match self.authenticate(request).await {
+            Authenticated::Session(live) => live,
+            Authenticated::Nobody(reason) => return Decision::SignIn(reason),
+            Authenticated::Unknown(unavailable) => return Decision::Unavailable(unavailable),
+        };
+        let admission = live.memo.get_or_judge(route, rule, request.target.host(), || {
+            policy.evaluate(&live.session.identity)
+        });
+        match admission.verdict {
+            Verdict::FactsMissing => Decision::SignIn(Reason::FactsMissing),
+            Verdict::Refused(reason) => Decision::Deny(reason, Some(live)),
+            Verdict::Admitted(_) if !may_upgrade(route, request) => {
+                Decision::Deny(Reason::CrossOriginUpgrade, Some(live))
+            }
+            Verdict::Admitted(reason) => Decision::Allow(Visitor::new(live, admission, reason)),
+        }
+    }
+
+    /// One of the gateway's own pages.
+    async fn answer(&self, endpoint: Endpoint, request: &Request<'_>) -> action::Answer {
+        match endpoint {
+            Endpoint::Start => self.start(request).await,
+            Endpoint::Callback => self.callback(request).await,
+            Endpoint::Handover => self.handover(request).await,
+            Endpoint::SignInPage => self.sign_in_page(request),
+            Endpoint::SignOutPage => self.sign_out_page(request).await,
+            Endpoint::SignOut => self.sign_out(request).await,
+            Endpoint::Account => self.account(request).await,
+            Endpoint::Keys => self.jwks(request),
+            Endpoint::Unknown => error::fault(request, Reason::NoSuchPage),
+        }
+    }
+
+    /// Work that belongs to no request: call it every minute or so.
+    pub async fn sweep(&self, lifetimes: Lifetimes) -> Result<(), Unavailable> {
+        let report = self.sessions.sweep(lifetimes, self.clock.now()).await?;
+        self.metrics.sessions.set(i64::try_from(report.open).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Whether the store answers: readiness asks.
+    pub async fn is_ready(&self) -> bool {
+        self.store.get(crate::store::Table::Session, b"readiness").await.is_ok()
+    }
+
+    /// Notes a failure of the store where operators see it.
+    fn store_failed(&self, request: &Request<'_>, unavailable: &Unavailable) {
+        self.metrics.store_failures.inc();
+        tracing::error!(request.id = request.id, "{unavailable}");
+    }
+}
+
+/// How long a browser may keep the published keys.
+pub(crate) const KEYS_MAX_AGE: Duration = Duration::from_secs(300);
+
+fn miss_reason(miss: Miss) -> Reason {
+    match miss {
+        Miss::NoRoute => Reason::NoRoute,
+        Miss::Method => Reason::BadMethod,
+        Miss::Ambiguous => Reason::AmbiguousTarget,
+    }
+}
+
+/// A page of another site can open a WebSocket with the visitor's cookie; its Origin gives it
+/// away. Programs that are no browsers send none (RFC 6455 §10.2).
+fn may_upgrade(route: &Route, request: &Request<'_>) -> bool {
+    if !request.is_upgrade() || !stands(Defence::UpgradeOrigin) {
+        return true;
+    }
+    let own = request.config().origin_of(route, request.target.host());
+    request.origins_are(&own)
+}

@@ -1,0 +1,96 @@
+//! Signing out: asked first, done by POST alone, final on every host.
+
+use http::StatusCode;
+use http::header::SET_COOKIE;
+
+use super::action::Answer;
+use super::authenticate::Authenticated;
+use super::pages::{Action as Way, Page};
+use super::{Gateway, LiveSession, Request, csrf, error, sign_in};
+use crate::reason::Reason;
+
+/// What the form's token is good for.
+const PURPOSE: &str = "sign-out";
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// `GET PREFIX/sign_out`: asks, for a link alone must not sign anybody out.
+    pub(super) async fn sign_out_page(&self, request: &Request<'_>) -> Answer {
+        match self.authenticate(request).await {
+            Authenticated::Unknown(_) => error::fault(request, Reason::StoreUnavailable),
+            Authenticated::Nobody(_) => signed_out(request),
+            Authenticated::Session(live) => {
+                let page = Page {
+                    status: StatusCode::OK,
+                    title: "Sign out?".into(),
+                    lead: format!("You are signed in as {}.", live.session.identity.login),
+                    help: vec!["This ends your session here and in every app behind this gateway.".into()],
+                    actions: vec![form(request, &live, true)],
+                    ..Page::default()
+                };
+                error::answer(request, page, Reason::Endpoint)
+            }
+        }
+    }
+
+    /// `POST PREFIX/sign_out`: ends the session. It says so only when it is so.
+    pub(super) async fn sign_out(&self, request: &Request<'_>) -> Answer {
+        let live = match self.authenticate(request).await {
+            Authenticated::Unknown(_) => return error::fault(request, Reason::StoreUnavailable),
+            Authenticated::Nobody(_) => return signed_out(request),
+            Authenticated::Session(live) => live,
+        };
+        if !csrf::is_ours(request, &live, PURPOSE) {
+            return error::fault(request, Reason::CrossSiteForm);
+        }
+        if let Err(unavailable) = self.sessions.end(&live).await {
+            self.store_failed(request, &unavailable);
+            return error::fault(request, Reason::StoreUnavailable);
+        }
+        self.metrics.sign_outs.inc();
+        signed_out(request)
+    }
+}
+
+/// The form that signs out.
+pub(super) fn form(request: &Request<'_>, live: &LiveSession, primary: bool) -> Way {
+    Way::Post {
+        label: "Sign out".into(),
+        action: request.own_path("sign_out"),
+        fields: vec![(csrf::FIELD.into(), csrf::token(request, live, PURPOSE))],
+        primary,
+    }
+}
+
+fn signed_out(request: &Request<'_>) -> Answer {
+    let page = Page {
+        status: StatusCode::OK,
+        title: "You are signed out".into(),
+        lead: "Your session is over, here and in every app behind this gateway.".into(),
+        help: vec![
+            "GitHub itself still knows you in this browser: whoever opens an app here next may be \
+             signed in as you without a question. On a shared computer, sign out at GitHub, too."
+                .into(),
+        ],
+        actions: vec![
+            Way::Link {
+                label: "Sign in again".into(),
+                href: sign_in::start_path(request, "/", false),
+                primary: false,
+            },
+            Way::Link {
+                label: "Sign out at GitHub".into(),
+                href: format!("{}/logout", request.config().github.web),
+                primary: false,
+            },
+        ],
+        ..Page::default()
+    };
+    let mut answer = error::answer(request, page, Reason::Endpoint);
+    let jar = request.jar();
+    for name in [jar.session(), jar.trail()] {
+        answer.response.headers_mut().append(SET_COOKIE, jar.clear(name));
+    }
+    answer
+}

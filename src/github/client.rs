@@ -1,0 +1,170 @@
+//! The HTTP client for GitHub: bounded in time and bytes, follows no redirect, names itself.
+
+use http::{HeaderMap, StatusCode};
+use reqwest::redirect::Policy;
+use serde::de::DeserializeOwned;
+
+use super::{GitHubError, Settings};
+use crate::secret::Secret;
+
+/// Talks to one GitHub with one set of credentials.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(super) settings: Settings,
+    http: reqwest::Client,
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// The largest answer that is read: GitHub's pages of 100 entries stay far below.
+const LARGEST_ANSWER: usize = 2 * 1024 * 1024;
+
+/// Pages that are followed at most: 5,000 organisations or teams.
+const MOST_PAGES: usize = 50;
+
+const API_VERSION: &str = "2022-11-28";
+
+// === impl Client ===
+
+impl Client {
+    /// A client for these settings.
+    pub fn new(settings: Settings) -> Result<Self, GitHubError> {
+        crate::keys::install_jwt_provider();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("gatekeep/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .timeout(settings.timeout)
+            .connect_timeout(settings.timeout)
+            .pool_max_idle_per_host(16)
+            .build()
+            .map_err(|e| GitHubError::Unreachable("anything", e.to_string()))?;
+        Ok(Self { settings, http })
+    }
+
+    /// Reads every page of a list, by the `Link` header (RFC 8288).
+    pub(super) async fn list<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        token: &Secret<String>,
+    ) -> Result<Vec<T>, GitHubError> {
+        let mut url = format!("{}{what}?per_page=100", self.settings.api);
+        let mut all = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let answer = self.get(what, &url, token).await?;
+            all.extend(json::<Vec<T>>(what, &answer)?);
+            match next_page(&answer.headers) {
+                None => return Ok(all),
+                Some(next) if self.is_own(&next) => url = next,
+                Some(_) => {
+                    return Err(GitHubError::Malformed(what, "the next page is elsewhere".into()));
+                }
+            }
+        }
+        Err(GitHubError::Malformed(what, format!("more than {MOST_PAGES} pages")))
+    }
+
+    /// Reads one resource.
+    pub(super) async fn one<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        token: &Secret<String>,
+    ) -> Result<T, GitHubError> {
+        let answer = self.get(what, &format!("{}{what}", self.settings.api), token).await?;
+        json(what, &answer)
+    }
+
+    async fn get(
+        &self,
+        what: &'static str,
+        url: &str,
+        token: &Secret<String>,
+    ) -> Result<Answer, GitHubError> {
+        let request = self
+            .http
+            .get(url)
+            .bearer_auth(token.expose())
+            .header("accept", "application/vnd.github+json")
+            .header("x-github-api-version", API_VERSION);
+        let answer = self.send(what, request).await?;
+        match answer.status {
+            StatusCode::OK => Ok(answer),
+            status => Err(GitHubError::Failed(what, status.as_u16())),
+        }
+    }
+
+    /// Sends a request and reads the answer within the bounds.
+    pub(super) async fn send(
+        &self,
+        what: &'static str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Answer, GitHubError> {
+        // `without_url`: a URL may carry what no log should.
+        let lost = |e: reqwest::Error| GitHubError::Unreachable(what, describe(&e.without_url()));
+        let mut response = request.send().await.map_err(lost)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            if body.len() + chunk.len() > LARGEST_ANSWER {
+                return Err(GitHubError::Malformed(what, "it is far too large".into()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body })
+    }
+
+    pub(super) fn request(&self, method: http::Method, url: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, url)
+    }
+
+    /// Whether a URL is one of this API: the token goes nowhere else.
+    fn is_own(&self, url: &str) -> bool {
+        url.strip_prefix(&self.settings.api).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+fn json<T: DeserializeOwned>(what: &'static str, answer: &Answer) -> Result<T, GitHubError> {
+    // serde_json's message names a place, and no content.
+    serde_json::from_slice(&answer.body)
+        .map_err(|e| GitHubError::Malformed(what, format!("{:?} error in line {}", e.classify(), e.line())))
+}
+
+fn next_page(headers: &HeaderMap) -> Option<String> {
+    let links = headers.get("link")?.to_str().ok()?;
+    links.split(',').find_map(|link| {
+        let (url, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+        let is_next = parameters.split(';').any(|p| p.trim() == r#"rel="next""#);
+        is_next.then(|| url.to_owned())
+    })
+}
+
+/// An error and its causes, for reqwest's own text stops at "error sending request".
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_read_from_link() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(next_page(&headers), None);
+        let link = r#"<https://api.github.com/user/orgs?page=1>; rel="prev", <https://api.github.com/user/orgs?page=3>; rel="next""#;
+        headers.insert("link", link.parse().unwrap());
+        assert_eq!(next_page(&headers).as_deref(), Some("https://api.github.com/user/orgs?page=3"));
+        headers.insert("link", r#"<https://x>; rel="first""#.parse().unwrap());
+        assert_eq!(next_page(&headers), None);
+    }
+}

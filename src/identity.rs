@@ -1,0 +1,298 @@
+//! Who somebody is on GitHub: the account, the verified e-mail, organisations and teams.
+//!
+//! GitHub compares logins, organisation names and team slugs without regard to case, so these
+//! types keep the spelling for people and compare the lower-case form.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A signed-in GitHub account and what is known of it. The number is the account; the login may
+/// be renamed and registered again by somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The account's number at this GitHub, always above zero.
+    pub id: u64,
+    /// The account's present name.
+    pub login: Login,
+    /// The display name, where one is set.
+    pub name: Option<String>,
+    /// The primary e-mail, if GitHub has verified it.
+    pub email: Option<Email>,
+    /// Organisations; `None` when nobody asked GitHub for them.
+    pub orgs: Option<Vec<OrgName>>,
+    /// Teams; `None` when nobody asked GitHub for them.
+    pub teams: Option<Vec<TeamRef>>,
+}
+
+/// A GitHub account's name.
+#[derive(Clone, Debug)]
+pub struct Login(Folded);
+
+/// A GitHub organisation's name.
+#[derive(Clone, Debug)]
+pub struct OrgName(Folded);
+
+/// A team, written `org/slug`.
+#[derive(Clone, Debug)]
+pub struct TeamRef(Folded);
+
+/// An e-mail address with exactly one `@` and an ASCII domain.
+#[derive(Clone, Debug)]
+pub struct Email(Folded);
+
+/// What an allow list says of e-mails: one address, or `*@domain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EmailPattern {
+    /// Exactly this address.
+    Address(Email),
+    /// Every address whose domain is exactly this one, in lower case; no sub-domains.
+    Domain(Box<str>),
+}
+
+/// Why a text is no GitHub name or e-mail. `Display` is a sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Not a login or organisation name.
+    #[error("`{0}` is not a GitHub name: letters, digits and single hyphens, at most 39 of them")]
+    Name(String),
+    /// Not `org/team`.
+    #[error("`{0}` is not a team: write it as `org/team-slug`, as in the team's address")]
+    Team(String),
+    /// Not an e-mail address.
+    #[error("`{0}` is not an e-mail address with one `@` and a plain domain")]
+    Email(String),
+}
+
+/// A text that is shown as written and compared in lower case.
+#[derive(Clone)]
+struct Folded {
+    shown: Box<str>,
+    folded: Box<str>,
+}
+
+// === impl Folded ===
+
+impl Folded {
+    fn new(text: &str) -> Self {
+        Self { shown: text.into(), folded: text.to_ascii_lowercase().into() }
+    }
+}
+
+impl fmt::Debug for Folded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shown.fmt(f)
+    }
+}
+
+macro_rules! folded_name {
+    ($name:ident) => {
+        impl $name {
+            /// As GitHub spells it.
+            pub fn as_str(&self) -> &str {
+                &self.0.shown
+            }
+
+            /// In lower case: the form to compare and to look up.
+            pub fn folded(&self) -> &str {
+                &self.0.folded
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.folded == other.0.folded
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl std::hash::Hash for $name {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.0.folded.hash(state);
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0.shown)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0.shown)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+folded_name!(Login);
+folded_name!(OrgName);
+folded_name!(TeamRef);
+folded_name!(Email);
+
+// === impl FromStr ===
+
+impl FromStr for Login {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        // Enterprise-managed logins carry `_shortcode`; bots carry `[bot]` and never sign in.
+        let plain = text.replace('_', "-");
+        is_name(&plain)
+            .then(|| Self(Folded::new(text)))
+            .ok_or_else(|| NameError::Name(text.to_owned()))
+    }
+}
+
+impl FromStr for OrgName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        is_name(text)
+            .then(|| Self(Folded::new(text)))
+            .ok_or_else(|| NameError::Name(text.to_owned()))
+    }
+}
+
+impl FromStr for TeamRef {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let good = text.split_once('/').is_some_and(|(org, slug)| is_name(org) && is_slug(slug));
+        good.then(|| Self(Folded::new(text))).ok_or_else(|| NameError::Team(text.to_owned()))
+    }
+}
+
+impl FromStr for Email {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let good = text.len() <= 254
+            && text.split_once('@').is_some_and(|(local, domain)| {
+                !local.is_empty() && local.bytes().all(|b| b.is_ascii_graphic()) && is_domain(domain)
+            });
+        good.then(|| Self(Folded::new(text))).ok_or_else(|| NameError::Email(text.to_owned()))
+    }
+}
+
+impl FromStr for EmailPattern {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text.strip_prefix("*@") {
+            Some(domain) if is_domain(domain) => {
+                Ok(Self::Domain(domain.to_ascii_lowercase().into()))
+            }
+            Some(_) => Err(NameError::Email(text.to_owned())),
+            None => text.parse().map(Self::Address),
+        }
+    }
+}
+
+// === impl Email, TeamRef, EmailPattern ===
+
+impl Email {
+    /// The part after the `@`, in lower case.
+    pub fn domain(&self) -> &str {
+        self.folded().split_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+impl TeamRef {
+    /// The organisation's part, in lower case.
+    pub fn org(&self) -> &str {
+        self.folded().split_once('/').map_or("", |(org, _)| org)
+    }
+}
+
+impl EmailPattern {
+    /// Whether an address fits.
+    pub fn fits(&self, email: &Email) -> bool {
+        match self {
+            Self::Address(address) => address == email,
+            Self::Domain(domain) => email.domain() == &**domain,
+        }
+    }
+}
+
+impl fmt::Display for EmailPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Domain(domain) => write!(f, "*@{domain}"),
+        }
+    }
+}
+
+/// GitHub's rule for accounts and organisations. Old accounts may end in a hyphen.
+fn is_name(text: &str) -> bool {
+    (1..=39).contains(&text.len())
+        && !text.starts_with('-')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+fn is_slug(text: &str) -> bool {
+    (1..=255).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+fn is_domain(text: &str) -> bool {
+    text.contains('.')
+        && text.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_compare_as_github_does() {
+        assert_eq!("Acme".parse::<OrgName>(), "aCME".parse());
+        assert_eq!("Acme/Platform".parse::<TeamRef>(), "acme/platform".parse());
+        assert_ne!("octocat".parse::<Login>(), "0ctocat".parse());
+    }
+
+    #[test]
+    fn names_that_are_none_are_refused() {
+        for bad in ["", "-a", "a b", "a/b", "ünïcode", "a@b", &"a".repeat(40)] {
+            assert!(bad.parse::<OrgName>().is_err(), "{bad}");
+            assert!(bad.parse::<Login>().is_err(), "{bad}");
+        }
+        for bad in ["acme", "acme/", "/team", "acme/a/b", "acme/a b"] {
+            assert!(bad.parse::<TeamRef>().is_err(), "{bad}");
+        }
+        assert!("mona_acme".parse::<Login>().is_ok(), "an enterprise-managed login");
+    }
+
+    /// oauth2-proxy CVE-2026-40574: `attacker@evil.com@acme.com` passed the rule for `acme.com`.
+    #[test]
+    fn an_email_has_one_at_and_fits_on_label_boundaries() {
+        for bad in
+            ["", "@acme.com", "a@", "a@b@acme.com", "a@acme", "a b@acme.com", "a@äcme.com", "a@.com"]
+        {
+            assert!(bad.parse::<Email>().is_err(), "{bad}");
+        }
+        let acme: EmailPattern = "*@acme.com".parse().unwrap();
+        for (address, fits) in [
+            ("a@acme.com", true),
+            ("A@ACME.COM", true),
+            ("a@evilacme.com", false),
+            ("a@sub.acme.com", false),
+            ("a@acme.com.evil.org", false),
+        ] {
+            assert_eq!(acme.fits(&address.parse().unwrap()), fits, "{address}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Keys: everything that is derived from the master secrets, and the keys that sign identity tokens.
+//!
+//! `master -> HKDF-SHA-256 -> one key for each purpose`. Several masters are a rotation: the first
+//! seals, all of them open.
+
+use std::sync::Arc;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::{hkdf, hmac};
+
+use crate::secret::Secret;
+
+mod provider;
+mod seal;
+mod signing;
+
+pub use provider::install as install_jwt_provider;
+pub use seal::{Opened, Sealer};
+pub use signing::{SigningKey, sign_hs256};
+
+/// The keys of one configuration. Cheap to clone.
+#[derive(Clone)]
+pub struct Keys(Arc<Vec<Derived>>);
+
+/// What one master secret yields.
+struct Derived {
+    session_id: hmac::Key,
+    handover: hmac::Key,
+    csrf: hmac::Key,
+    attempt: Sealer,
+    record: Sealer,
+}
+
+/// The store's name for something secret: its HMAC.
+pub type Digest = [u8; 32];
+
+/// The fewest bytes of a master secret.
+pub const MASTER_BYTES: usize = 32;
+
+// === impl Keys ===
+
+impl Keys {
+    /// Derives all keys. The first master seals and names; the others are still accepted.
+    ///
+    /// # Panics
+    /// When there is no master: the configuration's check refuses that.
+    pub fn derive(masters: &[Secret<Vec<u8>>]) -> Self {
+        assert!(!masters.is_empty(), "the configuration has a master secret");
+        Self(Arc::new(masters.iter().map(Derived::of).collect()))
+    }
+
+    /// The names under which a host's session id may be stored: the first is for new ones.
+    pub fn session_digests(&self, id: &[u8; 32], host: &str) -> impl Iterator<Item = Digest> {
+        self.0.iter().map(move |keys| mac(&keys.session_id, &[id, host.as_bytes()]))
+    }
+
+    /// The name under which a new session id is stored.
+    pub fn session_digest(&self, id: &[u8; 32], host: &str) -> Digest {
+        mac(&self.newest().session_id, &[id, host.as_bytes()])
+    }
+
+    /// The name under which a hand-over code is stored. It lives for a minute, so a rotation of
+    /// the master in that minute asks the visitor to begin again.
+    pub fn handover_digest(&self, code: &[u8; 32], host: &str) -> Digest {
+        mac(&self.newest().handover, &[code, host.as_bytes()])
+    }
+
+    /// The token that a form for this session and purpose carries.
+    pub fn csrf_token(&self, session: &[u8], purpose: &str) -> Digest {
+        mac(&self.newest().csrf, &[session, purpose.as_bytes()])
+    }
+
+    /// Whether a form's token is good, in constant time.
+    pub fn csrf_token_is_good(&self, session: &[u8], purpose: &str, token: &[u8]) -> bool {
+        let message = framed(&[session, purpose.as_bytes()]);
+        self.0.iter().any(|keys| hmac::verify(&keys.csrf, &message, token).is_ok())
+    }
+
+    /// Seals a login attempt for its cookie.
+    pub fn seal_attempt(&self, row: &[&[u8]], plain: &[u8]) -> Vec<u8> {
+        self.newest().attempt.seal(row, plain)
+    }
+
+    /// Opens a login attempt. `None` for anything that is not ours, to the bit.
+    pub fn open_attempt(&self, row: &[&[u8]], sealed: &[u8]) -> Opened {
+        self.0.iter().find_map(|keys| keys.attempt.open(row, sealed))
+    }
+
+    /// Seals a record of the store for its row.
+    pub fn seal_record(&self, row: &[&[u8]], plain: &[u8]) -> Vec<u8> {
+        self.newest().record.seal(row, plain)
+    }
+
+    /// Opens a record of the store. `None` when it belongs to another row or was altered.
+    pub fn open_record(&self, row: &[&[u8]], sealed: &[u8]) -> Opened {
+        self.0.iter().find_map(|keys| keys.record.open(row, sealed))
+    }
+
+    fn newest(&self) -> &Derived {
+        &self.0[0]
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys([redacted]; {} masters)", self.0.len())
+    }
+}
+
+// === impl Derived ===
+
+impl Derived {
+    fn of(master: &Secret<Vec<u8>>) -> Self {
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"gatekeep/v1").extract(master.expose());
+        let mac_key = |label: &str| hmac::Key::new(hmac::HMAC_SHA256, expand(&root, label).expose());
+        Self {
+            session_id: mac_key("gatekeep/v1/session-id-mac"),
+            handover: mac_key("gatekeep/v1/handover-mac"),
+            csrf: mac_key("gatekeep/v1/csrf"),
+            attempt: Sealer::new(expand(&root, "gatekeep/v1/attempt-aead")),
+            record: Sealer::new(expand(&root, "gatekeep/v1/record-aead")),
+        }
+    }
+}
+
+fn expand(root: &hkdf::Prk, label: &str) -> Secret<[u8; 32]> {
+    let mut out = [0; 32];
+    root.expand(&[label.as_bytes()], hkdf::HKDF_SHA256)
+        .and_then(|okm| okm.fill(&mut out))
+        .expect("32 bytes are within HKDF's bound");
+    Secret::new(out)
+}
+
+/// Random bytes of the operating system.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).expect("the system gives random bytes");
+    bytes
+}
+
+/// HMAC over parts that each carry their length, so that no two lists of parts are alike.
+fn mac(key: &hmac::Key, parts: &[&[u8]]) -> Digest {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(&length(part));
+        context.update(part);
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.sign().as_ref());
+    digest
+}
+
+/// The same parts as one message.
+fn framed(parts: &[&[u8]]) -> Vec<u8> {
+    parts.iter().flat_map(|part| length(part).into_iter().chain(part.iter().copied())).collect()
+}
+
+fn length(part: &[u8]) -> [u8; 4] {
+    u32::try_from(part.len()).expect("parts are short").to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(masters: &[u8]) -> Keys {
+        let masters: Vec<_> = masters.iter().map(|&b| Secret::new(vec![b; 32])).collect();
+        Keys::derive(&masters)
+    }
+
+    #[test]
+    fn digests_differ_by_host_and_master() {
+        let (one, two) = (keys(&[1]), keys(&[2]));
+        let digest = one.session_digest(&[7; 32], "a");
+        assert_eq!(digest, one.session_digest(&[7; 32], "a"));
+        assert_ne!(digest, one.session_digest(&[7; 32], "b"));
+        assert_ne!(digest, two.session_digest(&[7; 32], "a"));
+        assert_ne!(digest, one.handover_digest(&[7; 32], "a"));
+    }
+
+    #[test]
+    fn a_rotation_opens_old_seals_and_knows_old_ids() {
+        let (old, rotated, new) = (keys(&[1]), keys(&[2, 1]), keys(&[2]));
+        let sealed = old.seal_record(&[b"row"], b"hello");
+        assert_eq!(rotated.open_record(&[b"row"], &sealed).as_deref(), Some(&b"hello"[..]));
+        assert_eq!(new.open_record(&[b"row"], &sealed), None);
+        let digest = old.session_digest(&[7; 32], "a");
+        assert!(rotated.session_digests(&[7; 32], "a").any(|known| known == digest));
+        let token = old.csrf_token(b"s", "sign-out");
+        assert!(rotated.csrf_token_is_good(b"s", "sign-out", &token));
+        assert!(!rotated.csrf_token_is_good(b"s", "other", &token));
+        assert!(!rotated.csrf_token_is_good(b"", "ssign-out", &token));
+    }
+
+    #[test]
+    fn keys_of_one_purpose_open_nothing_of_another() {
+        let keys = keys(&[1]);
+        let sealed = keys.seal_attempt(&[b"row"], b"hello");
+        assert_eq!(keys.open_record(&[b"row"], &sealed), None);
+    }
+}

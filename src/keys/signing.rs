@@ -1,0 +1,125 @@
+//! Signing keys: the ES256 key of the gateway, its public half as JWKS, and HS256 for routes that
+//! share a secret.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::secret::Secret;
+
+/// The `typ` of an identity token: it cannot stand in for any other kind (RFC 8725 §3.11).
+const IDENTITY_TYPE: &str = "gatekeep-identity+jwt";
+
+/// A P-256 key that signs identity tokens (RFC 7518 §3.4).
+pub struct SigningKey {
+    key: EncodingKey,
+    kid: String,
+    x: String,
+    y: String,
+}
+
+// === impl SigningKey ===
+
+impl SigningKey {
+    /// Makes a new key.
+    pub fn generate() -> Self {
+        let rng = SystemRandom::new();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &rng)
+            .expect("the system gives random bytes");
+        let pair = EcdsaKeyPair::from_pkcs8(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            pkcs8.as_ref(),
+            &rng,
+        )
+        .expect("the key was made a moment ago");
+        Self::of(EncodingKey::from_ec_der(pkcs8.as_ref()), pair.public_key().as_ref())
+    }
+
+    /// The public point is `4 ‖ x ‖ y` (SEC 1, 2.3.3).
+    fn of(key: EncodingKey, point: &[u8]) -> Self {
+        let (x, y) = point[1..].split_at(32);
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+        // RFC 7638: the required members in this order, without spaces.
+        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+        let digest = ring::digest::digest(&ring::digest::SHA256, canonical.as_bytes());
+        Self { key, kid: URL_SAFE_NO_PAD.encode(digest), x, y }
+    }
+
+    /// Signs claims.
+    pub fn sign<C: Serialize>(&self, claims: &C) -> Secret<String> {
+        let mut header = Header::new(Algorithm::ES256);
+        header.typ = Some(IDENTITY_TYPE.to_owned());
+        header.kid = Some(self.kid.clone());
+        Secret::new(
+            jsonwebtoken::encode(&header, claims, &self.key)
+                .expect("the provider is installed and the claims are plain JSON"),
+        )
+    }
+
+    /// The public key as a JWK (RFC 7517): no private member.
+    pub fn jwk(&self) -> serde_json::Value {
+        json!({
+            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256",
+            "kid": self.kid, "x": self.x, "y": self.y,
+        })
+    }
+}
+
+/// Signs claims with a secret that the app shares.
+pub fn sign_hs256<C: Serialize>(secret: &[u8], claims: &C) -> Secret<String> {
+    let mut header = Header::new(Algorithm::HS256);
+    header.typ = Some(IDENTITY_TYPE.to_owned());
+    Secret::new(
+        jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(secret))
+            .expect("the provider is installed and the claims are plain JSON"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonwebtoken::{DecodingKey, Validation};
+
+    #[test]
+    fn a_token_verifies_against_the_published_key_and_no_other() {
+        super::super::install_jwt_provider();
+        let key = SigningKey::generate();
+        let token = key.sign(&json!({"aud": "https://a.example", "exp": 4_000_000_000_u64}));
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.set_audience(&["https://a.example"]);
+        let verify = |jwk: &serde_json::Value| {
+            let point = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+            let public = [vec![4], point("x"), point("y")].concat();
+            let key = DecodingKey::from_ec_der(&public);
+            jsonwebtoken::decode::<serde_json::Value>(token.expose(), &key, &validation)
+        };
+        let good = verify(&key.jwk()).unwrap();
+        assert_eq!(good.header.kid.as_deref(), key.jwk()["kid"].as_str());
+        assert_eq!(good.header.typ.as_deref(), Some("gatekeep-identity+jwt"));
+        assert!(verify(&SigningKey::generate().jwk()).is_err());
+    }
+
+    #[test]
+    fn the_published_key_has_public_members_only() {
+        let jwk = SigningKey::generate().jwk();
+        let names: Vec<_> = jwk.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
+    }
+
+    #[test]
+    fn hs256_verifies_with_the_shared_secret_alone() {
+        super::super::install_jwt_provider();
+        let token = sign_hs256(&[1; 32], &json!({"exp": 4_000_000_000_u64}));
+        let validation = Validation::new(Algorithm::HS256);
+        let verify = |secret: &[u8]| {
+            let key = DecodingKey::from_secret(secret);
+            jsonwebtoken::decode::<serde_json::Value>(token.expose(), &key, &validation)
+        };
+        assert!(verify(&[1; 32]).is_ok());
+        assert!(verify(&[2; 32]).is_err());
+    }
+}

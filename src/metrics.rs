@@ -1,0 +1,194 @@
+//! Every metric, declared once. Names follow Prometheus' rules: base units, `_total`, no label
+//! whose values are unbounded: no user, no path, no host of a client.
+
+use std::sync::OnceLock;
+
+use prometheus::{
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::reason::Reason;
+
+/// Seconds from 0.1 ms to 30 s: from a cached answer to a slow app.
+const SECONDS: [f64; 14] =
+    [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal $([$($label:literal),+])?,)+) => {
+        /// The metrics of one gateway.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $($(#[doc = $help])+ pub $field: $kind,)+
+        }
+
+        impl Metrics {
+            /// All metrics at zero.
+            ///
+            /// # Panics
+            /// When two metrics share a name: the tests would have seen it.
+            pub fn new() -> Self {
+                let registry = Registry::new();
+                $(
+                    let $field = $kind::declare($name, concat!($($help),+).trim(), &[$($($label),+)?]);
+                    registry.register(Box::new($field.clone())).expect("names are distinct");
+                )+
+                Self { registry, $($field,)+ }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// What runs: always 1.
+    build_info: IntGaugeVec = "gatekeep_build_info" ["version"],
+    /// Requests answered, by the route's name and the status.
+    http_requests: IntCounterVec = "gatekeep_http_requests_total" ["route", "code"],
+    /// Seconds from the header's arrival to the end of the answer.
+    http_request_duration: HistogramVec = "gatekeep_http_request_duration_seconds" ["route"],
+    /// Requests under way.
+    http_requests_in_flight: IntGauge = "gatekeep_http_requests_in_flight",
+    /// Open connections of clients.
+    connections: IntGauge = "gatekeep_connections",
+    /// Connections closed at once, by the limit they broke.
+    connections_refused: IntCounterVec = "gatekeep_connections_refused_total" ["limit"],
+    /// Decisions, by the route's name, what was decided, and why.
+    decisions: IntCounterVec = "gatekeep_decisions_total" ["route", "decision", "reason"],
+    /// Sign-ins that came back from GitHub, by how they ended.
+    sign_ins: IntCounterVec = "gatekeep_sign_ins_total" ["result"],
+    /// Sessions ended by their visitors.
+    sign_outs: IntCounter = "gatekeep_sign_outs_total",
+    /// Sessions held open in this process.
+    sessions: IntGauge = "gatekeep_sessions",
+    /// Failures of the session store.
+    store_failures: IntCounter = "gatekeep_session_store_failures_total",
+    /// Seconds that GitHub takes for a whole sign-in.
+    github_sign_in_duration: Histogram = "gatekeep_github_sign_in_duration_seconds",
+    /// Access log lines lost to a stalled output.
+    access_log_dropped: IntGauge = "gatekeep_access_log_dropped",
+    /// Whether the last reload of the configuration succeeded: 1 or 0.
+    config_last_reload_successful: IntGauge = "gatekeep_config_last_reload_successful",
+    /// When the configuration was last loaded, in seconds since 1970.
+    config_last_reload_success_timestamp: Gauge =
+        "gatekeep_config_last_reload_success_timestamp_seconds",
+}
+
+/// The counters of one route, found without a look-up.
+#[derive(Debug)]
+pub struct RouteMetrics {
+    name: Box<str>,
+    by_code: Box<[(u16, OnceLock<IntCounter>)]>,
+    by_reason: Box<[OnceLock<IntCounter>]>,
+    duration: Histogram,
+}
+
+/// Statuses that are counted without a look-up.
+const USUAL_CODES: [u16; 20] = [
+    200, 304, 302, 303, 204, 206, 201, 101, 400, 401, 403, 404, 405, 413, 429, 500, 502, 503, 504,
+    301,
+];
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// The counters of a route.
+    pub fn for_route(&self, name: &str) -> RouteMetrics {
+        RouteMetrics {
+            name: name.into(),
+            by_code: USUAL_CODES.iter().map(|&code| (code, OnceLock::new())).collect(),
+            by_reason: Reason::ALL.iter().map(|_| OnceLock::new()).collect(),
+            duration: self.http_request_duration.with_label_values(&[name]),
+        }
+    }
+
+    /// Notes an answered request of a route.
+    pub fn answered(&self, route: &RouteMetrics, code: u16, seconds: f64) {
+        let new = || self.http_requests.with_label_values(&[&*route.name, &code.to_string()]);
+        match route.by_code.iter().find(|(known, _)| *known == code) {
+            Some((_, counter)) => counter.get_or_init(new).inc(),
+            None => new().inc(),
+        }
+        route.duration.observe(seconds);
+    }
+
+    /// Notes a decision of a route. A reason belongs to one decision.
+    pub fn decided(&self, route: &RouteMetrics, decision: &'static str, reason: Reason) {
+        route.by_reason[reason as usize]
+            .get_or_init(|| {
+                self.decisions.with_label_values(&[&*route.name, decision, reason.word()])
+            })
+            .inc();
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut out)
+            .expect("writing to memory does not fail");
+        out
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// === Declaring ===
+
+/// How a kind of metric is made of a name, a help text and labels.
+trait Declare {
+    fn declare(name: &str, help: &str, labels: &[&str]) -> Self;
+}
+
+macro_rules! declare {
+    ($($kind:ident: $make:expr,)+) => {
+        $(impl Declare for $kind {
+            fn declare(name: &str, help: &str, labels: &[&str]) -> Self {
+                let make: fn(&str, &str, &[&str]) -> prometheus::Result<Self> = $make;
+                make(name, help, labels).expect("names and labels are well formed")
+            }
+        })+
+    };
+}
+
+declare! {
+    IntGauge: |name, help, _| Self::new(name, help),
+    Gauge: |name, help, _| Self::new(name, help),
+    IntCounter: |name, help, _| Self::new(name, help),
+    IntGaugeVec: |name, help, labels| Self::new(Opts::new(name, help), labels),
+    IntCounterVec: |name, help, labels| Self::new(Opts::new(name, help), labels),
+    Histogram: |name, help, _| {
+        Self::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))
+    },
+    HistogramVec: |name, help, labels| {
+        Self::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_and_a_decision_are_counted() {
+        let metrics = Metrics::new();
+        let route = metrics.for_route("notes");
+        metrics.answered(&route, 200, 0.002);
+        metrics.answered(&route, 418, 0.002);
+        metrics.decided(&route, "allow", Reason::Org);
+        let text = String::from_utf8(metrics.encode()).unwrap();
+        for line in [
+            r#"gatekeep_http_requests_total{code="200",route="notes"} 1"#,
+            r#"gatekeep_http_requests_total{code="418",route="notes"} 1"#,
+            r#"gatekeep_decisions_total{decision="allow",reason="org",route="notes"} 1"#,
+            r#"gatekeep_http_request_duration_seconds_count{route="notes"} 2"#,
+            "# HELP gatekeep_connections Open connections of clients.",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}

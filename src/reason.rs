@@ -1,0 +1,121 @@
+//! The words for why: one kebab-case vocabulary for page, JSON, log and metric.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident => $word:literal,)+) => {
+        /// Why a request was let in, asked to sign in, refused, or failed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            /// Every reason there is, in order.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The word that page, JSON, log and metric print.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// What the word means, for the documentation.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The path is public on this route.
+    Public => "public",
+    /// The route admits anyone who is signed in.
+    Anyone => "anyone",
+    /// The visitor's login is listed.
+    User => "user",
+    /// The visitor is a member of a listed organisation.
+    Org => "org",
+    /// The visitor is in a listed team.
+    Team => "team",
+    /// The visitor's verified e-mail is listed.
+    Email => "email",
+    /// One of the gateway's own pages.
+    Endpoint => "endpoint",
+
+    /// No session cookie came with the request.
+    NoSession => "no-session",
+    /// The session is unknown, ended or expired.
+    SessionEnded => "session-ended",
+    /// Two different session cookies came, both good: neither is believed.
+    AmbiguousCookie => "ambiguous-cookie",
+    /// The policy asks for facts (organisations, teams) that this session has not got yet.
+    FactsMissing => "facts-missing",
+    /// The visitor signs in again and again without arriving.
+    SignInLoop => "sign-in-loop",
+
+    /// The visitor's login is on the route's deny list.
+    UserDenied => "user-denied",
+    /// Nothing in the route's allow list fits the visitor.
+    NotAdmitted => "not-admitted",
+    /// A WebSocket was opened from a page of another origin.
+    CrossOriginUpgrade => "cross-origin-upgrade",
+    /// A form was posted from another site, or without its token.
+    CrossSiteForm => "cross-site-form",
+
+    /// The request target or its Host is malformed or can be read in two ways.
+    AmbiguousTarget => "ambiguous-target",
+    /// The request header is malformed, too large or has too many fields.
+    BadHeader => "bad-header",
+    /// No route is configured for this host, path and method.
+    NoRoute => "no-route",
+    /// This method is not one that the gateway forwards.
+    BadMethod => "bad-method",
+    /// The request body is larger than the route allows.
+    BodyTooLarge => "body-too-large",
+    /// The gateway's own page was asked for in a way it does not answer.
+    NoSuchPage => "no-such-page",
+
+    /// GitHub's answer names no sign-in of this browser: no attempt cookie, or the wrong state.
+    UnknownAttempt => "unknown-attempt",
+    /// The sign-in took longer than ten minutes, or was finished before.
+    AttemptSpent => "attempt-spent",
+    /// The visitor declined at GitHub.
+    AccessDenied => "access-denied",
+    /// GitHub's answer could not be used.
+    BadAnswer => "bad-answer",
+    /// GitHub did not answer in time or is not reachable.
+    GitHubUnavailable => "github-unavailable",
+    /// GitHub refused the gateway's own credentials or settings.
+    GitHubRefused => "github-refused",
+
+    /// The session store gave no answer; nobody is signed out for that.
+    StoreUnavailable => "store-unavailable",
+    /// The app behind the gateway cannot be reached or broke off.
+    UpstreamUnavailable => "upstream-unavailable",
+    /// The app behind the gateway took too long.
+    UpstreamTimeout => "upstream-timeout",
+    /// The visitor went away before the answer was complete.
+    ClientGone => "client-gone",
+    /// A fault of the gateway itself.
+    Internal => "internal",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn words_are_kebab_case_and_distinct() {
+        let words: HashSet<_> = Reason::ALL.iter().map(|r| r.word()).collect();
+        assert_eq!(words.len(), Reason::ALL.len());
+        for word in words {
+            assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{word}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Upstreams: addresses resolved off the request path, and Pingora's peers made ready from them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::protocols::tls::CaType;
+use pingora::upstreams::peer::{HttpPeer, PeerOptions};
+use pingora::utils::tls::{WrappedX509, parse_x509};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::route::{Route, RouteTable, UpstreamAddress, UpstreamTls};
+
+/// How often names are looked up again.
+pub(super) const RESOLVE_EVERY: Duration = Duration::from_secs(15);
+
+/// For one look-up.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The upstreams of a configuration, by the route's place in it.
+pub(super) struct Backends(Vec<Backend>);
+
+/// One upstream.
+pub(super) struct Backend {
+    address: UpstreamAddress,
+    tls: bool,
+    sni: String,
+    options: PeerOptions,
+    group: u64,
+    peers: ArcSwap<Vec<HttpPeer>>,
+    turn: AtomicUsize,
+}
+
+// === impl Backends ===
+
+impl Backends {
+    pub(super) fn new(routes: &RouteTable) -> Self {
+        Self(routes.iter().map(|route| Backend::new(route)).collect())
+    }
+
+    pub(super) fn of(&self, route: &Route) -> Option<&Backend> {
+        self.0.get(route.index)
+    }
+
+    /// Looks every name up. What cannot be resolved keeps its last addresses.
+    pub(super) async fn resolve_now(&self) {
+        for backend in &self.0 {
+            backend.resolve().await;
+        }
+    }
+}
+
+// === impl Backend ===
+
+impl Backend {
+    fn new(route: &Route) -> Self {
+        let (upstream, timeouts) = (&route.upstream, route.timeouts);
+        let mut options = PeerOptions::new();
+        options.connection_timeout = Some(timeouts.connect);
+        options.total_connection_timeout = Some(timeouts.connect * 2);
+        options.read_timeout = Some(timeouts.read);
+        options.write_timeout = Some(timeouts.write);
+        options.idle_timeout = Some(timeouts.idle);
+        options.ca = upstream.tls.as_ref().and_then(trusted);
+        let backend = Self {
+            address: upstream.address.clone(),
+            tls: upstream.tls.is_some(),
+            sni: upstream.tls.as_ref().map(|tls| tls.server_name.to_string()).unwrap_or_default(),
+            options,
+            // Pingora's pool does not look at CA and time-outs: routes do not share connections.
+            group: u64::try_from(route.index).unwrap_or(u64::MAX) + 1,
+            peers: ArcSwap::default(),
+            turn: AtomicUsize::new(0),
+        };
+        backend.peers.store(Arc::new(backend.known_peers()));
+        backend
+    }
+
+    /// The next peer; `None` while the name has never been resolved.
+    pub(super) fn next(&self) -> Option<Box<HttpPeer>> {
+        let peers = self.peers.load();
+        let turn = if peers.len() > 1 { self.turn.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        peers.get(turn % peers.len().max(1)).map(|peer| Box::new(peer.clone()))
+    }
+
+    /// Addresses that need no look-up.
+    fn known_peers(&self) -> Vec<HttpPeer> {
+        match &self.address {
+            UpstreamAddress::Unix(path) => {
+                let path = path.to_string_lossy();
+                HttpPeer::new_uds(&path, self.tls, self.sni.clone())
+                    .map(|peer| vec![self.dressed(peer)])
+                    .inspect_err(|e| tracing::error!("the socket {path} cannot be used: {e}"))
+                    .unwrap_or_default()
+            }
+            UpstreamAddress::Tcp { host, port } => host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse::<IpAddr>()
+                .map(|ip| vec![self.peer_at(SocketAddr::new(ip, *port))])
+                .unwrap_or_default(),
+        }
+    }
+
+    async fn resolve(&self) {
+        let UpstreamAddress::Tcp { host, port } = &self.address else { return };
+        if host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok() {
+            return;
+        }
+        let looking = tokio::net::lookup_host((&**host, *port));
+        match tokio::time::timeout(RESOLVE_TIMEOUT, looking).await {
+            Ok(Ok(addresses)) => {
+                let mut addresses: Vec<_> = addresses.collect();
+                addresses.sort_unstable();
+                addresses.dedup();
+                let peers = addresses.into_iter().map(|address| self.peer_at(address)).collect();
+                self.peers.store(Arc::new(peers));
+            }
+            Ok(Err(error)) => tracing::warn!("the upstream {host} cannot be resolved: {error}"),
+            Err(_) => tracing::warn!("the upstream {host} cannot be resolved in time"),
+        }
+    }
+
+    fn peer_at(&self, address: SocketAddr) -> HttpPeer {
+        self.dressed(HttpPeer::new(address, self.tls, self.sni.clone()))
+    }
+
+    fn dressed(&self, mut peer: HttpPeer) -> HttpPeer {
+        peer.options = self.options.clone();
+        peer.group_key = self.group;
+        peer
+    }
+}
+
+/// The certificates that an upstream is checked against, instead of the system's.
+fn trusted(tls: &UpstreamTls) -> Option<Arc<CaType>> {
+    let pem = tls.ca.as_ref()?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .filter_map(Result::ok)
+        .map(|der| WrappedX509::new(der.to_vec(), parse_x509))
+        .collect();
+    Some(certificates.into())
+}

@@ -1,0 +1,30 @@
+//! Who a request comes from: the peer, or whom a trusted proxy names.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+use crate::config::Config;
+use crate::gateway::RequestClient;
+
+/// Reads `X-Forwarded-For` from the right, past every trusted proxy, when the peer is one. From
+/// anybody else the field means nothing.
+pub(super) fn of(peer: IpAddr, headers: &HeaderMap, config: &Config) -> RequestClient {
+    let peer = peer.to_canonical();
+    let direct = RequestClient { address: peer, peer };
+    if !config.trusts(peer) {
+        return direct;
+    }
+    let fields: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+    let hops = fields.iter().rev().filter_map(|field| field.to_str().ok()).flat_map(|f| f.rsplit(','));
+    let mut address = peer;
+    for hop in hops {
+        // What cannot be read ends the chain: beyond it nobody vouches.
+        let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
+        address = hop.to_canonical();
+        if !config.trusts(address) {
+            break;
+        }
+    }
+    RequestClient { address, peer }
+}

@@ -1,0 +1,349 @@
+//! A connection of a client: counted from its first byte to its last, buffered, and given only so
+//! long to send a request header.
+//!
+//! Pingora's own header time-out is per read, so a byte a minute would hold a connection for days.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::http::ResponseHeader;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{ALPN, SslDigest, TlsRef};
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
+use tokio::sync::Notify;
+use tokio::time::{Sleep, sleep};
+
+use crate::config::Limits;
+use crate::metrics::Metrics;
+
+/// Counts connections and refuses those above the limits.
+pub(super) struct Admittance {
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    open: AtomicUsize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    gone: Notify,
+}
+
+/// A counted connection; dropping it makes room.
+pub(super) struct Place {
+    admittance: Arc<super::Shared>,
+    address: IpAddr,
+}
+
+/// What requests know of their connection. Travels with Pingora's session as user data.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// Who holds the other end.
+    pub(super) address: SocketAddr,
+    /// Answers every request with the `https` address.
+    pub(super) redirects: bool,
+    phase: AtomicU8,
+}
+
+/// A connection with its deadline.
+pub(super) struct Connection {
+    io: BufWriter<Stream>,
+    peer: Arc<ProxyDigest>,
+    header_timeout: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// Between requests: Pingora's keep-alive timer counts.
+const IDLE: u8 = 0;
+/// Some bytes of a header have come: the deadline counts.
+const HEADER: u8 = 1;
+/// The header is complete.
+const BODY: u8 = 2;
+
+/// A small answer leaves in one segment.
+const WRITE_BUFFER: usize = 4096;
+
+// === impl Admittance ===
+
+impl Admittance {
+    pub(super) fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
+        let by_address = Mutex::new(HashMap::new());
+        Self { limits, metrics, open: AtomicUsize::new(0), by_address, gone: Notify::new() }
+    }
+
+    /// Waits until the last connection is closed.
+    pub(super) async fn all_gone(&self) {
+        loop {
+            let gone = self.gone.notified();
+            if self.open.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            gone.await;
+        }
+    }
+
+    fn refuse(&self, limit: &str) {
+        self.metrics.connections_refused.with_label_values(&[limit]).inc();
+    }
+
+    fn of_address(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Counts a new connection, unless it is one too many.
+    pub(super) fn take(shared: &Arc<super::Shared>, peer: SocketAddr) -> Option<Self> {
+        let admittance = &shared.admittance;
+        let address = counted_address(peer.ip());
+        if admittance.open.fetch_add(1, Ordering::SeqCst) >= admittance.limits.connections {
+            admittance.open.fetch_sub(1, Ordering::SeqCst);
+            admittance.refuse("connections");
+            return None;
+        }
+        let mut by_address = admittance.of_address();
+        let count = by_address.entry(address).or_default();
+        *count += 1;
+        let too_many = *count > admittance.limits.connections_per_address;
+        drop(by_address);
+        admittance.metrics.connections.inc();
+        // Made before the check, so that dropping it takes both counts back.
+        let place = Self { admittance: shared.clone(), address };
+        if too_many {
+            admittance.refuse("connections_per_address");
+            return None;
+        }
+        Some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let admittance = &self.admittance.admittance;
+        let mut by_address = admittance.of_address();
+        if let Some(count) = by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+        drop(by_address);
+        admittance.metrics.connections.dec();
+        if admittance.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            admittance.gone.notify_waiters();
+        }
+    }
+}
+
+/// One household: an IPv4 address, or the /64 of an IPv6 address.
+fn counted_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let network = v6.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(std::net::Ipv6Addr::from_bits(network))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+// === impl Peer ===
+
+impl Peer {
+    pub(super) fn new(address: SocketAddr, redirects: bool) -> Self {
+        Self { address, redirects, phase: AtomicU8::new(IDLE) }
+    }
+
+    /// The header is complete: the deadline is met.
+    pub(super) fn header_done(&self) {
+        self.phase.store(BODY, Ordering::Relaxed);
+    }
+
+    /// The request is over: the next header may come.
+    pub(super) fn request_done(&self) {
+        self.phase.store(IDLE, Ordering::Relaxed);
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// Takes a connection over, after TLS.
+    pub(super) fn new(io: Stream, peer: Peer, header_timeout: Duration) -> Self {
+        if matches!(io.selected_alpn_proto(), Some(ALPN::H2)) {
+            // HTTP/2 has many requests at once and its own timers.
+            peer.header_done();
+        }
+        let response = ResponseHeader::build(200, None).expect("200 is a status");
+        let digest = ProxyDigest::new(Box::new(response), Some(Box::new(peer)));
+        Self {
+            io: BufWriter::with_capacity(WRITE_BUFFER, io),
+            peer: Arc::new(digest),
+            header_timeout,
+            deadline: None,
+        }
+    }
+
+    fn phase(&self) -> Option<&AtomicU8> {
+        peer_of(&self.peer).map(|peer| &peer.phase)
+    }
+
+    /// Whether the header took too long. The timer is made only for a header that did not come in
+    /// one read.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let phase = self.phase().map_or(BODY, |phase| phase.load(Ordering::Relaxed));
+        if phase != HEADER {
+            self.deadline = None;
+            return false;
+        }
+        let timeout = self.header_timeout;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        deadline.as_mut().poll(cx).is_ready()
+    }
+
+    fn note_bytes(&self) {
+        if let Some(phase) = self.phase() {
+            // Only the first bytes after a request begin a header.
+            let _ = phase.compare_exchange(IDLE, HEADER, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The peer that travels in a digest.
+pub(super) fn peer_of(digest: &ProxyDigest) -> Option<&Peer> {
+    digest.user_data.as_ref()?.downcast_ref()
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        match Pin::new(&mut self.io).poll_read(cx, buf) {
+            Poll::Ready(result) => {
+                if buf.filled().len() > before {
+                    self.note_bytes();
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending if self.is_late(cx) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+// === impl IO: everything else is the inner stream's ===
+
+#[async_trait]
+impl Shutdown for Connection {
+    async fn shutdown(&mut self) {
+        drop(tokio::io::AsyncWriteExt::flush(&mut self.io).await);
+        self.io.get_mut().shutdown().await;
+    }
+}
+
+impl UniqueID for Connection {
+    fn id(&self) -> UniqueIDType {
+        self.io.get_ref().id()
+    }
+}
+
+impl Ssl for Connection {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        self.io.get_ref().get_ssl()
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.io.get_ref().get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.io.get_ref().selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Connection {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.io.get_ref().get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for Connection {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(self.peer.clone())
+    }
+}
+
+impl GetSocketDigest for Connection {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.io.get_ref().get_socket_digest()
+    }
+}
+
+impl Peek for Connection {}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("peer", &self.peer.user_data.is_some()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_counts_as_one() {
+        for (address, counted) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(counted_address(address), counted.parse::<IpAddr>().unwrap());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Accepting: from a socket to a counted connection with TLS, handed to Pingora's proxy.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::ServerApp;
+use pingora::listeners::tls::Acceptor as TlsAcceptor;
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::protocols::{GetSocketDigest, SocketDigest, Stream};
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use std::os::fd::AsRawFd;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::connection::{Connection, Peer, Place};
+use super::proxy::Proxy;
+use super::tls::{self, Certificates};
+use super::{Shared, StartError};
+use crate::config::ListenerKind;
+
+/// How a listener begins a conversation.
+pub(super) enum Acceptor {
+    Plain { redirects: bool },
+    Tls(TlsAcceptor),
+}
+
+/// One listening socket at work.
+#[derive(Clone)]
+pub(super) struct Entrance {
+    pub(super) shared: Arc<Shared>,
+    pub(super) proxy: Arc<HttpProxy<Proxy>>,
+    pub(super) acceptor: Arc<Acceptor>,
+    pub(super) watch: ShutdownWatch,
+}
+
+/// For a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After a failure to accept: most often there are no file descriptors left.
+const BREATH: Duration = Duration::from_millis(100);
+
+// === impl Acceptor ===
+
+impl Acceptor {
+    pub(super) fn new(kind: &ListenerKind, certificates: Option<&Arc<Certificates>>) -> Self {
+        match certificates {
+            Some(certificates) => {
+                let config = tls::server_config(certificates.clone());
+                Self::Tls(TlsAcceptor::from_server_config(config))
+            }
+            None => Self::Plain { redirects: *kind == ListenerKind::RedirectToHttps },
+        }
+    }
+
+    async fn begin(&self, tcp: TcpStream) -> Option<Stream> {
+        tcp.set_nodelay(true).ok()?;
+        let digest = SocketDigest::from_raw_fd(tcp.as_raw_fd());
+        let mut stream = L4Stream::from(tcp);
+        stream.set_socket_digest(digest);
+        match self {
+            Self::Plain { .. } => Some(Box::new(stream)),
+            Self::Tls(acceptor) => {
+                let handshake = timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(stream)).await;
+                let stream = handshake.ok()?;
+                // Scanners fail handshakes all day long.
+                let stream = stream.inspect_err(|e| tracing::debug!("TLS handshake: {e}")).ok()?;
+                Some(Box::new(stream))
+            }
+        }
+    }
+
+    fn redirects(&self) -> bool {
+        matches!(self, Self::Plain { redirects: true })
+    }
+}
+
+// === impl Entrance ===
+
+impl Entrance {
+    /// Accepts until the server stops.
+    pub(super) async fn accept_from(self, listener: TcpListener) {
+        let mut watch = self.watch.clone();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = watch.changed() => return,
+            };
+            match accepted {
+                Ok((tcp, address)) => self.enter(tcp, address),
+                Err(error) => {
+                    tracing::error!("cannot accept a connection: {error}");
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+
+    fn enter(&self, tcp: TcpStream, address: SocketAddr) {
+        let Some(place) = Place::take(&self.shared, address) else { return };
+        let entrance = self.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            let Some(stream) = entrance.acceptor.begin(tcp).await else { return };
+            let peer = Peer::new(address, entrance.acceptor.redirects());
+            let timeout = entrance.shared.running.load().snapshot.config.limits.header_timeout;
+            let connection = Connection::new(stream, peer, timeout);
+            entrance.proxy.process_new(Box::new(connection), &entrance.watch).await;
+        });
+    }
+}
+
+/// Puts a bound socket under the runtime's care.
+pub(super) fn listener(socket: std::net::TcpListener) -> Result<TcpListener, StartError> {
+    let address = socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
+    TcpListener::from_std(socket).map_err(|e| StartError::Listen(address, e))
+}

@@ -1,0 +1,278 @@
+//! The server: connections, TLS, upstreams and signals. The only room that names Pingora.
+//!
+//! Gatekeep accepts connections itself and hands each to Pingora's proxy, because limits on
+//! connections, a deadline for the header and a stop without idle waiting need the accept loop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::apps::HttpServerOptions;
+use pingora::proxy::{HttpProxy, http_proxy};
+use pingora::server::configuration::ServerConf;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::{Config, Listener, ListenerKind, Problems, StoreKind};
+use crate::gateway::{Gateway, Snapshot};
+use crate::github::GitHubError;
+use crate::log::AccessLog;
+use crate::metrics::Metrics;
+use crate::store::{Memory, Store};
+
+mod admin;
+mod backend;
+mod client;
+mod connection;
+mod listen;
+mod proxy;
+mod reload;
+mod tls;
+
+use backend::Backends;
+use connection::Admittance;
+use proxy::Proxy;
+use tls::Certificates;
+
+/// A gateway with its sockets bound, not yet serving.
+pub struct Server {
+    shared: Arc<Shared>,
+    listeners: Vec<(std::net::TcpListener, ListenerKind)>,
+    admin: Option<std::net::TcpListener>,
+    grace: Duration,
+    threads: usize,
+    file: Option<PathBuf>,
+}
+
+/// What the tasks of a server share.
+struct Shared {
+    gateway: Gateway,
+    running: ArcSwap<Running>,
+    admittance: Admittance,
+    /// The certificates of each listener that has some, by its place.
+    certificates: Vec<Option<Arc<Certificates>>>,
+    metrics: Arc<Metrics>,
+    access_log: AccessLog,
+}
+
+/// One configuration in force, with its upstreams. A request takes one and keeps it.
+struct Running {
+    snapshot: Snapshot,
+    backends: Backends,
+}
+
+/// Why a server cannot start. `Display` is for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {0}: {1}; is another program using it? `listen` and `admin` choose the addresses")]
+    Listen(SocketAddr, std::io::Error),
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] tls::CertificateError),
+    /// The client for GitHub cannot be made.
+    #[error(transparent)]
+    GitHub(#[from] GitHubError),
+    /// The configuration has problems.
+    #[error("{0}")]
+    Config(#[from] Problems),
+    /// The system gives no threads.
+    #[error("the system gives no threads to work with: {0}")]
+    Threads(std::io::Error),
+}
+
+/// Idle HTTP/2 connections are closed, as idle HTTP/1.1 connections are.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Requests on one connection, so that memory held by a connection is given back.
+const REQUESTS_PER_CONNECTION: u32 = 10_000;
+
+/// How often ended sessions are let go.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+// === impl Server ===
+
+impl Server {
+    /// Binds every address. `file` is read again on reload.
+    pub fn bind(
+        config: Config,
+        file: Option<PathBuf>,
+        clock: Arc<dyn Clock>,
+        access_log: AccessLog,
+    ) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::new());
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let store: Arc<dyn Store> = match config.store {
+            StoreKind::Memory => Arc::new(Memory::new(clock.clone())),
+        };
+        Self::bind_with(config, file, clock, store, metrics, access_log)
+    }
+
+    /// The same with a store of the caller's.
+    pub fn bind_with(
+        config: Config,
+        file: Option<PathBuf>,
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
+        access_log: AccessLog,
+    ) -> Result<Self, StartError> {
+        let listeners = config
+            .listen
+            .iter()
+            .map(|Listener { address, kind }| Ok((bind(*address)?, kind.clone())))
+            .collect::<Result<_, StartError>>()?;
+        let admin = config.admin.map(bind).transpose()?;
+        let (grace, threads) = (config.grace, config.threads);
+        let gateway = Gateway::new(store, clock, metrics.clone());
+        let admittance = Admittance::new(config.limits.clone(), metrics.clone());
+        let certificates = config
+            .listen
+            .iter()
+            .map(|listener| Certificates::of(listener).transpose().map(|c| c.map(Arc::new)))
+            .collect::<Result<_, _>>()?;
+        let running = ArcSwap::from_pointee(Running::new(&gateway, config)?);
+        let shared =
+            Shared { gateway, running, admittance, certificates, metrics, access_log };
+        let shared = Arc::new(shared);
+        Ok(Self { shared, listeners, admin, grace, threads, file })
+    }
+
+    /// The addresses that are listened on, in the order of the configuration.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|(socket, _)| socket.local_addr().ok()).collect()
+    }
+
+    /// The address of metrics and health.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(|socket| socket.local_addr().ok())
+    }
+
+    /// Serves until `stop` says so, then lets requests in flight finish within the grace period.
+    /// Returns as soon as the last one is done.
+    pub fn run(self, stop: Stop) -> Result<(), StartError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.threads)
+            .thread_name("gatekeep")
+            .enable_all()
+            .build()
+            .map_err(StartError::Threads)?;
+        runtime.block_on(self.serve(stop))
+    }
+
+    async fn serve(self, stop: Stop) -> Result<(), StartError> {
+        let (shutdown, watch) = watch::channel(false);
+        let proxy = Arc::new(self.proxy());
+        self.shared.running.load().backends.resolve_now().await;
+        for ((socket, kind), certificates) in self.listeners.into_iter().zip(&self.shared.certificates) {
+            let acceptor = listen::Acceptor::new(&kind, certificates.as_ref());
+            let entrance = listen::Entrance {
+                shared: self.shared.clone(),
+                proxy: proxy.clone(),
+                acceptor: Arc::new(acceptor),
+                watch: watch.clone(),
+            };
+            tokio::spawn(entrance.accept_from(listen::listener(socket)?));
+        }
+        if let Some(socket) = self.admin {
+            tokio::spawn(admin::serve(self.shared.clone(), listen::listener(socket)?, watch.clone()));
+        }
+        tokio::spawn(sweep_forever(self.shared.clone()));
+        tokio::spawn(resolve_forever(self.shared.clone()));
+        if let Some(file) = self.file {
+            tokio::spawn(reload::on_hangup(self.shared.clone(), file));
+        }
+        stop.wait().await;
+        tracing::info!("stopping: requests in flight have {:?} to finish", self.grace);
+        let _ = shutdown.send(true);
+        pingora::apps::HttpServerApp::http_cleanup(&*proxy).await;
+        drop(tokio::time::timeout(self.grace, self.shared.admittance.all_gone()).await);
+        Ok(())
+    }
+
+    fn proxy(&self) -> HttpProxy<Proxy> {
+        let conf = Arc::new(ServerConf {
+            threads: self.threads,
+            max_retries: 3,
+            upstream_keepalive_pool_size: 1024,
+            ..ServerConf::default()
+        });
+        let mut proxy = http_proxy(&conf, Proxy::new(self.shared.clone()));
+        let mut options = HttpServerOptions::default();
+        options.keepalive_request_limit = Some(REQUESTS_PER_CONNECTION);
+        options.h2_idle_timeout = Some(IDLE);
+        proxy.server_options = Some(options);
+        proxy
+    }
+}
+
+/// When to stop.
+#[derive(Debug)]
+pub enum Stop {
+    /// On SIGTERM or SIGINT.
+    OnSignal,
+    /// When the other end sends or is dropped.
+    When(tokio::sync::oneshot::Receiver<()>),
+}
+
+// === impl Stop ===
+
+impl Stop {
+    async fn wait(self) {
+        match self {
+            Self::OnSignal => {
+                use tokio::signal::unix::{SignalKind, signal};
+                let mut terminate = signal(SignalKind::terminate()).expect("signals can be had");
+                let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be had");
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            }
+            Self::When(stop) => drop(stop.await),
+        }
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    fn new(gateway: &Gateway, config: Config) -> Result<Self, GitHubError> {
+        let backends = Backends::new(&config.routes);
+        Ok(Self { snapshot: gateway.snapshot(config)?, backends })
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+    let failed = |e| StartError::Listen(address, e);
+    let socket = std::net::TcpListener::bind(address).map_err(failed)?;
+    socket.set_nonblocking(true).map_err(failed)?;
+    Ok(socket)
+}
+
+async fn sweep_forever(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let lifetimes = shared.running.load().snapshot.config.session;
+        if let Err(unavailable) = shared.gateway.sweep(lifetimes).await {
+            tracing::warn!("ended sessions could not be let go: {unavailable}");
+        }
+        shared.count_dropped_lines();
+    }
+}
+
+async fn resolve_forever(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(backend::RESOLVE_EVERY).await;
+        let running = shared.running.load_full();
+        running.backends.resolve_now().await;
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn count_dropped_lines(&self) {
+        let dropped = i64::try_from(self.access_log.dropped()).unwrap_or(i64::MAX);
+        self.metrics.access_log_dropped.set(dropped);
+    }
+}

@@ -1,0 +1,475 @@
+//! Pingora's side of a request: thin. It reads and writes; the gateway decides.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, LOCATION, SET_COOKIE};
+use http::{Method, Response, StatusCode};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+
+use super::connection::{Peer, peer_of};
+use super::{Running, Shared, client};
+use crate::config::{Config, Limits};
+use crate::cookie;
+use crate::defence::{Defence, stands};
+use crate::gateway::{Action, Endpoint, Forward, LARGEST_FORM, Request, RequestClient, RequestIds, fault_page};
+use crate::log::Access;
+use crate::reason::Reason;
+use crate::route::Route;
+use crate::target::Target;
+
+/// The gateway as Pingora sees it.
+pub(super) struct Proxy {
+    shared: Arc<Shared>,
+    ids: RequestIds,
+}
+
+/// What one request carries through Pingora's phases.
+pub(super) struct Ctx {
+    running: Arc<Running>,
+    started: Instant,
+    id: String,
+    client: Option<RequestClient>,
+    host: String,
+    path: String,
+    forward: Option<Box<Forward>>,
+    route: Option<Arc<Route>>,
+    reason: Reason,
+    body_bytes: u64,
+    tries: u8,
+    in_flight: bool,
+}
+
+/// Connections to an upstream that are tried for one request.
+const MOST_TRIES: u8 = 3;
+
+// === impl Proxy ===
+
+impl Proxy {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, ids: RequestIds::new() }
+    }
+
+    /// Answers or prepares to forward; the one place where a request meets the gateway.
+    async fn handle(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Option<Response<Bytes>>> {
+        let running = ctx.running.clone();
+        let config = &running.snapshot.config;
+        if let Err(reason) = check_header(session.req_header(), &config.limits) {
+            return Ok(Some(refuse(session, ctx, reason)));
+        }
+        let Some(peer) = peer_of_session(session).map(|peer| (peer.address, peer.redirects)) else {
+            return Ok(Some(refuse(session, ctx, Reason::Internal)));
+        };
+        let client = client::of(peer.0.ip(), &session.req_header().headers, config);
+        ctx.client = Some(client);
+        let body = match is_form(session.req_header(), config) {
+            true => read_form(session).await?,
+            false => Some(Bytes::new()),
+        };
+        let Some(body) = body else {
+            return Ok(Some(refuse(session, ctx, Reason::BodyTooLarge)));
+        };
+        let head = session.req_header();
+        let target = match target_of(head) {
+            Ok(target) => target,
+            Err(ambiguity) => {
+                tracing::debug!(request.id = ctx.id, "{ambiguity}");
+                return Ok(Some(refuse(session, ctx, Reason::AmbiguousTarget)));
+            }
+        };
+        target.host().clone_into(&mut ctx.host);
+        target.path().clone_into(&mut ctx.path);
+        if peer.1 {
+            return Ok(Some(to_https(&target, &running, session, ctx)));
+        }
+        let request = Request {
+            snapshot: &running.snapshot,
+            method: &head.method,
+            headers: &head.headers,
+            target,
+            client,
+            id: &ctx.id,
+            body,
+        };
+        match self.shared.gateway.handle(&request).await {
+            Action::Respond { answer, route } => {
+                (ctx.route, ctx.reason) = (route, answer.reason);
+                Ok(Some(answer.response))
+            }
+            Action::Forward(forward) => {
+                (ctx.route, ctx.reason) = (Some(forward.route.clone()), forward.reason);
+                let limit = forward.route.body_limit;
+                ctx.forward = Some(forward);
+                let too_large = content_length(session.req_header()).is_some_and(|n| n > limit);
+                Ok(too_large.then(|| refuse(session, ctx, Reason::BodyTooLarge)))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx {
+            running: self.shared.running.load_full(),
+            started: Instant::now(),
+            id: self.ids.next(),
+            client: None,
+            host: String::new(),
+            path: String::new(),
+            forward: None,
+            route: None,
+            reason: Reason::Internal,
+            body_bytes: 0,
+            tries: 0,
+            in_flight: false,
+        }
+    }
+
+    /// No compression module: apps compress, and pages with secrets should not.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        if let Some(peer) = peer_of_session(session) {
+            peer.header_done();
+        }
+        self.shared.metrics.http_requests_in_flight.inc();
+        ctx.in_flight = true;
+        match self.handle(session, ctx).await? {
+            None => Ok(false),
+            Some(response) => {
+                write(session, response).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        ctx.tries += 1;
+        let forward = ctx.forward.as_ref().ok_or_else(nothing_decided)?;
+        let backend = ctx.running.backends.of(&forward.route);
+        let mut peer = backend.and_then(super::backend::Backend::next).ok_or_else(|| {
+            Error::explain(ErrorType::ConnectNoRoute, "the upstream's name is not resolved yet")
+        })?;
+        if forward.may_stay_silent {
+            peer.options.read_timeout = None;
+        }
+        Ok(peer)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Ctx,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        // Nothing was sent yet, so trying the next address is safe for any method.
+        error.set_retry(ctx.tries < MOST_TRIES);
+        error
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let forward = ctx.forward.as_ref().ok_or_else(nothing_decided)?;
+        let client = ctx.client.ok_or_else(nothing_decided)?;
+        let secure = ctx.running.snapshot.config.public_url.is_secure();
+        let dress = forward.dress(client, &ctx.id, secure);
+        let unwanted: Vec<_> =
+            upstream.headers.keys().filter(|name| dress.strips(name)).cloned().collect();
+        for name in unwanted {
+            upstream.remove_header(&name);
+        }
+        if let Some(target) = &forward.path_and_query {
+            upstream.set_raw_path(target.as_bytes())?;
+        }
+        let mut failed = None;
+        dress.set_all(&session.req_header().headers, |name, value| match value {
+            Some(value) => {
+                if let Err(error) = upstream.insert_header(name, value) {
+                    failed = Some(error);
+                }
+            }
+            None => drop(upstream.remove_header(&name)),
+        });
+        // Two equal lengths are one length (RFC 9112 §6.3); upstreams may think otherwise.
+        if upstream.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+            && let Some(length) = upstream.headers.get(CONTENT_LENGTH).cloned()
+        {
+            upstream.insert_header(CONTENT_LENGTH, length)?;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let Some(forward) = &ctx.forward else { return Ok(()) };
+        ctx.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if ctx.body_bytes > forward.route.body_limit {
+            ctx.reason = Reason::BodyTooLarge;
+            return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
+        }
+        still_signed_in(forward)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        upstream: &mut ResponseHeader,
+        _ctx: &mut Ctx,
+    ) -> Result<()> {
+        let ours = upstream.headers.get_all(SET_COOKIE).iter().any(cookie::sets_ours);
+        if ours && stands(Defence::OwnCookies) {
+            let theirs: Vec<_> = upstream
+                .headers
+                .get_all(SET_COOKIE)
+                .iter()
+                .filter(|value| !cookie::sets_ours(value))
+                .cloned()
+                .collect();
+            upstream.remove_header(&SET_COOKIE);
+            for value in theirs {
+                upstream.append_header(SET_COOKIE, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<std::time::Duration>> {
+        ctx.forward.as_ref().map_or(Ok(()), |forward| still_signed_in(forward))?;
+        Ok(None)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Ctx,
+    ) -> FailToProxy {
+        let reason = reason_of(error, ctx.reason);
+        if reason == Reason::ClientGone || session.response_written().is_some() {
+            ctx.reason = reason;
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        }
+        let response = refuse(session, ctx, reason);
+        let error_code = response.status().as_u16();
+        if let Err(error) = write(session, response).await {
+            tracing::debug!(request.id = ctx.id, "the error page could not be sent: {error}");
+        }
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    /// Clients leave all the time; upstream trouble is logged by `logging`, once and without a
+    /// query.
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Ctx, _error: &Error) -> bool {
+        true
+    }
+
+    fn request_summary(&self, _session: &Session, ctx: &Ctx) -> String {
+        format!("request {}", ctx.id)
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
+        if let Some(peer) = peer_of_session(session) {
+            peer.request_done();
+        }
+        if let Some(error) = error
+            && matches!(ctx.reason, Reason::UpstreamUnavailable | Reason::UpstreamTimeout)
+        {
+            tracing::warn!(request.id = ctx.id, route = route_name(ctx), "upstream: {error}");
+        }
+        let status = session.response_written().map_or(0, |response| response.status.as_u16());
+        let elapsed = ctx.started.elapsed();
+        let metrics = ctx.running.snapshot.route_metrics(ctx.route.as_deref());
+        self.shared.metrics.answered(metrics, status, elapsed.as_secs_f64());
+        let log = &ctx.running.snapshot.config.log;
+        if log.access {
+            let client = ctx.client.map(|client| client.address.to_string()).unwrap_or_default();
+            let user = ctx.forward.as_ref().and_then(|f| f.visitor.as_ref()).map(|v| v.login());
+            let access = Access {
+                time: self.shared.gateway.clock().now().unix(),
+                request_id: &ctx.id,
+                route: route_name(ctx),
+                client: &client,
+                method: session.req_header().method.as_str(),
+                host: &ctx.host,
+                path: &ctx.path,
+                status,
+                reason: ctx.reason.word(),
+                user: user.unwrap_or_default(),
+                bytes: session.body_bytes_sent() as u64,
+                duration_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            };
+            self.shared.access_log.write(log.format, &access);
+        }
+        if std::mem::take(&mut ctx.in_flight) {
+            self.shared.metrics.http_requests_in_flight.dec();
+        }
+    }
+}
+
+fn route_name(ctx: &Ctx) -> &str {
+    ctx.route.as_ref().map_or("", |route| &route.name)
+}
+
+/// A phase that comes after the decision found none: refuse.
+fn nothing_decided() -> Box<Error> {
+    Error::explain(ErrorType::InternalError, "the request was not decided")
+}
+
+/// A long answer or a WebSocket does not outlive its session.
+fn still_signed_in(forward: &Forward) -> Result<()> {
+    if forward.visitor.as_ref().is_some_and(crate::gateway::Visitor::has_left) {
+        return Err(Error::explain(ErrorType::ConnectionClosed, "the session was ended").into_down());
+    }
+    Ok(())
+}
+
+fn peer_of_session(session: &Session) -> Option<&Peer> {
+    session.digest()?.proxy_digest.as_deref().and_then(peer_of)
+}
+
+fn check_header(head: &RequestHeader, limits: &Limits) -> Result<(), Reason> {
+    let mut bytes = head.raw_path().len();
+    let mut fields = 0;
+    for (name, value) in &head.headers {
+        bytes += name.as_str().len() + value.len() + 4;
+        fields += 1;
+    }
+    if bytes > limits.header_bytes || fields > limits.header_fields {
+        return Err(Reason::BadHeader);
+    }
+    // `get` and `GET` are two methods; an upstream that takes them for one would get around rules.
+    let method = head.method.as_str();
+    let is_plain = method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+    if !is_plain || matches!(head.method, Method::TRACE | Method::CONNECT) {
+        return Err(Reason::BadMethod);
+    }
+    Ok(())
+}
+
+fn target_of(head: &RequestHeader) -> Result<Target<'_>, crate::target::Ambiguity> {
+    let hosts = head.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes);
+    let is_h2 = head.version == http::Version::HTTP_2;
+    if is_h2 {
+        let path = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        Target::parse(path.as_bytes(), hosts, head.uri.authority().map(|a| a.as_str()))
+    } else {
+        Target::parse(head.raw_path(), hosts, None)
+    }
+}
+
+fn content_length(head: &RequestHeader) -> Option<u64> {
+    head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Whether the body belongs to one of our own forms; every other body streams through.
+fn is_form(head: &RequestHeader, config: &Config) -> bool {
+    target_of(head).is_ok_and(|target| Endpoint::reads_body(config, &head.method, &target))
+}
+
+/// The body of a form; `None` when it is too large to be one.
+async fn read_form(session: &mut Session) -> Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = session.read_request_body().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LARGEST_FORM {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body.freeze()))
+}
+
+/// A page for a request that got no answer from the gateway.
+fn refuse(session: &Session, ctx: &mut Ctx, reason: Reason) -> Response<Bytes> {
+    ctx.reason = reason;
+    let branding = &ctx.running.snapshot.config.branding;
+    fault_page(reason, &ctx.id, &session.req_header().headers, branding)
+}
+
+/// Sends a visitor of a known host to the same address with TLS.
+fn to_https(
+    target: &Target<'_>,
+    running: &Running,
+    session: &Session,
+    ctx: &mut Ctx,
+) -> Response<Bytes> {
+    let config = &running.snapshot.config;
+    let is_ours = target.host() == config.public_url.host() || config.routes.knows_host(target.host());
+    let port = config.public_url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let url = format!("https://{}{port}{}", target.host(), target.path_and_query());
+    match http::HeaderValue::from_str(&url) {
+        Ok(location) if is_ours => {
+            ctx.reason = Reason::Endpoint;
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+            response.headers_mut().insert(LOCATION, location);
+            response.headers_mut().insert(CONTENT_LENGTH, 0.into());
+            response
+        }
+        _ => refuse(session, ctx, Reason::NoRoute),
+    }
+}
+
+/// Writes an answer of our own. It carries its length, or each redirect would cost a connection.
+async fn write(session: &mut Session, response: Response<Bytes>) -> Result<()> {
+    let (parts, body) = response.into_parts();
+    let mut header = ResponseHeader::build(parts.status, Some(parts.headers.len() + 1))?;
+    for (name, value) in &parts.headers {
+        header.append_header(name.clone(), value.clone())?;
+    }
+    if header.headers.get(CONTENT_LENGTH).is_none() {
+        header.insert_header(CONTENT_LENGTH, body.len())?;
+    }
+    let is_empty = body.is_empty() || session.req_header().method == Method::HEAD;
+    if !session.as_downstream_mut().is_body_done() {
+        // What is left of the body must not be taken for the next request (RFC 9112 §9.3).
+        session.set_keepalive(None);
+        header.insert_header(CONNECTION, "close")?;
+    }
+    session.write_response_header(Box::new(header), is_empty).await?;
+    if !is_empty {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+fn reason_of(error: &Error, known: Reason) -> Reason {
+    use ErrorType as E;
+    match (error.esource(), error.etype()) {
+        (_, E::HTTPStatus(413)) => Reason::BodyTooLarge,
+        (ErrorSource::Downstream, E::HTTPStatus(_) | E::InvalidHTTPHeader) => Reason::BadHeader,
+        (ErrorSource::Downstream, _) => Reason::ClientGone,
+        (
+            ErrorSource::Upstream,
+            E::ConnectTimedout | E::ReadTimedout | E::WriteTimedout | E::TLSHandshakeTimedout,
+        ) => Reason::UpstreamTimeout,
+        (ErrorSource::Upstream, _) | (_, E::ConnectNoRoute) => Reason::UpstreamUnavailable,
+        (_, E::HTTPStatus(400) | E::InvalidHTTPHeader) => Reason::BadHeader,
+        _ if known == Reason::Internal => Reason::Internal,
+        _ => Reason::UpstreamUnavailable,
+    }
+}

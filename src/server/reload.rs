@@ -1,0 +1,81 @@
+//! Reloading: on SIGHUP the file is read again, checked whole, and put in force whole, or not at all.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::tls::Certificates;
+use super::{Running, Shared, StartError};
+use crate::config::Config;
+
+/// Waits for SIGHUP, again and again.
+pub(super) async fn on_hangup(shared: Arc<Shared>, file: PathBuf) {
+    let mut hangup = signal(SignalKind::hangup()).expect("signals can be had");
+    shared.note_reload(true);
+    while hangup.recv().await.is_some() {
+        match reload(&shared, &file).await {
+            Ok(()) => tracing::info!("{} is in force", file.display()),
+            Err(error) => tracing::error!("the running configuration was kept:\n{error}"),
+        }
+    }
+}
+
+async fn reload(shared: &Shared, file: &Path) -> Result<(), StartError> {
+    let made = prepare(shared, file);
+    shared.note_reload(made.is_ok());
+    let (running, certificates) = made?;
+    running.backends.resolve_now().await;
+    shared.running.store(Arc::new(running));
+    for (old, new) in shared.certificates.iter().zip(&certificates) {
+        if let (Some(old), Some(new)) = (old, new) {
+            old.replace_by(new);
+        }
+    }
+    Ok(())
+}
+
+/// Everything that can fail, before anything is put in force.
+fn prepare(
+    shared: &Shared,
+    file: &Path,
+) -> Result<(Running, Vec<Option<Certificates>>), StartError> {
+    let config = Config::load(file)?;
+    warn_of_restart(shared, &config);
+    let certificates = config
+        .listen
+        .iter()
+        .map(|listener| Certificates::of(listener).transpose())
+        .collect::<Result<_, _>>()?;
+    Ok((Running::new(&shared.gateway, config)?, certificates))
+}
+
+/// Says which changes a reload cannot bring.
+fn warn_of_restart(shared: &Shared, new: &Config) {
+    let running = shared.running.load();
+    let old = &running.snapshot.config;
+    let changed = [
+        ("listen", old.listen != new.listen),
+        ("admin", old.admin != new.admin),
+        ("store", old.store != new.store),
+        ("threads", old.threads != new.threads),
+        ("grace", old.grace != new.grace),
+        ("limits.connections", old.limits.connections != new.limits.connections),
+    ];
+    for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
+        tracing::warn!("`{key}` has changed; that takes a restart");
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn note_reload(&self, succeeded: bool) {
+        self.metrics.config_last_reload_successful.set(i64::from(succeeded));
+        if succeeded {
+            #[expect(clippy::cast_precision_loss, reason = "seconds fit for millions of years")]
+            let now = self.gateway.clock().now().unix() as f64;
+            self.metrics.config_last_reload_success_timestamp.set(now);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The simulated GitHub itself: its server, and what tests can ask and change.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use url::Url;
+
+use super::{
+    authorize::{self, AUTHORIZE, Ask},
+    cast::{self, Person},
+    exchange,
+    knobs::{Knobs, Trouble},
+    pages,
+    record::{API, Log, Recorded, lock},
+    rest, scopes,
+    serve::{Bound, HangUp, Running},
+    spoil::{spoil, verbatim},
+    visitor,
+    web::{Reply, full, html, reply},
+    world::World,
+};
+
+/// The one OAuth app this GitHub knows.
+pub(super) const CLIENT_ID: &str = "Iv1.simulated0gatekeep";
+pub(super) const CLIENT_SECRET: &str = "simulated-secret-that-protects-nothing";
+const LARGEST_BODY: usize = 1024 * 1024;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) url: String,
+    pub(super) api_url: String,
+    pub(super) world: Mutex<World>,
+    pub(super) knobs: Knobs,
+    log: Log,
+}
+
+/// A GitHub of one's own, over real HTTP; it stops when dropped.
+///
+/// Web pages are at [`Simulator::url`], the API below it at `/api/v3`, as on GitHub Enterprise
+/// Server.
+#[derive(Debug)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+    server: Running,
+}
+
+// === impl Simulator ===
+
+impl Simulator {
+    /// Starts on this address, with [`cast::everyone`]. Port 0 takes a free one.
+    pub fn start(address: SocketAddr) -> io::Result<Self> {
+        let bound = Bound::to(address)?;
+        let url = format!("http://{}", bound.address);
+        let shared = Arc::new(Shared {
+            api_url: format!("{url}{API}"),
+            url,
+            world: Mutex::new(World::with(cast::everyone())),
+            knobs: Knobs::default(),
+            log: Log::default(),
+        });
+        let handler = {
+            let shared = Arc::clone(&shared);
+            move |request| handle(Arc::clone(&shared), request)
+        };
+        let server = bound.serve("simulated-github", handler)?;
+        Ok(Self { shared, server })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address
+    }
+
+    /// `http://ADDRESS`, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.shared.url
+    }
+
+    /// The base of the web flow: the same as [`Simulator::url`].
+    pub fn web_url(&self) -> &str {
+        &self.shared.url
+    }
+
+    /// The base of the API.
+    pub fn api_url(&self) -> &str {
+        &self.shared.api_url
+    }
+
+    /// The id of the one OAuth app this GitHub knows.
+    pub fn client_id(&self) -> &'static str {
+        CLIENT_ID
+    }
+
+    /// That app's secret. It protects nothing.
+    pub fn client_secret(&self) -> &'static str {
+        CLIENT_SECRET
+    }
+
+    /// Allows this callback and what is below it, and no others but those registered too.
+    pub fn register_callback(&self, url: &str) {
+        lock(&self.shared.world).callbacks.push(url.to_owned());
+    }
+
+    /// What can be made to go wrong.
+    pub fn knobs(&self) -> &Knobs {
+        &self.shared.knobs
+    }
+
+    /// How many requests of this kind came, as `GET /user` or `POST /login/oauth/access_token`.
+    pub fn calls(&self, call: &str) -> usize {
+        self.shared.log.calls(call)
+    }
+
+    /// The last 10,000 requests, oldest first.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.log.all()
+    }
+
+    /// Lets a person agree to this authorisation request, without HTTP, and returns where their
+    /// browser would go: the callback with a code, or with the error GitHub sends there.
+    ///
+    /// # Panics
+    /// If the person, the app or the callback is unknown, for then nobody is sent anywhere.
+    pub fn approve(&self, authorize_url: &str, person: &str) -> String {
+        let url = Url::parse(authorize_url).expect("the authorize URL is a URL");
+        let person = lock(&self.shared.world).find(person).expect("the person is in the cast");
+        match Ask::read(&self.shared, url.query_pairs().into_owned().collect()) {
+            Ok(ask) => authorize::approve(&self.shared, &ask, person).into(),
+            Err(authorize::Refusal::Back(url)) => url.into(),
+            Err(authorize::Refusal::UnknownApp) => panic!("unknown client_id: {authorize_url}"),
+            Err(authorize::Refusal::ForeignCallback) => {
+                panic!("redirect_uri missing or not allowed: {authorize_url}")
+            }
+        }
+    }
+
+    /// A token of this person with these scopes (separated by spaces), without any flow.
+    ///
+    /// # Panics
+    /// If nobody is called so.
+    pub fn token_for(&self, person: &str, scopes: &str) -> String {
+        let mut world = lock(&self.shared.world);
+        let person = world.find(person).expect("the person is in the cast");
+        world.issue_token(person, scopes::normalise(scopes))
+    }
+
+    /// Adds somebody, or replaces who had the login.
+    pub fn add_person(&self, person: Person) {
+        lock(&self.shared.world).add(person);
+    }
+
+    /// Somebody as they are now.
+    pub fn person(&self, login: &str) -> Option<Person> {
+        let world = lock(&self.shared.world);
+        world.find(login).map(|key| world.person(key).clone())
+    }
+
+    /// Changes somebody: another id, other addresses, other teams. Their tokens stay valid.
+    ///
+    /// # Panics
+    /// If nobody is called so.
+    pub fn change(&self, login: &str, change: impl FnOnce(&mut Person)) {
+        let mut world = lock(&self.shared.world);
+        let key = world.find(login).expect("the person is in the cast");
+        world.change(key, change);
+    }
+
+    /// Takes somebody out of an organization and of all its teams.
+    pub fn remove_from_org(&self, login: &str, org: &str) {
+        self.change(login, |person| {
+            person.orgs.retain(|of| !of.org.eq_ignore_ascii_case(org));
+            let inside = |team: &str| {
+                team.split_once('/').is_some_and(|(of, _)| of.eq_ignore_ascii_case(org))
+            };
+            person.teams.retain(|team| !inside(team));
+        });
+    }
+
+    /// Gives somebody a new login; id, tokens and grants stay.
+    pub fn rename(&self, login: &str, new: &str) {
+        self.change(login, |person| new.clone_into(&mut person.login));
+    }
+
+    /// Leaves somebody without any verified address.
+    pub fn unverify_emails(&self, login: &str) {
+        self.change(login, |person| {
+            person.emails.iter_mut().for_each(|email| email.verified = false);
+        });
+    }
+
+    /// Makes a token invalid; `false` if it was already.
+    pub fn revoke_token(&self, token: &str) -> bool {
+        lock(&self.shared.world).revoke(token)
+    }
+
+    /// Somebody withdraws the app's authorisation: all their tokens die, consent is asked anew.
+    pub fn revoke_grant(&self, login: &str) {
+        let mut world = lock(&self.shared.world);
+        if let Some(key) = world.find(login) {
+            world.revoke_grant(key);
+        }
+    }
+
+    /// Lets time pass on GitHub's side, so that codes expire.
+    pub fn advance(&self, by: Duration) {
+        lock(&self.shared.world).advance(by);
+    }
+}
+
+/// One request: noted, troubled if a knob says so, answered.
+async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply, HangUp> {
+    let request = read(request).await?;
+    shared.log.note(&request);
+    let trouble = shared.knobs.trouble(request.path());
+    match &trouble {
+        Some(Trouble::Refuse) => return Err(HangUp),
+        Some(Trouble::Answer { status, headers, body }) => {
+            return Ok(verbatim(*status, headers, body.clone()));
+        }
+        Some(Trouble::Delay(time)) => tokio::time::sleep(*time).await,
+        Some(Trouble::Hold(gate)) => gate.pass().await,
+        _ => {}
+    }
+    let reply = route(&shared, &request);
+    match trouble {
+        Some(trouble) => Ok(spoil(reply, &trouble).await),
+        None => Ok(reply),
+    }
+}
+
+async fn read(request: Request<Incoming>) -> Result<Recorded, HangUp> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|_| HangUp)?.to_bytes();
+    Ok(Recorded::new(&Request::from_parts(head, ()), body))
+}
+
+fn route(shared: &Shared, request: &Recorded) -> Reply {
+    let path = request.path();
+    if path.strip_prefix(API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return rest::answer(shared, request);
+    }
+    match (request.method.as_str(), path) {
+        ("GET" | "HEAD", AUTHORIZE) => authorize::show(shared, request),
+        ("POST", AUTHORIZE) => authorize::decide(shared, request),
+        ("POST", "/login/oauth/access_token") => exchange::answer(shared, request),
+        ("GET" | "POST", "/logout") => visitor::log_out(request),
+        ("GET" | "HEAD", "/") => front(shared, request),
+        ("GET" | "HEAD", _) if path.starts_with("/avatars/u/") => {
+            let picture = Bytes::from(pages::avatar(&path["/avatars/u/".len()..]));
+            reply(StatusCode::OK, "image/svg+xml", full(picture))
+        }
+        _ => html(StatusCode::NOT_FOUND, pages::not_found()),
+    }
+}
+
+fn front(shared: &Shared, request: &Recorded) -> Reply {
+    let person = visitor::remembered(shared, request);
+    let person = person.map(|key| lock(&shared.world).person(key).clone());
+    html(StatusCode::OK, pages::front(person.as_ref()))
+}

@@ -1,0 +1,553 @@
+//! The canonical request target: the one form of host and path that is judged and forwarded.
+//!
+//! Route, policy and upstream see the same bytes. What could be read in two ways is refused, for
+//! every product of this kind that tried to guess has let somebody in: oauth2-proxy
+//! CVE-2025-54576 and CVE-2026-41059, Pomerium CVE-2023-33189, Caddy CVE-2026-27587 and -52844,
+//! Traefik CVE-2025-66490. The rules are RFC 3986 §6.2.2 (percent-encoding), RFC 9112 §3.2 (Host)
+//! and RFC 9113 §8.3.1 (`:authority`).
+
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
+use crate::defence::{Defence, stands};
+
+/// Where a request wants to go, in canonical form. Borrows from the request whatever was canonical
+/// already, which is nearly always everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    host: Cow<'a, str>,
+    port: Option<u16>,
+    path: Cow<'a, str>,
+    query: Option<Cow<'a, str>>,
+    loose: bool,
+}
+
+/// Why a target is refused; always answered with 400. `Display` is for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ambiguity {
+    /// HTTP/1.1 without a Host (RFC 9112 §3.2).
+    #[error("the request names no host")]
+    HostMissing,
+    /// More than one Host, or one that differs from the authority.
+    #[error("the request names two hosts")]
+    HostTwice,
+    /// Not `name[:port]`; userinfo, a trailing dot and non-ASCII names are among it.
+    #[error("the Host is malformed")]
+    HostMalformed,
+    /// Neither `/path` nor `http://host/path`.
+    #[error("the request target is neither a path nor an absolute URL")]
+    Form,
+    /// A fragment, a backslash, a control byte or a space.
+    #[error("the request target holds a byte that no URL holds")]
+    Byte,
+    /// `%` without two hexadecimal digits, or an overlong UTF-8 sequence.
+    #[error("the path is wrongly percent-encoded")]
+    Encoding,
+    /// An encoded dot, backslash or control byte, once or several times over.
+    #[error("the path hides a dot, a backslash or a control byte in percent-encoding")]
+    Hidden,
+    /// `//`, `/./` or `/../`.
+    #[error("the path has an empty segment or a dot segment")]
+    Segment,
+}
+
+// === impl Target ===
+
+impl<'a> Target<'a> {
+    /// Reads the target of a request: the bytes of the request line (or `:path`), every `Host`
+    /// field, and the authority of HTTP/2's `:authority`, if any.
+    pub fn parse(
+        line: &'a [u8],
+        mut hosts: impl Iterator<Item = &'a [u8]>,
+        authority: Option<&'a str>,
+    ) -> Result<Self, Ambiguity> {
+        let (in_line, rest) = split_absolute(line)?;
+        let (first, second) = (hosts.next(), hosts.next());
+        if second.is_some() {
+            return Err(Ambiguity::HostTwice);
+        }
+        let mut named = [first, in_line, authority.map(str::as_bytes)].into_iter().flatten();
+        let (host, port) = parse_host(named.next().ok_or(Ambiguity::HostMissing)?)?;
+        for other in named {
+            if parse_host(other)? != (host.clone(), port) {
+                return Err(Ambiguity::HostTwice);
+            }
+        }
+        let (path, query) = match rest.iter().position(|&b| b == b'?') {
+            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+            None => (rest, None),
+        };
+        let (path, loose) = if stands(Defence::CanonicalTarget) {
+            canonical_path(path)?
+        } else {
+            (String::from_utf8_lossy(path), false)
+        };
+        let query = query.map(canonical_query).transpose()?;
+        Ok(Self { host, port, path, query, loose })
+    }
+
+    /// The host in lower case, without port; an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port that the client named.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The path, from its first slash on.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The query without its question mark.
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// Whether the path holds an encoded slash or a `;`, which only routes without path rules may
+    /// take, and only byte for byte.
+    pub fn is_loose(&self) -> bool {
+        self.loose
+    }
+
+    /// Path and query as they go upstream.
+    pub fn path_and_query(&self) -> Cow<'_, str> {
+        match &self.query {
+            None => Cow::Borrowed(&self.path),
+            Some(query) => Cow::Owned(format!("{}?{query}", self.path)),
+        }
+    }
+
+    /// Whether path and query are, byte for byte, what the client sent.
+    pub fn is_verbatim(&self) -> bool {
+        matches!(self.path, Cow::Borrowed(_)) && !matches!(self.query, Some(Cow::Owned(_)))
+    }
+
+    /// The Host field as it goes upstream.
+    pub fn authority(&self) -> Cow<'_, str> {
+        match self.port {
+            None => Cow::Borrowed(&self.host),
+            Some(port) => Cow::Owned(format!("{}:{port}", self.host)),
+        }
+    }
+}
+
+/// Splits `http://host/path` into host and path (RFC 9112 §3.2.2); a plain path has no host.
+fn split_absolute(line: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Ambiguity> {
+    if line.first() == Some(&b'/') {
+        return Ok((None, line));
+    }
+    let rest = [&b"http://"[..], b"https://"]
+        .iter()
+        .find(|scheme| line.len() > scheme.len() && line[..scheme.len()].eq_ignore_ascii_case(scheme))
+        .map(|scheme| &line[scheme.len()..])
+        .ok_or(Ambiguity::Form)?;
+    let slash = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    match rest.get(slash) {
+        Some(b'/') => Ok((Some(&rest[..slash]), &rest[slash..])),
+        Some(_) => Err(Ambiguity::Form),
+        None => Ok((Some(rest), b"/")),
+    }
+}
+
+/// Reads `name[:port]` into the lower-case name and the port.
+pub(crate) fn parse_host(bytes: &[u8]) -> Result<(Cow<'_, str>, Option<u16>), Ambiguity> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Ambiguity::HostMalformed)?;
+    let name_end = match text.strip_prefix('[') {
+        Some(rest) => rest.find(']').map(|at| at + 2).ok_or(Ambiguity::HostMalformed)?,
+        None => text.find(':').unwrap_or(text.len()),
+    };
+    let (name, port) = text.split_at(name_end);
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => None,
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(digits.parse().map_err(|_| Ambiguity::HostMalformed)?)
+        }
+        _ => return Err(Ambiguity::HostMalformed),
+    };
+    Ok((host_name(name)?, port))
+}
+
+fn host_name(name: &str) -> Result<Cow<'_, str>, Ambiguity> {
+    if let Some(address) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let address: Ipv6Addr = address.parse().map_err(|_| Ambiguity::HostMalformed)?;
+        return Ok(Cow::Owned(format!("[{address}]")));
+    }
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    if name.len() > 253 || !name.split('.').all(is_label) {
+        return Err(Ambiguity::HostMalformed);
+    }
+    Ok(if name.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    })
+}
+
+/// What a byte of a path means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// Stands for itself.
+    Plain,
+    /// `/`
+    Slash,
+    /// `;`, by which some servers cut a segment short.
+    Semicolon,
+    /// `%`
+    Percent,
+    /// Harmless, sent raw by real clients, and to be percent-encoded.
+    Raw,
+    /// No URL holds it.
+    Forbidden,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut table = [Class::Raw; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "byte is below 256")]
+        let b = byte as u8;
+        table[byte] = match b {
+            b'/' => Class::Slash,
+            b';' => Class::Semicolon,
+            b'%' => Class::Percent,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => Class::Plain,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' => {
+                Class::Plain
+            }
+            0..=0x20 | 0x7f | b'#' | b'\\' => Class::Forbidden,
+            _ => Class::Raw,
+        };
+        byte += 1;
+    }
+    table
+};
+
+fn class(byte: u8) -> Class {
+    CLASSES[usize::from(byte)]
+}
+
+/// The canonical path and whether it is loose (holds an encoded slash or a `;`). A loose path keeps
+/// its escapes as they were sent; any other gets unreserved characters decoded and hexadecimal
+/// digits in capitals.
+fn canonical_path(path: &[u8]) -> Result<(Cow<'_, str>, bool), Ambiguity> {
+    let loose = check_bytes(path)?;
+    check_segments(path)?;
+    let verbatim = path.iter().all(|&b| !matches!(class(b), Class::Percent | Class::Raw));
+    if verbatim {
+        let text = std::str::from_utf8(path).map_err(|_| Ambiguity::Byte)?;
+        return Ok((Cow::Borrowed(text), loose));
+    }
+    let mut out = String::with_capacity(path.len() + 16);
+    let mut rest = path;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match class(*byte) {
+            Class::Percent if !loose => {
+                let (code, after) = escape(tail).ok_or(Ambiguity::Encoding)?;
+                rest = after;
+                push_escape(&mut out, code, !is_unreserved(code));
+            }
+            Class::Raw => push_escape(&mut out, *byte, true),
+            _ => out.push(char::from(*byte)),
+        }
+    }
+    Ok(if out.as_bytes() == path {
+        // It was canonical with its escapes: borrow, so that `is_verbatim` tells the truth.
+        (Cow::Borrowed(std::str::from_utf8(path).map_err(|_| Ambiguity::Byte)?), loose)
+    } else {
+        (Cow::Owned(out), loose)
+    })
+}
+
+/// Refuses forbidden bytes and hidden ones; says whether the path is loose.
+fn check_bytes(path: &[u8]) -> Result<bool, Ambiguity> {
+    let mut loose = false;
+    let mut rest = path;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match class(*byte) {
+            Class::Forbidden => return Err(Ambiguity::Byte),
+            Class::Semicolon => loose = true,
+            Class::Percent => {
+                let (code, after) = innermost(tail)?;
+                rest = after;
+                match code {
+                    b'.' | b'\\' | 0..=0x1f | 0x7f => return Err(Ambiguity::Hidden),
+                    b'/' => loose = true,
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    check_utf8(path)?;
+    Ok(loose)
+}
+
+/// Follows `%2525…2e` to the byte at its heart, for servers that decode again and again. What it
+/// skips are the `25`s alone.
+fn innermost(after_percent: &[u8]) -> Result<(u8, &[u8]), Ambiguity> {
+    let (mut code, mut rest) = escape(after_percent).ok_or(Ambiguity::Encoding)?;
+    while code == b'%' {
+        match escape(rest) {
+            Some((inner, after)) => (code, rest) = (inner, after),
+            None => break,
+        }
+    }
+    Ok((code, rest))
+}
+
+fn escape(digits: &[u8]) -> Option<(u8, &[u8])> {
+    let [high, low, rest @ ..] = digits else { return None };
+    Some((hex(*high)? << 4 | hex(*low)?, rest))
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Refuses overlong UTF-8, by which lenient decoders find a slash or a dot (`%c0%af`).
+fn check_utf8(path: &[u8]) -> Result<(), Ambiguity> {
+    if !path.iter().any(|&b| b == b'%' || b >= 0x80) {
+        return Ok(());
+    }
+    let decoded = decode(path);
+    let overlong = |pair: &[u8]| {
+        matches!(pair, [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f] | [0xc0 | 0xc1, 0x80..=0xbf])
+    };
+    if decoded.windows(2).any(overlong) { Err(Ambiguity::Encoding) } else { Ok(()) }
+}
+
+fn decode(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let [byte, tail @ ..] = rest {
+        match escape(tail).filter(|_| *byte == b'%') {
+            Some((code, after)) => {
+                out.push(code);
+                rest = after;
+            }
+            None => {
+                out.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+/// Refuses empty segments and dot segments, also where a `;` or an encoded slash makes them.
+fn check_segments(path: &[u8]) -> Result<(), Ambiguity> {
+    if !path.contains(&b'%') {
+        return segments_are_plain(path);
+    }
+    // Read it as the least careful server would: decoded until nothing is left to decode.
+    let mut decoded = decode(path);
+    while decoded.contains(&b'%') {
+        let again = decode(&decoded);
+        if again == decoded {
+            break;
+        }
+        decoded = again;
+    }
+    segments_are_plain(&decoded)
+}
+
+fn segments_are_plain(path: &[u8]) -> Result<(), Ambiguity> {
+    let segments = path.strip_prefix(b"/").ok_or(Ambiguity::Form)?;
+    let mut iter = segments.split(|&b| b == b'/').peekable();
+    while let Some(segment) = iter.next() {
+        let name = segment.split(|&b| b == b';').next().unwrap_or(segment);
+        let last = iter.peek().is_none();
+        if name == b"." || name == b".." || (name.is_empty() && !(last && segment.is_empty())) {
+            return Err(Ambiguity::Segment);
+        }
+    }
+    Ok(())
+}
+
+/// The query goes upstream as it came; raw bytes that a URL does not hold are percent-encoded.
+fn canonical_query(query: &[u8]) -> Result<Cow<'_, str>, Ambiguity> {
+    if query.iter().any(|&b| b <= 0x20 || b == 0x7f || b == b'#') {
+        return Err(Ambiguity::Byte);
+    }
+    let raw = |b: u8| b >= 0x80 || matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+    if !query.iter().any(|&b| raw(b)) {
+        return Ok(Cow::Borrowed(std::str::from_utf8(query).map_err(|_| Ambiguity::Byte)?));
+    }
+    let mut out = String::with_capacity(query.len() + 16);
+    query.iter().for_each(|&b| push_escape(&mut out, b, raw(b)));
+    Ok(Cow::Owned(out))
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn push_escape(out: &mut String, byte: u8, encode: bool) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    if encode {
+        out.push('%');
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    } else {
+        out.push(char::from(byte));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at_host(line: &[u8]) -> Result<Target<'_>, Ambiguity> {
+        Target::parse(line, std::iter::once(&b"app.example"[..]), None)
+    }
+
+    #[test]
+    fn harmless_targets_reach_the_upstream() {
+        for (sent, forwarded) in [
+            ("/", "/"),
+            ("/a/b/", "/a/b/"),
+            ("/a?u=https://elsewhere/x//../y;z", "/a?u=https://elsewhere/x//../y;z"),
+            ("/%61%7Eb", "/a~b"),
+            ("/caf%c3%a9", "/caf%C3%A9"),
+            ("/café", "/caf%C3%A9"),
+            ("/a|b{c}", "/a%7Cb%7Bc%7D"),
+            ("/x?q=a>b&r=\"c\"", "/x?q=a%3Eb&r=%22c%22"),
+            ("/100%25", "/100%25"),
+            ("/a%20b", "/a%20b"),
+            ("/a%3Bb", "/a%3Bb"),
+            ("/...", "/..."),
+            ("/.well-known/x", "/.well-known/x"),
+            ("/x?", "/x?"),
+            ("/%E9", "/%E9"),
+        ] {
+            let target = at_host(sent.as_bytes()).unwrap_or_else(|e| panic!("{sent}: {e}"));
+            assert_eq!(target.path_and_query(), forwarded, "{sent}");
+            assert!(!target.is_loose(), "{sent}");
+            assert_eq!(target.is_verbatim(), sent == forwarded, "{sent}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_targets_are_refused() {
+        use Ambiguity::{Byte, Encoding, Form, Hidden, Segment};
+        for (sent, why) in [
+            ("//a", Segment),
+            ("/a//b", Segment),
+            ("/./a", Segment),
+            ("/a/..", Segment),
+            ("/a/../b", Segment),
+            ("/a/..;x/b", Segment),
+            ("/a/;x/b", Segment),
+            ("/a/..%2fb", Segment),
+            ("/a%2f%2fb", Segment),
+            ("/a/%2e%2e/b", Hidden),
+            ("/a%2Ejs", Hidden),
+            ("/a%5cb", Hidden),
+            ("/a%252e%252e/b", Hidden),
+            ("/a%25252eb", Hidden),
+            ("/a%00b", Hidden),
+            ("/a%0d%0ab", Hidden),
+            ("/a\\b", Byte),
+            ("/a#b", Byte),
+            ("/a?b#c", Byte),
+            ("/a b", Byte),
+            ("/a\tb", Byte),
+            ("/a?b\x7f", Byte),
+            ("/a%", Encoding),
+            ("/a%2", Encoding),
+            ("/a%zz", Encoding),
+            ("/a%u002e", Encoding),
+            ("/a%c0%afb", Encoding),
+            ("/a%e0%80%afb", Encoding),
+            ("a", Form),
+            ("", Form),
+            ("*", Form),
+            ("ftp://app.example/", Form),
+            ("http://app.example?x", Form),
+        ] {
+            assert_eq!(at_host(sent.as_bytes()), Err(why), "{sent}");
+        }
+    }
+
+    #[test]
+    fn encoded_slashes_and_semicolons_are_loose_and_stay_as_they_were() {
+        for sent in ["/a%2fb", "/a%2Fb/%7e", "/a;b=c/d", "/a%252Fb", "/%61;x"] {
+            let target = at_host(sent.as_bytes()).unwrap();
+            assert!(target.is_loose(), "{sent}");
+            assert_eq!(target.path(), sent);
+            assert!(target.is_verbatim());
+        }
+    }
+
+    #[test]
+    fn a_host_is_one_plain_name() {
+        for (sent, name, port) in [
+            ("App.Example", "app.example", None),
+            ("app.example:8443", "app.example", Some(8443)),
+            ("127.0.0.1:80", "127.0.0.1", Some(80)),
+            ("[::1]:80", "[::1]", Some(80)),
+            ("[0:0:0::1]", "[::1]", None),
+            ("my_app", "my_app", None),
+        ] {
+            assert_eq!(parse_host(sent.as_bytes()), Ok((name.into(), port)), "{sent}");
+        }
+        for bad in [
+            "", "a.", ".a", "a..b", "a@b", "user@app.example", "a b", "a/b", "a:", "a:x", "a:99999",
+            "a:80:80", "[::1", "[x]", "[::1]x", "ä.example", "a%2eb", "a,b", "a:+80",
+        ] {
+            if bad == "a:" {
+                continue; // an empty port is allowed by RFC 3986 and means the default one
+            }
+            assert_eq!(parse_host(bad.as_bytes()), Err(Ambiguity::HostMalformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn hosts_must_agree() {
+        let parse = |line: &'static str, hosts: &[&'static str], authority| {
+            Target::parse(line.as_bytes(), hosts.iter().map(|h| h.as_bytes()), authority)
+                .map(|t| t.authority().into_owned())
+        };
+        assert_eq!(parse("/", &[], None), Err(Ambiguity::HostMissing));
+        assert_eq!(parse("/", &["a", "a"], None), Err(Ambiguity::HostTwice));
+        assert_eq!(parse("http://b/", &["a"], None), Err(Ambiguity::HostTwice));
+        assert_eq!(parse("http://u@a/", &["a"], None), Err(Ambiguity::HostMalformed));
+        assert_eq!(parse("/", &["a"], Some("b")), Err(Ambiguity::HostTwice));
+        assert_eq!(parse("/", &["a:1"], Some("a:2")), Err(Ambiguity::HostTwice));
+        assert_eq!(parse("http://A:1/x", &["a:1"], None), Ok("a:1".into()));
+        assert_eq!(parse("/", &[], Some("A")), Ok("a".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_form_is_a_fixed_point(path in "/[ -~é]{0,40}") {
+            if let Ok(target) = at_host(path.as_bytes()) {
+                let once = target.path_and_query().into_owned();
+                let again = at_host(once.as_bytes()).expect("canonical stays acceptable");
+                prop_assert_eq!(again.path_and_query(), once.as_str());
+                prop_assert!(again.is_verbatim());
+                prop_assert_eq!(again.is_loose(), target.is_loose());
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(path in proptest::collection::vec(any::<u8>(), 0..64)) {
+            drop(at_host(&path));
+        }
+    }
+}
