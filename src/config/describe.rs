@@ -34,7 +34,12 @@ pub(super) fn describe(config: &Config) -> String {
                 ("timeout", text(&span(github.timeout))),
             ]),
         ),
-        ("store", text(&match config.store { StoreKind::Memory => "memory" })),
+        (
+            "store",
+            text(&match config.store {
+                StoreKind::Memory => "memory",
+            }),
+        ),
         (
             "session",
             mapping([
@@ -230,7 +235,9 @@ mod tests {
 
     #[test]
     fn times_and_sizes_are_written_as_people_do() {
-        for (seconds, written) in [(0, "0s"), (30, "30s"), (90, "90s"), (86_400, "1d"), (604_800, "7d")] {
+        for (seconds, written) in
+            [(0, "0s"), (30, "30s"), (90, "90s"), (86_400, "1d"), (604_800, "7d")]
+        {
             assert_eq!(span(Duration::from_secs(seconds)), written);
         }
         for (bytes, written) in [(0, "0"), (1500, "1500"), (32_768, "32KiB"), (u64::MAX, "none")] {

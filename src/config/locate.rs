@@ -94,7 +94,9 @@ impl<'y> Source<'y> {
             return self.text.len();
         };
         let rest = &self.text[start..];
-        rest.char_indices().nth(column.saturating_sub(1)).map_or(self.text.len(), |(at, _)| start + at)
+        rest.char_indices()
+            .nth(column.saturating_sub(1))
+            .map_or(self.text.len(), |(at, _)| start + at)
     }
 
     /// The place of a scalar from the error that its arrival raised.
@@ -142,12 +144,12 @@ fn written(rest: &str, text: Option<&str>) -> usize {
 
 /// The bytes of a quoted scalar, up to the end of its first line.
 fn quoted(line: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, c) in line.char_indices().skip(1) {
-        if escaped {
-            escaped = false;
-        } else if c == '\\' && quote == '"' {
-            escaped = true;
+    let mut chars = line.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        let doubled =
+            c == '\'' && quote == '\'' && chars.peek().is_some_and(|&(_, next)| next == '\'');
+        if doubled || (c == '\\' && quote == '"') {
+            chars.next();
         } else if c == quote {
             return at + 1;
         }
@@ -171,7 +173,10 @@ impl Node {
         match &mut self.value {
             Value::Null | Value::Scalar(_) => return,
             Value::Sequence(items) => {
-                items.iter_mut().filter(|item| item.place.end == 0).for_each(|item| item.stand_at(key));
+                items
+                    .iter_mut()
+                    .filter(|item| item.place.end == 0)
+                    .for_each(|item| item.stand_at(key));
             }
             Value::Mapping(_) => {}
         }
@@ -307,10 +312,28 @@ mod tests {
         let mut found = Vec::new();
         scalars(&node, yaml, &mut found);
         let pairs = [
-            ("a", "a"), ("b", "b"), ("c", "c"), ("d", "d"), ("1", "1"), ("0x10", "0x10"),
-            ("1e5", "1e5"), ("true", "true"), ("e\"f", "\"e\\\"f\""), ("g'h", "'g''h'"),
-            ("ü", "'ü'"), ("y", "y"), ("i", "i"), ("", ""), ("j", "j"), ("y", "y"), ("k", "k"),
-            ("l\nm\n", "|"), ("n", "n"), ("7", "7"), ("o", "o"), ("", "~"),
+            ("a", "a"),
+            ("b", "b"),
+            ("c", "c"),
+            ("d", "d"),
+            ("1", "1"),
+            ("0x10", "0x10"),
+            ("1e5", "1e5"),
+            ("true", "true"),
+            ("e\"f", "\"e\\\"f\""),
+            ("g'h", "'g''h'"),
+            ("ü", "'ü'"),
+            ("y", "y"),
+            ("i", "i"),
+            ("", ""),
+            ("j", "j"),
+            ("y", "y"),
+            ("k", "k"),
+            ("l\nm\n", "|"),
+            ("n", "n"),
+            ("7", "7"),
+            ("o", "o"),
+            ("", "~"),
         ];
         let pairs: Vec<_> = pairs.iter().map(|&(a, b)| (a.to_owned(), b.to_owned())).collect();
         assert_eq!(found, pairs);
@@ -318,7 +341,7 @@ mod tests {
 
     #[test]
     fn lines_are_those_of_the_yaml_library() {
-        let yaml = "# a\u{2028}b\r\nc: d\re: f\u{85}g: h\n";
+        let yaml = "# a\u{2028}# b\r\nc: d\re: f\u{85}g: h\n";
         let node = Source::new(yaml).read().unwrap();
         let mut found = Vec::new();
         scalars(&node, yaml, &mut found);

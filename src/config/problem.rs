@@ -43,7 +43,9 @@ impl Problems {
     pub fn unreadable(file: &Path, error: &io::Error) -> Self {
         let name = file.display().to_string();
         let note = match error.kind() {
-            io::ErrorKind::NotFound => "write one, or name another file; config/minimal.yaml is a start",
+            io::ErrorKind::NotFound => {
+                "write one, or name another file; config/minimal.yaml is a start"
+            }
             io::ErrorKind::PermissionDenied => "let the user that runs Gatekeep read it",
             io::ErrorKind::InvalidData => "save it as UTF-8 text",
             _ => "name a file that holds the configuration",
@@ -124,7 +126,10 @@ mod tests {
         let problems = Problems::new(Path::new("config/gatekeep.yaml"), vec![problem(), problem()]);
         let one = "error: unknown key `polcy`\n  ——▶ config/gatekeep.yaml:14:5\n   │\n\
                    14 │     polcy: { teams: [acme/platform] }\n   │     ^^^^^ did you mean `policy`?\n   = a note\n";
-        assert_eq!(problems.to_string(), format!("{one}\n{one}\n2 problems in config/gatekeep.yaml"));
+        assert_eq!(
+            problems.to_string(),
+            format!("{one}\n{one}\n2 problems in config/gatekeep.yaml")
+        );
     }
 
     #[test]

@@ -11,8 +11,9 @@ use zeroize::Zeroize;
 use super::locate::{Node, Place, Value};
 use super::report::{Fault, Report};
 use super::scalar::{
-    Address, BodyLimit, Https, Memory, Network, PlainPath, RouteName, Scalar, Size, Span, Text, not,
+    Address, BodyLimit, Https, Network, PlainPath, RouteName, Scalar, Size, Span, Text, not,
 };
+use super::StoreKind;
 use super::suggest::{list, nearest};
 use crate::identity::{EmailPattern, Login, OrgName, TeamRef};
 use crate::origin::Origin;
@@ -59,8 +60,6 @@ macro_rules! mapping {
         $(
             $(#[$doc])*
             pub(super) struct $name {
-                /// Where the mapping stands.
-                pub(super) place: Place,
                 $(pub(super) $key: Field<$kind>,)+
             }
 
@@ -72,7 +71,6 @@ macro_rules! mapping {
                 fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
                     let entries = entries(node, $place, Self::KEYS, report)?;
                     Some(Self {
-                        place: node.place.clone(),
                         $($key: Field::read(&entries, stringify!($key), report),)+
                     })
                 }
@@ -94,7 +92,7 @@ mapping! {
         trusted_proxies: Vec<At<Network>>,
         secret: OneOrMany<SecretSource>,
         github: GitHub,
-        store: Memory,
+        store: StoreKind,
         session: Session,
         limits: Limits,
         branding: Branding,
@@ -252,7 +250,8 @@ impl<T: Read> Field<T> {
             return Self::Absent;
         }
         let (place, key) = (node.place.clone(), key.place.clone());
-        T::read(node, report).map_or(Self::Unreadable, |value| Self::Given(At { value, place, key }))
+        T::read(node, report)
+            .map_or(Self::Unreadable, |value| Self::Given(At { value, place, key }))
     }
 }
 
@@ -321,7 +320,9 @@ impl<T: Read> Read for Vec<At<T>> {
         report.problem(
             &node.place,
             match node.text() {
-                Some(text) if text.starts_with('*') => fault.suggest(Some(&format!("[\"{text}\"]"))),
+                Some(text) if text.starts_with('*') => {
+                    fault.suggest(Some(&format!("[\"{text}\"]")))
+                }
                 Some(text) => fault.suggest(Some(&format!("[{text}]"))),
                 None => fault.help("begin each of its items with `- `"),
             },
@@ -340,7 +341,7 @@ impl<T: Read> Read for OneOrMany<T> {
 }
 
 impl<T: Read> At<T> {
-    fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
+    pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
         let (place, key) = (node.place.clone(), node.place.clone());
         T::read(node, report).map(|value| Self { value, place, key })
     }
@@ -364,8 +365,8 @@ impl Read for Allow {
             (_, Some(text)) => not(text, "something to allow").suggest(nearest(text, ["anyone"])),
             _ => Fault::new("a list does not say whom it names"),
         };
-        let note = "write `allow: anyone`, or who: `allow: { orgs: [acme], users: [octocat] }`";
-        report.problem(&node.place, fault.note(note));
+        let way_out = "write `allow: anyone`, or who: `allow: { orgs: [acme], users: [octocat] }`";
+        report.problem(&node.place, fault.note(way_out));
         None
     }
 }
@@ -381,7 +382,10 @@ fn entries<'n>(
 ) -> Option<Entries<'n>> {
     let Value::Mapping(pairs) = &node.value else {
         let fault = Fault::new(format!("{name} is a mapping of keys to values"));
-        report.problem(&node.place, fault.note(format!("its keys are {}", list(known.iter().copied()))));
+        report.problem(
+            &node.place,
+            fault.note(format!("its keys are {}", list(known.iter().copied()))),
+        );
         return None;
     };
     let mut entries = Entries::default();
@@ -434,7 +438,9 @@ mod tests {
     fn names(text: &str, key: &str) -> bool {
         let starts = |rest: &str| rest.starts_with(':');
         let own = |before: &str| !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        let in_yaml = text.match_indices(key).any(|(at, _)| own(&text[..at]) && starts(&text[at + key.len()..]));
+        let in_yaml = text
+            .match_indices(key)
+            .any(|(at, _)| own(&text[..at]) && starts(&text[at + key.len()..]));
         in_yaml || text.contains(&format!("`{key}`"))
     }
 

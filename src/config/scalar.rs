@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use ipnet::IpNet;
 
+use super::StoreKind;
 use super::report::Fault;
 use super::suggest::{list, nearest};
 use crate::identity::{EmailPattern, Login, NameError, OrgName, TeamRef};
@@ -48,9 +49,6 @@ pub(super) struct RouteName(pub(super) String);
 
 /// `https`, where a listener may redirect to.
 pub(super) struct Https;
-
-/// `memory`, the only store.
-pub(super) struct Memory;
 
 /// Where an app listens, as written.
 pub(super) struct Address(pub(super) String);
@@ -125,11 +123,11 @@ impl Scalar for Https {
     }
 }
 
-impl Scalar for Memory {
-    const WHAT: &'static str = "`memory`: this version keeps sessions in its own process alone";
+impl Scalar for StoreKind {
+    const WHAT: &'static str = "`memory`, the one store of this version";
 
     fn parse(text: &str) -> Result<Self, Fault> {
-        word(text, "a store that this version has", &[("memory", ())]).map(|()| Self)
+        word(text, "a store that this version has", &[("memory", Self::Memory)])
     }
 }
 
@@ -233,8 +231,9 @@ impl Scalar for SocketAddr {
                 (Some(port), "localhost:") => Some(format!("127.0.0.1:{port}")),
                 _ => text.parse::<IpAddr>().ok().map(|ip| Self::new(ip, 443).to_string()),
             };
-            not(text, "an IP address with a port").suggest(meant.as_deref())
-                .note("as in `0.0.0.0:443` for every IPv4 address, or `\"[::]:443\"` for every address")
+            not(text, "an IP address with a port").suggest(meant.as_deref()).note(
+                "as in `0.0.0.0:443` for every IPv4 address, or `\"[::]:443\"` for every address",
+            )
         })
     }
 }
@@ -245,11 +244,13 @@ impl Scalar for Network {
     fn parse(text: &str) -> Result<Self, Fault> {
         let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
         let network: IpNet = network.map_err(|_| {
-            not(text, "an IP address or a network").note("as in `10.1.2.3`, `10.0.0.0/8` or `fd00::/8`")
+            not(text, "an IP address or a network")
+                .note("as in `10.1.2.3`, `10.0.0.0/8` or `fd00::/8`")
         })?;
         if network.prefix_len() == 0 {
-            return Err(Fault::new(format!("`{text}` trusts the whole internet"))
-                .note("whoever is trusted can claim any address in `X-Forwarded-For`: name your proxies"));
+            return Err(Fault::new(format!("`{text}` trusts the whole internet")).note(
+                "whoever is trusted can claim any address in `X-Forwarded-For`: name your proxies",
+            ));
         }
         Ok(Self(network))
     }
@@ -291,7 +292,9 @@ fn bad_host(text: &str) -> Fault {
     let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let meant = url::Url::parse(&url).ok().filter(|_| !text.contains('*'));
     let meant = meant.as_ref().and_then(url::Url::host_str);
-    let meant = meant.map(|host| host.trim_end_matches('.')).filter(|host| parse_host(host.as_bytes()).is_ok());
+    let meant = meant
+        .map(|host| host.trim_end_matches('.'))
+        .filter(|host| parse_host(host.as_bytes()).is_ok());
     not(text, "a host").suggest(meant).note("as in `notes.example.com` or `\"*.example.com\"`")
 }
 
@@ -309,14 +312,15 @@ impl Scalar for PlainPath {
             });
         }
         let host = std::iter::once(&b"host"[..]);
-        let target = Target::parse(text.as_bytes(), host, None)
-            .map_err(|why| {
-                Fault::new(format!("`{text}` would match no request: {why}"))
-                    .note("a path is plain: single slashes, no dot segments, no spaces")
-            })?;
+        let target = Target::parse(text.as_bytes(), host, None).map_err(|why| {
+            Fault::new(format!("`{text}` would match no request: {why}"))
+                .note("a path is plain: single slashes, no dot segments, no spaces")
+        })?;
         if let Some(query) = target.query() {
             let path = text.strip_suffix(query).unwrap_or(text).trim_end_matches('?');
-            return Err(Fault::new("routes are found by path alone, without a query").suggest(Some(path)));
+            return Err(
+                Fault::new("routes are found by path alone, without a query").suggest(Some(path))
+            );
         }
         if target.is_loose() {
             return Err(Fault::new(format!("`{text}` holds an encoded slash or a `;`"))
@@ -324,7 +328,9 @@ impl Scalar for PlainPath {
         }
         if !target.is_verbatim() {
             let fault = Fault::new(format!("`{text}` would match no request"));
-            return Err(fault.suggest(Some(target.path())).note("requests are compared in this form"));
+            return Err(fault
+                .suggest(Some(target.path()))
+                .note("requests are compared in this form"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -336,7 +342,9 @@ impl Scalar for Method {
     fn parse(text: &str) -> Result<Self, Fault> {
         let upper = text.to_ascii_uppercase();
         if matches!(upper.as_str(), "CONNECT" | "TRACE") {
-            return Err(Fault::new(format!("the gateway never forwards `{upper}`")).help("leave it out"));
+            return Err(
+                Fault::new(format!("the gateway never forwards `{upper}`")).help("leave it out")
+            );
         }
         let near = nearest(text, KNOWN_METHODS).filter(|near| *near != text);
         let letters = |b: u8| b.is_ascii_uppercase() || b == b'-';
@@ -383,7 +391,8 @@ fn meant(text: &str) -> Option<String> {
     let is_name = |text: &str| text.parse::<OrgName>().is_ok() || text.parse::<TeamRef>().is_ok();
     let pattern = text.strip_prefix("*.").map(|domain| format!("*@{domain}"));
     let better = pattern.filter(|better| better.parse::<EmailPattern>().is_ok());
-    let better = better.or_else(|| text.strip_prefix('@').map(str::to_owned).filter(|name| is_name(name)));
+    let better =
+        better.or_else(|| text.strip_prefix('@').map(str::to_owned).filter(|name| is_name(name)));
     if let Some(better) = better {
         return Some(format!("did you mean `{better}`?"));
     }
@@ -418,17 +427,23 @@ mod tests {
 
     #[test]
     fn durations_are_whole_seconds_and_up() {
-        for (text, seconds) in [("0s", 0), ("30s", 30), ("5m", 300), ("24h", 86_400), ("7d", 604_800)] {
+        for (text, seconds) in
+            [("0s", 0), ("30s", 30), ("5m", 300), ("24h", 86_400), ("7d", 604_800)]
+        {
             assert_eq!(Span::parse(text).map(|span| span.0.as_secs()), Ok(seconds), "{text}");
         }
-        for bad in ["", "s", "30", "500ms", "1.5h", "-1s", "1h30m", "7 d", "401d", "99999999999999999999d"] {
+        for bad in
+            ["", "s", "30", "500ms", "1.5h", "-1s", "1h30m", "7 d", "401d", "99999999999999999999d"]
+        {
             assert!(Span::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn sizes_have_binary_and_decimal_units() {
-        for (text, bytes) in [("512", 512), ("32KiB", 32_768), ("1MB", 1_000_000), ("1GiB", 1 << 30)] {
+        for (text, bytes) in
+            [("512", 512), ("32KiB", 32_768), ("1MB", 1_000_000), ("1GiB", 1 << 30)]
+        {
             assert_eq!(Size::parse(text).map(|size| size.0), Ok(bytes), "{text}");
         }
         for (bad, meant) in [("32k", "32KiB"), ("1mib", "1MiB"), ("5gb", "5GB"), ("2M", "2MiB")] {

@@ -25,6 +25,8 @@ impl Desk {
         for name in ["secret", "github-client-secret", "registry-jwt"] {
             desk.write(name, "F1rst-of-a-thousand-t3xts-nobody-reads\n");
         }
+        desk.write("open-to-all", "An0ther-of-a-thousand-t3xts-nobody-reads\n");
+        desk.open("open-to-all");
         desk.write("empty", "\n");
         desk.write("notes.txt", "no certificate\n");
         desk
@@ -38,6 +40,11 @@ impl Desk {
         use std::os::unix::fs::PermissionsExt;
         fs::write(self.path(name), text).unwrap();
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn open(&self, name: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o644)).unwrap();
     }
 
     fn parse(&self, yaml: &str) -> Result<Config, Problems> {
@@ -150,14 +157,37 @@ fn every_key_of_the_reference_can_be_put_into_force() {
 fn the_defaults_in_the_reference_are_the_defaults() {
     let desk = Desk::new();
     let yaml = fs::read_to_string(root().join("config/gatekeep.yaml")).unwrap();
-    let examples = ["admin", "trusted_proxies", "scopes", "logo", "threads", "methods", "ca", "server_name",
-        "upstream_tls", "teams", "users", "emails", "deny", "public", "rules", "audience", "loose_paths"];
+    let examples = [
+        "admin",
+        "trusted_proxies",
+        "scopes",
+        "logo",
+        "threads",
+        "methods",
+        "ca",
+        "server_name",
+        "upstream_tls",
+        "teams",
+        "users",
+        "emails",
+        "deny",
+        "public",
+        "rules",
+        "audience",
+        "loose_paths",
+    ];
     let is_example = |line: &str| {
-        let key = line.trim_start().trim_start_matches(['#', '-', ' ']).split(':').next().unwrap_or("");
-        examples.contains(&key) || ["- path", "methods: [POST]", "allow: { teams"].iter().any(|part| line.contains(part))
+        let key =
+            line.trim_start().trim_start_matches(['#', '-', ' ']).split(':').next().unwrap_or("");
+        examples.contains(&key)
+            || ["- path", "methods: [POST]", "allow: { teams"]
+                .iter()
+                .any(|part| line.contains(part))
     };
-    let defaults: String = yaml.lines().filter(|line| !is_example(line)).map(|line| format!("{line}\n")).collect();
-    let spelled_out = desk.parse(&uncommented(&defaults)).unwrap_or_else(|problems| panic!("{problems}"));
+    let defaults: String =
+        yaml.lines().filter(|line| !is_example(line)).map(|line| format!("{line}\n")).collect();
+    let spelled_out =
+        desk.parse(&uncommented(&defaults)).unwrap_or_else(|problems| panic!("{problems}"));
     let left_out = desk.parse(&defaults).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(spelled_out.describe(), left_out.describe());
 }
@@ -187,7 +217,8 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound.max(1)
     }
 
@@ -209,13 +240,46 @@ fn spoil(yaml: &str, dice: &mut Dice) -> String {
         4 => lines[line] = format!("{}{}", " ".repeat(dice.below(5)), lines[line].trim_start()),
         5 => lines.truncate(line),
         6 => {
-            let value = ["", "[]", "{}", "7", "true", "null", "~", "[[{}]]", "\"\"", "{ a: b }", "*x", "&x 1",
-                "!!int x", "!x y", "|", "1e999", "\u{85}", "\u{2028}", "\"\\u001b[31m\"", "- x", "'", "\t"];
+            let value = [
+                "",
+                "[]",
+                "{}",
+                "7",
+                "true",
+                "null",
+                "~",
+                "[[{}]]",
+                "\"\"",
+                "{ a: b }",
+                "*x",
+                "&x 1",
+                "!!int x",
+                "!x y",
+                "|",
+                "1e999",
+                "\u{85}",
+                "\u{2028}",
+                "\"\\u001b[31m\"",
+                "- x",
+                "'",
+                "\t",
+            ];
             let key = lines[line].split_inclusive(": ").next().unwrap_or("").to_owned();
             lines[line] = format!("{key}{}", dice.pick(&value));
         }
         _ => {
-            let key = ["secret", "listen", "<<", "? x", "routes", "host", "!!str name", "- - -", "---", "..."];
+            let key = [
+                "secret",
+                "listen",
+                "<<",
+                "? x",
+                "routes",
+                "host",
+                "!!str name",
+                "- - -",
+                "---",
+                "...",
+            ];
             lines.insert(line, format!("{}{}: x", " ".repeat(2 * dice.below(4)), dice.pick(&key)));
         }
     }
@@ -239,7 +303,8 @@ fn spoil_bytes(yaml: &str, dice: &mut Dice) -> String {
 #[test]
 fn ten_thousand_spoilt_configurations_are_answered_with_a_place_in_the_file() {
     let desk = Desk::new();
-    let shipped: Vec<_> = shipped().into_iter().flat_map(|(_, yaml)| [uncommented(&yaml), yaml]).collect();
+    let shipped: Vec<_> =
+        shipped().into_iter().flat_map(|(_, yaml)| [uncommented(&yaml), yaml]).collect();
     let mut dice = Dice(2026);
     let mut refused = 0;
     for _ in 0..10_000 {
@@ -254,7 +319,10 @@ fn ten_thousand_spoilt_configurations_are_answered_with_a_place_in_the_file() {
         for problem in problems.iter() {
             let text = lines.get(problem.line.wrapping_sub(1));
             let text = text.unwrap_or_else(|| panic!("{problem}\nlies outside of\n{yaml}"));
-            assert!(problem.column <= text.chars().count() + 1, "{problem}\nlies outside of\n{yaml}");
+            assert!(
+                problem.column <= text.chars().count() + 1,
+                "{problem}\nlies outside of\n{yaml}"
+            );
             assert!(!problem.to_string().contains('\u{1b}'), "{problem}");
         }
         assert!(problems.iter().is_sorted_by_key(|problem| problem.line), "{problems}");

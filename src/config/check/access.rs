@@ -1,21 +1,26 @@
-//! Who may pass where: policies, public paths and rules of one route.
+//! Who may pass where: the policy and the public paths of one route.
 
 use http::Method;
 
 use super::super::locate::Place;
-use super::super::raw::{Allow, At, Field, Route, Rule as RawRule};
+use super::super::raw::{Allow, At, Field, Route};
 use super::super::report::Fault;
 use super::super::scalar::{PlainPath, Scalar, Text};
 use super::{Check, Gateway};
 use crate::identity::Login;
 use crate::policy::Policy;
-use crate::route::{PathPattern, PathPrefix, Rule};
+use crate::route::{PathPattern, PathPrefix};
 
 // === impl Check: policies ===
 
 impl Check<'_> {
     /// The route's own policy. It may be left out where everything is public.
-    pub(super) fn policy(&mut self, route: &Route, place: &Place, all_public: bool) -> Option<Policy> {
+    pub(super) fn policy(
+        &mut self,
+        route: &Route,
+        place: &Place,
+        all_public: bool,
+    ) -> Option<Policy> {
         let deny = denied(route);
         if route.allow.is_absent() && all_public {
             return Some(Policy { deny, ..Policy::default() });
@@ -26,12 +31,12 @@ impl Check<'_> {
                 .note("or `public: [/*]` if nobody needs to sign in")
         };
         let at = self.required(&route.allow, place, missing)?;
-        self.allow(at, deny)
+        Some(self.allow(at, deny))
     }
 
-    fn allow(&mut self, at: &At<Allow>, deny: Vec<Login>) -> Option<Policy> {
+    pub(super) fn allow(&mut self, at: &At<Allow>, deny: Vec<Login>) -> Policy {
         let Allow::Lists(lists) = &at.value else {
-            return Some(Policy { anyone: true, deny, ..Policy::default() });
+            return Policy { anyone: true, deny, ..Policy::default() };
         };
         let policy = Policy {
             anyone: false,
@@ -47,15 +52,18 @@ impl Check<'_> {
             && says_nothing(&lists.emails);
         if nobody {
             let fault = Fault::new("this `allow` lets nobody in");
-            self.problem(&at.key, fault
-                .note("name somebody: `allow: { orgs: [acme], users: [octocat] }`")
-                .note("or write `allow: anyone` for anyone with a GitHub account"));
+            self.problem(
+                &at.key,
+                fault
+                    .note("name somebody: `allow: { orgs: [acme], users: [octocat] }`")
+                    .note("or write `allow: anyone` for anyone with a GitHub account"),
+            );
         }
-        Some(policy)
+        policy
     }
 }
 
-fn denied(route: &Route) -> Vec<Login> {
+pub(super) fn denied(route: &Route) -> Vec<Login> {
     route.deny.value().map_or_else(Vec::new, |deny| values(&deny.users))
 }
 
@@ -93,24 +101,44 @@ impl Check<'_> {
             self.problem(&at.place, fault.suggest(Some(parent)));
         } else if path.contains('*') {
             let fault = Fault::new("there are no wildcards within a path");
-            self.problem(&at.place, fault.note("write where it begins: `/a` covers `/a` and all below it"));
+            self.problem(
+                &at.place,
+                fault.note("write where it begins: `/a` covers `/a` and all below it"),
+            );
         }
         self.is_not_the_gateways(path, &at.place, gateway);
         PathPrefix::new(path)
     }
 
     /// The paths that need no sign-in.
-    pub(super) fn public(&mut self, route: &Route, path: Option<&PathPrefix>, gateway: &Gateway) -> Vec<PathPattern> {
+    pub(super) fn public(
+        &mut self,
+        route: &Route,
+        path: Option<&PathPrefix>,
+        gateway: &Gateway,
+    ) -> Vec<PathPattern> {
         let items = route.public.items();
         items.iter().filter_map(|at| self.public_path(at, path, gateway)).collect()
     }
 
-    fn public_path(&mut self, at: &At<Text>, route: Option<&PathPrefix>, gateway: &Gateway) -> Option<PathPattern> {
+    fn public_path(
+        &mut self,
+        at: &At<Text>,
+        route: Option<&PathPrefix>,
+        gateway: &Gateway,
+    ) -> Option<PathPattern> {
         let text = at.value.0.as_str();
-        let plain = text.strip_suffix("/*").map_or(text, |start| if start.is_empty() { "/" } else { start });
+        let plain = text
+            .strip_suffix("/*")
+            .map_or(text, |start| if start.is_empty() { "/" } else { start });
         if plain.contains('*') {
             let fault = Fault::new(format!("`{text}` has a `*` where it means nothing"));
-            self.problem(&at.place, fault.note("`/share/*` is everything below `/share/`; `/healthz` is that path alone"));
+            self.problem(
+                &at.place,
+                fault.note(
+                    "`/share/*` is everything below `/share/`; `/healthz` is that path alone",
+                ),
+            );
             return None;
         }
         if !text.starts_with('/') {
@@ -132,8 +160,12 @@ impl Check<'_> {
     fn is_not_the_gateways(&mut self, path: &str, place: &Place, gateway: &Gateway) {
         let own = PathPrefix::new(&gateway.prefix.to_ascii_lowercase());
         if !own.as_str().is_empty() && own.covers(&path.to_ascii_lowercase()) {
-            let fault = Fault::new(format!("the gateway answers below `{}/` itself", gateway.prefix));
-            self.problem(place, fault.note("take another path, or move the gateway's pages with `prefix`"));
+            let fault =
+                Fault::new(format!("the gateway answers below `{}/` itself", gateway.prefix));
+            self.problem(
+                place,
+                fault.note("take another path, or move the gateway's pages with `prefix`"),
+            );
         }
     }
 }
@@ -142,7 +174,9 @@ impl Check<'_> {
 fn touches(pattern: &PathPattern, route: &PathPrefix) -> bool {
     match pattern {
         PathPattern::Exact(path) => route.covers(path),
-        PathPattern::Below(start) => route.covers(start) || format!("{route}").starts_with(&**start),
+        PathPattern::Below(start) => {
+            route.covers(start) || format!("{route}").starts_with(&**start)
+        }
     }
 }
 
@@ -153,88 +187,10 @@ pub(super) fn all_public(patterns: &[PathPattern], route: &PathPrefix) -> bool {
     patterns.iter().any(below) && patterns.iter().any(|pattern| pattern.fits(itself))
 }
 
-// === impl Check: rules ===
-
-impl Check<'_> {
-    /// The rules of a route, each of which can be reached.
-    pub(super) fn rules(&mut self, route: &Route, path: Option<&PathPrefix>, gateway: &Gateway) -> Option<Vec<Rule>> {
-        let raw = route.rules.items();
-        let rules: Vec<_> = raw.iter().map(|at| self.rule(at, route, path, gateway)).collect();
-        for (later, at) in rules.iter().zip(raw).skip(1) {
-            let earlier = rules.iter().zip(raw).take_while(|(_, earlier)| earlier.place != at.place);
-            let clash = earlier.filter_map(|(rule, raw)| Some((clash(rule.as_ref()?, later.as_ref()?)?, raw))).next();
-            if let (Some((clash, earlier)), Some(path)) = (clash, at.value.path.given()) {
-                self.rules_clash(clash, earlier, &path.place);
-            }
-        }
-        rules.into_iter().collect()
-    }
-
-    fn rule(&mut self, at: &At<RawRule>, route: &Route, inside: Option<&PathPrefix>, gateway: &Gateway) -> Option<Rule> {
-        let raw = &at.value;
-        self.methods_are_some(&raw.methods);
-        let missing = || Fault::new("this rule has no `path`").note("as in `path: /admin`, which covers all below it");
-        let path = self.required(&raw.path, &at.place, missing);
-        let prefix = path.map(|path| self.path_prefix(path, gateway));
-        if let (Some(inside), Some(prefix), Some(path)) = (inside, &prefix, path)
-            && !inside.covers(prefix.as_str())
-        {
-            let fault = Fault::new(format!("`{}` is not below the route's path, `{inside}`", path.value.0));
-            self.problem(&path.place, fault.note("paths of rules are written from the host's root on"));
-        }
-        let missing = || Fault::new("this rule does not say whom it lets in").note("as in `allow: { teams: [acme/admins] }`");
-        let policy = self.required(&raw.allow, &at.place, missing);
-        let policy = policy.and_then(|allow| self.allow(allow, denied(route)));
-        Some(Rule { path: prefix?, methods: methods(&raw.methods), policy: policy? })
-    }
-
-    fn rules_clash(&mut self, clash: Clash, earlier: &At<RawRule>, place: &Place) {
-        let line = self.report.line(&earlier.place);
-        self.problem(place, match clash {
-            Clash::Shadowed => Fault::new(format!("no request reaches this rule: the one in line {line} takes them all"))
-                .note("the first rule that matches decides: put the narrower one first"),
-            Clash::Overlap => Fault::new(format!("the rule in line {line} decides for some of these methods already"))
-                .note("give each method to one rule"),
-            Clash::Case => Fault::new(format!("this path and the one in line {line} differ in letter case alone"))
-                .note("requests for either would be refused, for an app may take them as one"),
-        });
-    }
-}
-
-/// How an earlier rule stands in a later one's way.
-#[derive(Clone, Copy)]
-enum Clash {
-    Shadowed,
-    Overlap,
-    Case,
-}
-
-fn clash(earlier: &Rule, later: &Rule) -> Option<Clash> {
-    let (one, other) = (earlier.path.as_str(), later.path.as_str());
-    let methods = (earlier.methods.as_deref(), later.methods.as_deref());
-    if one != other && one.eq_ignore_ascii_case(other) {
-        return overlap(methods.0, methods.1).then_some(Clash::Case);
-    }
-    let shadowed = (one == other || earlier.path.covers(other)) && includes(methods.0, methods.1);
-    if shadowed {
-        return Some(Clash::Shadowed);
-    }
-    (one == other && overlap(methods.0, methods.1)).then_some(Clash::Overlap)
-}
-
 /// Whether two lists of methods have one in common; `None` is all.
 pub(super) fn overlap(one: Option<&[Method]>, other: Option<&[Method]>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.iter().any(|method| other.contains(method)),
         _ => true,
-    }
-}
-
-/// Whether the first list holds all of the second.
-fn includes(all: Option<&[Method]>, some: Option<&[Method]>) -> bool {
-    match (all, some) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(all), Some(some)) => some.iter().all(|method| all.contains(method)),
     }
 }

@@ -1,10 +1,10 @@
 //! Routes in each other's way: the same name, the same requests, or paths that must be told apart.
 
-use super::access::{methods, overlap};
-use super::routes::{host_of, path_of};
 use super::super::locate::Place;
 use super::super::raw::{At, Route};
 use super::super::report::Fault;
+use super::access::{methods, overlap};
+use super::routes::{host_of, path_of};
 use super::{Check, Gateway};
 use crate::route::{HostPattern, PathPrefix};
 
@@ -24,7 +24,9 @@ impl Check<'_> {
         self.names_are_distinct(routes);
         let placed: Vec<_> = routes.iter().filter_map(|at| placed(at, gateway)).collect();
         for (index, later) in placed.iter().enumerate() {
-            if let Some(earlier) = placed[..index].iter().find(|earlier| same_requests(earlier, later)) {
+            if let Some(earlier) =
+                placed[..index].iter().find(|earlier| same_requests(earlier, later))
+            {
                 self.same_requests(earlier, later);
             }
             self.loose_paths(later, &placed);
@@ -34,9 +36,14 @@ impl Check<'_> {
     fn names_are_distinct(&mut self, routes: &[At<Route>]) {
         let names: Vec<_> = routes.iter().filter_map(|at| at.value.name.given()).collect();
         for (index, later) in names.iter().enumerate() {
-            if let Some(earlier) = names[..index].iter().find(|earlier| earlier.value.0 == later.value.0) {
+            if let Some(earlier) =
+                names[..index].iter().find(|earlier| earlier.value.0 == later.value.0)
+            {
                 let line = self.report.line(&earlier.place);
-                let fault = Fault::new(format!("the name `{}` is taken by the route in line {line}", later.value.0));
+                let fault = Fault::new(format!(
+                    "the name `{}` is taken by the route in line {line}",
+                    later.value.0
+                ));
                 self.problem(&later.place, fault.help("choose another"));
             }
         }
@@ -64,11 +71,15 @@ impl Check<'_> {
             self.problem(&at.key, fault.note(note));
         }
         let below = |other: &&Placed<'_>| {
-            same_host(&other.host, &route.host) && other.path != route.path && covers(&route.path, &other.path)
+            same_host(&other.host, &route.host)
+                && other.path != route.path
+                && covers(&route.path, &other.path)
         };
         if let Some(other) = all.iter().find(below) {
             let line = self.report.line(other.place);
-            let fault = Fault::new(format!("`loose_paths` is not for a route with another below it, as in line {line}"));
+            let fault = Fault::new(format!(
+                "`loose_paths` is not for a route with another below it, as in line {line}"
+            ));
             self.problem(&at.key, fault.note(note));
         }
     }
@@ -82,7 +93,9 @@ fn placed<'r>(at: &'r At<Route>, gateway: &Gateway) -> Option<Placed<'r>> {
 
 fn same_requests(one: &Placed<'_>, other: &Placed<'_>) -> bool {
     let (a, b) = (methods(&one.raw.methods), methods(&other.raw.methods));
-    same_host(&one.host, &other.host) && one.path == other.path && overlap(a.as_deref(), b.as_deref())
+    same_host(&one.host, &other.host)
+        && one.path == other.path
+        && overlap(a.as_deref(), b.as_deref())
 }
 
 /// The port is in the address bar alone: requests are told apart by the name.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::Check;
+use super::super::locate::Place;
 use super::super::raw::{At, Field, GitHub, Raw};
 use super::super::report::Fault;
 use super::super::scalar::{PlainPath, Scalar, Text};
+use super::Check;
 use crate::github;
 use crate::origin::Origin;
 
@@ -18,12 +19,12 @@ const API: &str = "https://api.github.com";
 
 impl Check<'_> {
     /// The settings of the GitHub client.
-    pub(super) fn github(&mut self, raw: &Raw) -> Option<github::Settings> {
+    pub(super) fn github(&mut self, raw: &Raw, whole: &Place) -> Option<github::Settings> {
         let missing = || {
             Fault::new("`github` is missing")
                 .note("register an OAuth app or a GitHub App, then write its `client_id` and `client_secret` here")
         };
-        let at = self.required(&raw.github, &raw.place, missing)?;
+        let at = self.required(&raw.github, whole, missing)?;
         let github = &at.value;
         let client_id = self.client_id(at);
         let client_secret = self.client_secret(at);
@@ -49,7 +50,10 @@ impl Check<'_> {
         let at = self.required(&github.value.client_id, &github.place, missing)?;
         if !at.value.0.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
             let fault = Fault::new(format!("`{}` is not a client id", at.value.0));
-            self.problem(&at.place, fault.note("it looks like `Iv23liExample` or `0123456789abcdef0123`"));
+            self.problem(
+                &at.place,
+                fault.note("it looks like `Iv23liExample` or `0123456789abcdef0123`"),
+            );
         }
         Some(at.value.0.clone())
     }
@@ -71,7 +75,10 @@ impl Check<'_> {
         }
         if github.api.is_absent() && written != WEB {
             let fault = Fault::new(format!("`web` is {written}, and `api` is still {API}"));
-            self.problem(&at.place, fault.note(format!("GitHub Enterprise has its API at `api: {written}/api/v3`")));
+            self.problem(
+                &at.place,
+                fault.note(format!("GitHub Enterprise has its API at `api: {written}/api/v3`")),
+            );
         }
         written
     }
@@ -83,7 +90,10 @@ impl Check<'_> {
         let (origin, path) = text.split_at(slash.unwrap_or(text.len()));
         let Ok(origin) = origin.parse::<Origin>() else {
             let fault = Fault::new(format!("`{text}` is not the address of an API"));
-            self.problem(&at.place, fault.note(format!("as in `{API}` or `https://github.example.com/api/v3`")));
+            self.problem(
+                &at.place,
+                fault.note(format!("as in `{API}` or `https://github.example.com/api/v3`")),
+            );
             return None;
         };
         if !path.is_empty() {
@@ -100,7 +110,10 @@ impl Check<'_> {
         for at in list {
             if !at.value.0.bytes().all(|b| b.is_ascii_lowercase() || b"_:".contains(&b)) {
                 let fault = Fault::new(format!("`{}` is not a scope", at.value.0));
-                self.problem(&at.place, fault.note("scopes are words such as `read:user`, `user:email` and `read:org`"));
+                self.problem(
+                    &at.place,
+                    fault.note("scopes are words such as `read:user`, `user:email` and `read:org`"),
+                );
             }
         }
         Some(list.iter().map(|at| at.value.0.clone()).collect())

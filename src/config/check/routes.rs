@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::access::{all_public, methods};
 use super::super::locate::Place;
-use super::super::raw::{At, Field, Raw, Route as RawRoute, Timeouts as RawTimeouts, Token as RawToken};
+use super::super::raw::{
+    At, Field, Raw, Route as RawRoute, Timeouts as RawTimeouts, Token as RawToken,
+};
 use super::super::report::Fault;
 use super::super::scalar::PlainPath;
+use super::access::{all_public, methods};
 use super::{Check, Gateway, secrets};
 use crate::route::{Algorithm, HostPattern, PathPrefix, Route, Timeouts, Token};
 
@@ -17,13 +19,18 @@ const BODY_LIMIT: u64 = 100 << 20;
 
 impl Check<'_> {
     /// All routes, at least one, and no two in each other's way.
-    pub(super) fn routes(&mut self, raw: &Raw, gateway: &Gateway) -> Option<Vec<Route>> {
+    pub(super) fn routes(&mut self, raw: &Raw, whole: &Place, gateway: &Gateway) -> Option<Vec<Route>> {
         let missing = || {
-            Fault::new("`routes` is missing").note("name the apps behind the gateway: a `name`, an `upstream`, and whom to `allow`")
+            Fault::new("`routes` is missing").note(
+                "name the apps behind the gateway: a `name`, an `upstream`, and whom to `allow`",
+            )
         };
-        let at = self.required(&raw.routes, &raw.place, missing)?;
+        let at = self.required(&raw.routes, whole, missing)?;
         if at.value.is_empty() {
-            self.problem(&at.place, Fault::new("`routes` lists none").help("name the apps behind the gateway"));
+            self.problem(
+                &at.place,
+                Fault::new("`routes` lists none").help("name the apps behind the gateway"),
+            );
         }
         let routes: Vec<_> = at.value.iter().map(|route| self.route(route, gateway)).collect();
         self.clashes(&at.value, gateway);
@@ -32,7 +39,10 @@ impl Check<'_> {
 
     fn route(&mut self, at: &At<RawRoute>, gateway: &Gateway) -> Option<Route> {
         let (raw, place) = (&at.value, &at.place);
-        let missing = || Fault::new("this route has no `name`").note("names are labels in logs and metrics: `name: notes`");
+        let missing = || {
+            Fault::new("this route has no `name`")
+                .note("names are labels in logs and metrics: `name: notes`")
+        };
         let name = self.required(&raw.name, place, missing).map(|at| at.value.0.as_str().into());
         let host = self.host(raw, gateway);
         let path = match raw.path.given() {

@@ -8,10 +8,10 @@ use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::Check;
 use super::super::locate::Place;
 use super::super::raw::{At, Raw, SecretPlace, SecretSource};
 use super::super::report::Fault;
+use super::Check;
 use crate::keys::{Keys, MASTER_BYTES};
 use crate::secret::Secret;
 
@@ -52,13 +52,13 @@ const KEYGEN: &str = "`gatekeep keygen` prints a good one";
 
 impl Check<'_> {
     /// The gateway's keys, derived from its master secrets.
-    pub(super) fn keys(&mut self, raw: &Raw) -> Option<Keys> {
+    pub(super) fn keys(&mut self, raw: &Raw, whole: &Place) -> Option<Keys> {
         let missing = || {
             Fault::new("`secret` is missing")
                 .note("write `secret: { env: GATEKEEP_SECRET }` and set that variable")
                 .note(KEYGEN)
         };
-        let at = self.required(&raw.secret, &raw.place, missing)?;
+        let at = self.required(&raw.secret, whole, missing)?;
         let sources = &at.value.0;
         if sources.is_empty() {
             self.problem(&at.place, Fault::new("`secret` lists none").note(KEYGEN));
@@ -98,7 +98,10 @@ impl Check<'_> {
             SecretSource::Kept(kept) => self.kept_secret(kept)?,
         };
         if text.expose().is_empty() {
-            self.problem(&source.place, Fault::new("this secret is empty").help("write one, or where it is"));
+            self.problem(
+                &source.place,
+                Fault::new("this secret is empty").help("write one, or where it is"),
+            );
             return None;
         }
         Some(text)
@@ -117,7 +120,10 @@ impl Check<'_> {
                 // Where one of them cannot be read, the report has said so.
                 if kept.env.is_absent() && kept.file.is_absent() {
                     let fault = Fault::new("this does not say where the secret is");
-                    self.problem(&kept.place, fault.note("write `{ env: NAME }` or `{ file: PATH }`"));
+                    self.problem(
+                        place,
+                        fault.note("write `{ env: NAME }` or `{ file: PATH }`"),
+                    );
                 }
                 None
             }
@@ -132,7 +138,10 @@ impl Check<'_> {
             Some(text) => return Some(Secret::new(text.expose().trim().to_owned())),
             None => Fault::new(format!("the environment variable `{name}` is not set")),
         };
-        self.problem(place, fault.note("set it where Gatekeep is started, or keep the secret in a `file`"));
+        self.problem(
+            place,
+            fault.note("set it where Gatekeep is started, or keep the secret in a `file`"),
+        );
         None
     }
 
@@ -140,7 +149,10 @@ impl Check<'_> {
         let path = self.path(written);
         match std::fs::read_to_string(&path).map(Secret::new) {
             Ok(text) if text.expose().trim().is_empty() => {
-                self.problem(place, Fault::new(format!("`{written}` is empty")).help("write the secret into it"));
+                self.problem(
+                    place,
+                    Fault::new(format!("`{written}` is empty")).help("write the secret into it"),
+                );
                 None
             }
             Ok(text) => {
@@ -179,7 +191,9 @@ impl Check<'_> {
         let Ok(metadata) = std::fs::metadata(path) else { return };
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            let message = format!("`{written}` is open to others than its owner (mode {mode:03o}); `chmod 600` closes it");
+            let message = format!(
+                "`{written}` is open to others than its owner (mode {mode:03o}); `chmod 600` closes it"
+            );
             self.report.warn(place, &message);
         }
     }
@@ -203,7 +217,8 @@ pub(super) fn verbatim(text: &str) -> Vec<u8> {
 }
 
 fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digits = text.bytes().map(|b| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok()));
+    let digits =
+        text.bytes().map(|b| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok()));
     let digits: Vec<u8> = digits.collect::<Option<_>>()?;
     let pairs = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]);
     (digits.len() == 2 * MASTER_BYTES).then(|| pairs.collect())
@@ -225,14 +240,23 @@ fn weakness(text: &str, bytes: &[u8]) -> Option<String> {
     if PUBLISHED.iter().any(|known| text.starts_with(known))
         || PLACEHOLDERS.iter().any(|word| plain.contains(word))
     {
-        return Some("this secret stands in a manual or is a placeholder: everybody knows it".to_owned());
+        return Some(
+            "this secret stands in a manual or is a placeholder: everybody knows it".to_owned(),
+        );
     }
     if bytes.len() < MASTER_BYTES {
-        return Some(format!("this secret has {} bytes, and needs {MASTER_BYTES} or more", bytes.len()));
+        return Some(format!(
+            "this secret has {} bytes, and needs {MASTER_BYTES} or more",
+            bytes.len()
+        ));
     }
     let distinct: HashSet<u8> = bytes.iter().copied().collect();
-    (distinct.len() < DISTINCT_BYTES)
-        .then(|| format!("this secret repeats few bytes ({} different ones) and can be guessed", distinct.len()))
+    (distinct.len() < DISTINCT_BYTES).then(|| {
+        format!(
+            "this secret repeats few bytes ({} different ones) and can be guessed",
+            distinct.len()
+        )
+    })
 }
 
 #[cfg(test)]
@@ -265,6 +289,12 @@ mod tests {
             let why = weakness(text, &decoded(text)).unwrap();
             assert!(why.contains(says), "{text}: {why}");
         }
-        assert_eq!(weakness("n0t-a-w0rd-of-any-manual-anywhere-2931", b"n0t-a-w0rd-of-any-manual-anywhere-2931"), None);
+        assert_eq!(
+            weakness(
+                "n0t-a-w0rd-of-any-manual-anywhere-2931",
+                b"n0t-a-w0rd-of-any-manual-anywhere-2931"
+            ),
+            None
+        );
     }
 }

@@ -5,11 +5,11 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::Check;
 use super::super::CertificateFiles;
 use super::super::raw::{At, Certificate};
 use super::super::report::Fault;
 use super::super::scalar::Text;
+use super::Check;
 
 type Chain = Vec<CertificateDer<'static>>;
 
@@ -21,7 +21,8 @@ impl Check<'_> {
         let missing = |key: &str| Fault::new(format!("`{key}` is missing in `tls`"));
         let note = "TLS needs both: `tls: { certificate: fullchain.pem, key: privkey.pem }`";
         let raw = &at.value;
-        let certificate = self.required(&raw.certificate, &at.place, || missing("certificate").note(note));
+        let certificate =
+            self.required(&raw.certificate, &at.place, || missing("certificate").note(note));
         let key = self.required(&raw.key, &at.place, || missing("key").note(note));
         let chain = certificate.and_then(|certificate| self.chain(certificate));
         let private = key.and_then(|key| self.private_key(key));
@@ -65,10 +66,13 @@ impl Check<'_> {
                 let fault = Fault::new(format!("`{}` holds no private key in PEM", at.value.0));
                 let encrypted = matches!(error, pem::Error::NoItemsFound)
                     && pem.windows(9).any(|bytes| bytes == b"ENCRYPTED");
-                self.problem(&at.place, match encrypted {
-                    true => fault.note("the key is encrypted: decrypt it with `openssl pkey`"),
-                    false => fault.note("such a file has a line `-----BEGIN PRIVATE KEY-----`"),
-                });
+                self.problem(
+                    &at.place,
+                    match encrypted {
+                        true => fault.note("the key is encrypted: decrypt it with `openssl pkey`"),
+                        false => fault.note("such a file has a line `-----BEGIN PRIVATE KEY-----`"),
+                    },
+                );
                 None
             }
         }
@@ -83,8 +87,11 @@ impl Check<'_> {
             rustls::Error::InvalidCertificate(_) => {
                 Fault::new(format!("the first certificate in `{certificate}` cannot be read"))
             }
-            _ => Fault::new(format!("`{}` is a key of a kind that TLS does not take here", key.value.0))
-                .note("use ECDSA with P-256 or P-384, Ed25519, or RSA with 2048 bits or more"),
+            _ => Fault::new(format!(
+                "`{}` is a key of a kind that TLS does not take here",
+                key.value.0
+            ))
+            .note("use ECDSA with P-256 or P-384, Ed25519, or RSA with 2048 bits or more"),
         };
         self.problem(&key.place, fault);
     }

@@ -50,11 +50,17 @@ impl Check<'_> {
     }
 
     /// `None` when a problem was found.
-    fn upstream_tls(&mut self, field: &Field<RawTls>) -> Option<(Option<Box<str>>, Option<Arc<Vec<u8>>>)> {
+    fn upstream_tls(
+        &mut self,
+        field: &Field<RawTls>,
+    ) -> Option<(Option<Box<str>>, Option<Arc<Vec<u8>>>)> {
         let Some(at) = field.given() else { return field.is_absent().then_some((None, None)) };
         let name = at.value.server_name.given().map(|at| self.server_name(at));
         let ca = at.value.ca.given().map(|at| self.authorities(at));
-        Some((name.map_or(Some(None), |name| name.map(Some))?, ca.map_or(Some(None), |ca| ca.map(Some))?))
+        Some((
+            name.map_or(Some(None), |name| name.map(Some))?,
+            ca.map_or(Some(None), |ca| ca.map(Some))?,
+        ))
     }
 
     fn server_name(&mut self, at: &At<Text>) -> Option<Box<str>> {
@@ -62,7 +68,10 @@ impl Check<'_> {
             Ok((name, None)) => Some(name.as_ref().into()),
             _ => {
                 let fault = not(&at.value.0, "a name in a certificate");
-                self.problem(&at.place, fault.note("as in `internal.example`, without scheme or port"));
+                self.problem(
+                    &at.place,
+                    fault.note("as in `internal.example`, without scheme or port"),
+                );
                 None
             }
         }
@@ -74,11 +83,19 @@ impl Check<'_> {
     }
 
     /// A gateway that forwards to itself answers nobody.
-    fn is_not_ourselves(&mut self, address: &UpstreamAddress, at: &At<Address>, listening: &[SocketAddr]) {
+    fn is_not_ourselves(
+        &mut self,
+        address: &UpstreamAddress,
+        at: &At<Address>,
+        listening: &[SocketAddr],
+    ) {
         let UpstreamAddress::Tcp { host, port } = address else { return };
-        let here = |listener: &&SocketAddr| listener.port() == *port && reaches(host, listener.ip());
+        let here =
+            |listener: &&SocketAddr| listener.port() == *port && reaches(host, listener.ip());
         if let Some(listener) = listening.iter().find(here) {
-            let fault = Fault::new(format!("the gateway itself listens at {listener}: it would forward to itself"));
+            let fault = Fault::new(format!(
+                "the gateway itself listens at {listener}: it would forward to itself"
+            ));
             self.problem(&at.place, fault.help("name the app's address"));
         }
     }
@@ -97,12 +114,17 @@ fn written(text: &str) -> Result<Written, Fault> {
     if let Some(path) = text.strip_prefix("unix:") {
         return match Path::new(path).is_absolute() {
             true => Ok(Written::Unix(path.into())),
-            false => Err(not(text, "a Unix socket").note("write its absolute path: `unix:/run/app.sock`")),
+            false => {
+                Err(not(text, "a Unix socket")
+                    .note("write its absolute path: `unix:/run/app.sock`"))
+            }
         };
     }
     if let Ok(origin) = text.parse::<Origin>() {
         return match parse_host(text.rsplit('/').next().unwrap_or(text).as_bytes()) {
-            Ok((_, Some(0))) => Err(Fault::new("nothing listens on port 0").help("name the app's port")),
+            Ok((_, Some(0))) => {
+                Err(Fault::new("nothing listens on port 0").help("name the app's port"))
+            }
             _ => Ok(Written::Http(origin)),
         };
     }
@@ -119,11 +141,14 @@ fn not_an_upstream(text: &str) -> Fault {
         return fault.suggest(address.then_some(meant.as_str())).note(note);
     };
     if !matches!(scheme, "http" | "https") {
-        return fault.note(note).note("apps are spoken to in HTTP/1.1; WebSockets pass through `http://`");
+        return fault
+            .note(note)
+            .note("apps are spoken to in HTTP/1.1; WebSockets pass through `http://`");
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     if authority.contains('@') {
-        return Fault::new("an upstream takes no user name and no password").help("leave out what is before `@`");
+        return Fault::new("an upstream takes no user name and no password")
+            .help("leave out what is before `@`");
     }
     let origin = format!("{scheme}://{authority}").parse::<Origin>();
     match origin.ok().filter(|_| authority.len() < rest.len()) {

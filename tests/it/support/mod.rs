@@ -27,6 +27,8 @@ pub(crate) struct Gate {
     pub(crate) address: SocketAddr,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
+    /// What is registered at GitHub.
+    pub(crate) callback: String,
     /// The gateway's time: moved by hand.
     pub(crate) clock: Arc<Manual>,
     log: Lines,
@@ -82,6 +84,7 @@ impl World {
             .expect("the app starts");
         let yaml = yaml(&github, keys, &routes.replace("@APP@", app.url()));
         let gate = Gate::start(&yaml, store);
+        github.register_callback(&gate.callback);
         Self { github, app, gate }
     }
 
@@ -147,6 +150,7 @@ impl Gate {
     ) -> Self {
         let config = Config::parse(file.unwrap_or(Path::new("gatekeep.yaml")), yaml, &|_| None)
             .unwrap_or_else(|problems| panic!("{problems}\n{yaml}"));
+        let callback = config.callback_url();
         let clock = Arc::new(Manual::at(real_time()));
         let log = Lines::default();
         let server = Server::bind_with(
@@ -167,6 +171,7 @@ impl Gate {
             address: addresses[0],
             addresses,
             admin: admin.expect("an admin address"),
+            callback,
             clock,
             log,
             stop: Some(stop),
