@@ -164,7 +164,8 @@ fn text_line(access: &Access<'_>) -> String {
         line.push(' ');
         line.push_str(name);
         line.push('=');
-        let plain = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\' | b'='));
+        let plain = !value.is_empty()
+            && value.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\' | b'='));
         if plain {
             line.push_str(value);
         } else {
@@ -282,12 +283,23 @@ mod tests {
 
     #[test]
     fn nothing_breaks_out_of_a_line() {
-        for hostile in ["a\nb", "a\r\nb", "\u{1b}[31m", "\u{2028}", "\u{202e}abc", "\"},{\"", "\\", "\0", "\u{85}"] {
+        for hostile in [
+            "a\nb",
+            "a\r\nb",
+            "\u{1b}[31m",
+            "\u{2028}",
+            "\u{202e}abc",
+            "\"},{\"",
+            "\\",
+            "\0",
+            "\u{85}",
+        ] {
             for line in [json_line(&access(hostile)), text_line(&access(hostile))] {
                 assert_eq!(line.lines().count(), 1, "{line:?}");
                 assert!(!line.trim_end().chars().any(char::is_control), "{line:?}");
             }
-            let json: serde_json::Value = serde_json::from_str(&json_line(&access(hostile))).unwrap();
+            let json: serde_json::Value =
+                serde_json::from_str(&json_line(&access(hostile))).unwrap();
             assert_eq!(json["path"], hostile);
         }
     }

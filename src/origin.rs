@@ -111,7 +111,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Origin>().unwrap().to_string(), written);
         }
-        for bad in ["", "a.example", "ftp://a", "https://", "https://a/", "https://u@a", "https:/a"] {
+        for bad in ["", "a.example", "ftp://a", "https://", "https://a/", "https://u@a", "https:/a"]
+        {
             assert!(bad.parse::<Origin>().is_err(), "{bad}");
         }
     }

@@ -286,14 +286,9 @@ impl HostRoutes {
 
     /// The prefixes of a path by whole segments, the longest that can be configured first.
     fn prefixes<'p>(&self, path: &'p str) -> impl Iterator<Item = &'p str> {
-        let deepest = path
-            .match_indices('/')
-            .nth(self.depth + 1)
-            .map_or(path.len(), |(at, _)| at);
+        let deepest = path.match_indices('/').nth(self.depth + 1).map_or(path.len(), |(at, _)| at);
         let first = path[..deepest].strip_suffix('/').unwrap_or(&path[..deepest]);
-        std::iter::successors(Some(first), |prefix| {
-            prefix.rfind('/').map(|at| &prefix[..at])
-        })
+        std::iter::successors(Some(first), |prefix| prefix.rfind('/').map(|at| &prefix[..at]))
     }
 }
 
@@ -535,7 +530,8 @@ mod tests {
         let mut app = route("app", "a", "/");
         app.public = vec![PathPattern::new("/share/*"), PathPattern::new("/healthz")];
         let only = Policy { anyone: true, ..Policy::default() };
-        app.rules = vec![Rule { path: PathPrefix::new("/share/private"), methods: None, policy: only }];
+        app.rules =
+            vec![Rule { path: PathPrefix::new("/share/private"), methods: None, policy: only }];
         let access = |path: &str| match app.access(path, &Method::GET) {
             Ok(Access::Public) => "public",
             Ok(Access::Guarded(_, Some(_))) => "rule",

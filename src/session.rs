@@ -163,8 +163,7 @@ mod tests {
         let lifetimes =
             Lifetimes { lifetime: Duration::from_secs(100), idle: Duration::from_secs(10) };
         let identity = serde_json::from_str(r#"{"id":1,"login":"octocat"}"#).unwrap();
-        let session =
-            Session { identity, created: at(0), expires: at(100), device: String::new() };
+        let session = Session { identity, created: at(0), expires: at(100), device: String::new() };
         for (seen, now, standing) in [
             (0, 9, Standing::Live),
             (0, 10, Standing::Idle),

@@ -141,7 +141,9 @@ fn split_absolute(line: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Ambiguity> {
     }
     let rest = [&b"http://"[..], b"https://"]
         .iter()
-        .find(|scheme| line.len() > scheme.len() && line[..scheme.len()].eq_ignore_ascii_case(scheme))
+        .find(|scheme| {
+            line.len() > scheme.len() && line[..scheme.len()].eq_ignore_ascii_case(scheme)
+        })
         .map(|scheme| &line[scheme.len()..])
         .ok_or(Ambiguity::Form)?;
     let slash = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
@@ -383,7 +385,9 @@ fn canonical_query(query: &[u8]) -> Result<Cow<'_, str>, Ambiguity> {
     if query.iter().any(|&b| b <= 0x20 || b == 0x7f || b == b'#') {
         return Err(Ambiguity::Byte);
     }
-    let raw = |b: u8| b >= 0x80 || matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+    let raw = |b: u8| {
+        b >= 0x80 || matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+    };
     if !query.iter().any(|&b| raw(b)) {
         return Ok(Cow::Borrowed(std::str::from_utf8(query).map_err(|_| Ambiguity::Byte)?));
     }
@@ -507,8 +511,25 @@ mod tests {
             assert_eq!(parse_host(sent.as_bytes()), Ok((name.into(), port)), "{sent}");
         }
         for bad in [
-            "", "a.", ".a", "a..b", "a@b", "user@app.example", "a b", "a/b", "a:", "a:x", "a:99999",
-            "a:80:80", "[::1", "[x]", "[::1]x", "ä.example", "a%2eb", "a,b", "a:+80",
+            "",
+            "a.",
+            ".a",
+            "a..b",
+            "a@b",
+            "user@app.example",
+            "a b",
+            "a/b",
+            "a:",
+            "a:x",
+            "a:99999",
+            "a:80:80",
+            "[::1",
+            "[x]",
+            "[::1]x",
+            "ä.example",
+            "a%2eb",
+            "a,b",
+            "a:+80",
         ] {
             if bad == "a:" {
                 continue; // an empty port is allowed by RFC 3986 and means the default one

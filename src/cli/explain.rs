@@ -45,7 +45,9 @@ fn explanation(args: &ExplainArgs) -> Result<String, ExplainError> {
     let (authority, line) = split(&args.url)?;
     let mut out = format!("{method} {}\n", args.url);
     match Target::parse(line.as_bytes(), std::iter::once(authority.as_bytes()), None) {
-        Err(ambiguity) => line_of(&mut out, "decision", &format!("400, ambiguous-target: {ambiguity}")),
+        Err(ambiguity) => {
+            line_of(&mut out, "decision", &format!("400, ambiguous-target: {ambiguity}"))
+        }
         Ok(target) => match config.routes.find(&target, &method) {
             Err(miss) => line_of(&mut out, "decision", &miss_text(miss)),
             Ok(route) => explain_route(&mut out, route, &target, &method, visitor.as_ref()),
@@ -140,7 +142,10 @@ fn visitor(args: &ExplainArgs) -> Result<Option<Identity>, NameError> {
 fn split(url: &str) -> Result<(String, String), ExplainError> {
     let bad = || ExplainError::Address(url.to_owned());
     let parsed = Url::parse(url).map_err(|_| bad())?;
-    let host = parsed.host_str().filter(|_| matches!(parsed.scheme(), "http" | "https")).ok_or_else(bad)?;
+    let host = parsed
+        .host_str()
+        .filter(|_| matches!(parsed.scheme(), "http" | "https"))
+        .ok_or_else(bad)?;
     let port = parsed.port().map(|port| format!(":{port}")).unwrap_or_default();
     let after_scheme = url.split_once("://").ok_or_else(bad)?.1;
     let line = after_scheme.find(['/', '?', '#']).map_or("/", |at| &after_scheme[at..]);

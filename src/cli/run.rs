@@ -21,7 +21,8 @@ pub(super) fn run(file: &Path) -> ExitCode {
     }
     let callback = config.callback_url();
     let server =
-        match Server::bind(config, Some(file.to_owned()), Arc::new(System), AccessLog::to_stdout()) {
+        match Server::bind(config, Some(file.to_owned()), Arc::new(System), AccessLog::to_stdout())
+        {
             Ok(server) => server,
             Err(error) => return fail(&error, 1),
         };

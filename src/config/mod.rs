@@ -17,8 +17,10 @@ use crate::origin::Origin;
 use crate::route::{Route, RouteTable};
 use crate::session::Lifetimes;
 
+mod broken;
 mod check;
 mod describe;
+mod field;
 mod locate;
 mod problem;
 mod raw;

@@ -36,7 +36,10 @@ impl Gateway {
         fact("E-mail", who.email.as_ref().map(ToString::to_string));
         fact("Organisations", who.orgs.as_ref().map(|orgs| list(orgs)));
         fact("Teams", who.teams.as_ref().map(|teams| list(teams)));
-        fact("GitHub account", Some(format!("number {} at {}", who.id, request.config().github.host())));
+        fact(
+            "GitHub account",
+            Some(format!("number {} at {}", who.id, request.config().github.host())),
+        );
         fact("Signed in at", Some(session.created.to_string()));
         fact("Session ends", Some(session.expires.to_string()));
         fact("Ends unused at", Some((live.seen() + idle).min(session.expires).to_string()));

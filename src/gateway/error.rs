@@ -96,7 +96,11 @@ fn page_of(reason: Reason, request_id: &str) -> Page {
 fn way_out(request: &Request<'_>, reason: Reason) -> Option<Way> {
     use Reason as R;
     let (label, href) = match reason {
-        R::UnknownAttempt | R::AttemptSpent | R::AccessDenied | R::BadAnswer | R::GitHubUnavailable
+        R::UnknownAttempt
+        | R::AttemptSpent
+        | R::AccessDenied
+        | R::BadAnswer
+        | R::GitHubUnavailable
         | R::GitHubRefused => ("Sign in again", sign_in::start_path(request, "/", false)),
         R::SignInLoop => ("Try once more", request.own_path("sign_in")),
         R::NoSuchPage => ("Your account", request.own_path("account")),

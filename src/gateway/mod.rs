@@ -40,7 +40,6 @@ pub use error::fault_page;
 pub use forms::LARGEST as LARGEST_FORM;
 pub use request::{Client as RequestClient, Request, RequestIds};
 
-use admission::Admission;
 use authenticate::Authenticated;
 
 /// A session with what the gateway remembers beside it.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION, REFERRER_POLICY, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, LOCATION, REFERRER_POLICY, SET_COOKIE, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, Response, StatusCode};
 use subtle::ConstantTimeEq;
 
@@ -59,7 +61,8 @@ impl Gateway {
 
     /// `GET PREFIX/start?rd=`: begins a sign-in, here or for another of our hosts.
     pub(super) async fn start(&self, request: &Request<'_>) -> Answer {
-        let Ok([rd, state, challenge, prompt]) = parameters(request, ["rd", "state", "challenge", "prompt"])
+        let Ok([rd, state, challenge, prompt]) =
+            parameters(request, ["rd", "state", "challenge", "prompt"])
         else {
             return error::fault(request, Reason::AmbiguousTarget);
         };
@@ -101,7 +104,8 @@ impl Gateway {
             return redirect(&errand_url(request, &attempt, select), &cookies, reason);
         }
         let facts = config.routes.facts();
-        match request.snapshot.github.authorize_url(&config.callback_url(), &attempt, facts, select) {
+        match request.snapshot.github.authorize_url(&config.callback_url(), &attempt, facts, select)
+        {
             Ok(url) => redirect(&url, &cookies, reason),
             Err(error) => self.github_failed(request, &error),
         }
@@ -227,7 +231,9 @@ impl Gateway {
             Some(errand) => {
                 self.hand_over(request, &live, errand, &attempt.return_to, &cookies).await
             }
-            None => redirect(&attempt.return_to.location(&request.here()), &cookies, Reason::Endpoint),
+            None => {
+                redirect(&attempt.return_to.location(&request.here()), &cookies, Reason::Endpoint)
+            }
         })
     }
 
@@ -306,7 +312,9 @@ impl Gateway {
             status: StatusCode::OK,
             title: "Sign in".into(),
             lead: format!("{name} asks GitHub who you are."),
-            help: vec!["It sees your account, your e-mail, and where needed your organisations.".into()],
+            help: vec![
+                "It sees your account, your e-mail, and where needed your organisations.".into(),
+            ],
             actions: vec![sign_in_button(request, rd)],
             ..Page::default()
         };
@@ -466,7 +474,9 @@ fn forget_oldest(request: &Request<'_>) -> Vec<HeaderValue> {
     let mut known: Vec<_> = cookie::pairs(request.headers)
         .filter(|(name, _)| name.starts_with(jar.login()))
         .take(8 * AT_ONCE)
-        .filter(|(name, _)| name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')))
+        .filter(|(name, _)| {
+            name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        })
         .map(|(name, value)| (open_attempt(request, value).map(|attempt| attempt.started), name))
         .collect();
     known.sort_unstable();

@@ -25,7 +25,9 @@ impl Gateway {
                     status: StatusCode::OK,
                     title: "Sign out?".into(),
                     lead: format!("You are signed in as {}.", live.session.identity.login),
-                    help: vec!["This ends your session here and in every app behind this gateway.".into()],
+                    help: vec![
+                        "This ends your session here and in every app behind this gateway.".into(),
+                    ],
                     actions: vec![form(request, &live, true)],
                     ..Page::default()
                 };

@@ -74,21 +74,21 @@ impl Dress<'_> {
     }
 
     /// Sets each field of ours once, in place of any other. `set` inserts; `None` removes.
-    pub fn set_all(&self, sent: &HeaderMap, mut set: impl FnMut(HeaderName, Option<HeaderValue>)) {
+    pub fn set_all(&self, original: &HeaderMap, mut set: impl FnMut(HeaderName, Option<HeaderValue>)) {
         if let Some(passport) = self.forward.visitor.as_ref().and_then(|v| v.admission().passport())
         {
             for (name, value) in &passport.fields {
                 set(name.clone(), Some(value.clone()));
             }
         }
-        if sent.contains_key(COOKIE) && stands(Defence::HideCookies) {
-            set(COOKIE, cookie::for_upstream(sent));
+        if original.contains_key(COOKIE) && stands(Defence::HideCookies) {
+            set(COOKIE, cookie::for_upstream(original));
         }
         let address = self.client.address.to_string();
         let text = |text: &str| HeaderValue::from_str(text).ok();
         let scheme = HeaderValue::from_static(if self.secure { "https" } else { "http" });
         set(HOST, text(&self.forward.authority));
-        set(FORWARDED_HOST, sent_host(sent, &self.forward.authority));
+        set(FORWARDED_HOST, sent_host(original, &self.forward.authority));
         set(FORWARDED_PROTO, Some(scheme));
         set(FORWARDED_FOR, text(&self.chain(&address)));
         set(REAL_IP, text(&address));
@@ -196,10 +196,28 @@ mod tests {
     #[test]
     fn every_spelling_of_a_reserved_name_is_reserved() {
         for name in [
-            "x-gatekeep-jwt", "x_gatekeep_jwt", "x.gatekeep.jwt", "xgatekeepjwt", "x-gatekeep-anything",
-            "x-forwarded-user", "x-forwarded_user", "x--forwarded-user", "-x-forwarded-user", "xforwardeduser",
-            "x-forwarded-for", "forwarded", "x-real-ip", "x-original-url", "x-rewrite-url", "x-auth-request-user",
-            "proxy", "remote-user", "some_thing", "a.b", "x-http-method-override", "x~forwarded~user",
+            "x-gatekeep-jwt",
+            "x_gatekeep_jwt",
+            "x.gatekeep.jwt",
+            "xgatekeepjwt",
+            "x-gatekeep-anything",
+            "x-forwarded-user",
+            "x-forwarded_user",
+            "x--forwarded-user",
+            "-x-forwarded-user",
+            "xforwardeduser",
+            "x-forwarded-for",
+            "forwarded",
+            "x-real-ip",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-auth-request-user",
+            "proxy",
+            "remote-user",
+            "some_thing",
+            "a.b",
+            "x-http-method-override",
+            "x~forwarded~user",
         ] {
             assert!(is_reserved(&HeaderName::from_static(name)), "{name}");
         }
@@ -208,8 +226,20 @@ mod tests {
     #[test]
     fn other_names_pass() {
         for name in [
-            "accept", "user-agent", "x-requested-with", "x-csrf-token", "authorization", "cookie", "x-real",
-            "proxy-foo", "range", "x-forward", "referer", "sec-fetch-mode", "x-trackeep", "host",
+            "accept",
+            "user-agent",
+            "x-requested-with",
+            "x-csrf-token",
+            "authorization",
+            "cookie",
+            "x-real",
+            "proxy-foo",
+            "range",
+            "x-forward",
+            "referer",
+            "sec-fetch-mode",
+            "x-trackeep",
+            "host",
         ] {
             assert!(!is_reserved(&HeaderName::from_static(name)), "{name}");
         }

@@ -129,8 +129,9 @@ impl Client {
 
 fn json<T: DeserializeOwned>(what: &'static str, answer: &Answer) -> Result<T, GitHubError> {
     // serde_json's message names a place, and no content.
-    serde_json::from_slice(&answer.body)
-        .map_err(|e| GitHubError::Malformed(what, format!("{:?} error in line {}", e.classify(), e.line())))
+    serde_json::from_slice(&answer.body).map_err(|e| {
+        GitHubError::Malformed(what, format!("{:?} error in line {}", e.classify(), e.line()))
+    })
 }
 
 fn next_page(headers: &HeaderMap) -> Option<String> {

@@ -33,13 +33,17 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubError {
     /// No answer, or none in time.
-    #[error("GitHub cannot be reached for {0}: {1}; check the network, and github.web and github.api")]
+    #[error(
+        "GitHub cannot be reached for {0}: {1}; check the network, and github.web and github.api"
+    )]
     Unreachable(&'static str, String),
     /// GitHub's own trouble: 5xx, or a limit.
     #[error("GitHub answered {0} with status {1}")]
     Failed(&'static str, u16),
     /// GitHub does not take the gateway's credentials or settings.
-    #[error("GitHub refused {0}: {1}; check github.client_id, github.client_secret and the callback URL registered at GitHub")]
+    #[error(
+        "GitHub refused {0}: {1}; check github.client_id, github.client_secret and the callback URL registered at GitHub"
+    )]
     Refused(&'static str, String),
     /// The visitor's code is not good (any more).
     #[error("GitHub does not know the code: {0}")]

@@ -5,9 +5,9 @@ use std::pin::Pin;
 
 use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicTokenType};
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
-    EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
-    RequestTokenError, Scope, TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RequestTokenError, Scope, TokenResponse, TokenUrl,
 };
 
 use super::{Client, GitHubError};
@@ -21,8 +21,7 @@ pub struct Authorization {
     pub token: Secret<String>,
 }
 
-type OAuth =
-    BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+type OAuth = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
 const WHAT: &str = "the sign-in";
 
@@ -95,10 +94,8 @@ impl Client {
 
     async fn post(&self, request: HttpRequest) -> Result<HttpResponse, GitHubError> {
         let (parts, body) = request.into_parts();
-        let request = self
-            .request(parts.method, &parts.uri.to_string())
-            .headers(parts.headers)
-            .body(body);
+        let request =
+            self.request(parts.method, &parts.uri.to_string()).headers(parts.headers).body(body);
         let answer = self.send(WHAT, request).await?;
         if answer.status.is_server_error() {
             return Err(GitHubError::Failed(WHAT, answer.status.as_u16()));

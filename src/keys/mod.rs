@@ -112,7 +112,8 @@ impl std::fmt::Debug for Keys {
 impl Derived {
     fn of(master: &Secret<Vec<u8>>) -> Self {
         let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"gatekeep/v1").extract(master.expose());
-        let mac_key = |label: &str| hmac::Key::new(hmac::HMAC_SHA256, expand(&root, label).expose());
+        let mac_key =
+            |label: &str| hmac::Key::new(hmac::HMAC_SHA256, expand(&root, label).expose());
         Self {
             session_id: mac_key("gatekeep/v1/session-id-mac"),
             handover: mac_key("gatekeep/v1/handover-mac"),

@@ -3,11 +3,11 @@
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, EncodingKey};
+use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, UnparsedPublicKey,
 };
-use ring::hmac;
 use signature::{Signer, Verifier};
 
 /// Signs with HMAC-SHA-256.
@@ -85,9 +85,7 @@ impl Verifier<Vec<u8>> for RingVerifier {
             return Err(signature::Error::new());
         };
         match self.0 {
-            Algorithm::HS256 => {
-                hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), message, sig)
-            }
+            Algorithm::HS256 => hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), message, sig),
             Algorithm::ES256 => {
                 UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key).verify(message, sig)
             }

@@ -16,7 +16,8 @@ pub(super) fn of(peer: IpAddr, headers: &HeaderMap, config: &Config) -> RequestC
         return direct;
     }
     let fields: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-    let hops = fields.iter().rev().filter_map(|field| field.to_str().ok()).flat_map(|f| f.rsplit(','));
+    let hops =
+        fields.iter().rev().filter_map(|field| field.to_str().ok()).flat_map(|f| f.rsplit(','));
     let mut address = peer;
     for hop in hops {
         // What cannot be read ends the chain: beyond it nobody vouches.

@@ -67,7 +67,9 @@ struct Running {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {0}: {1}; is another program using it? `listen` and `admin` choose the addresses")]
+    #[error(
+        "cannot listen on {0}: {1}; is another program using it? `listen` and `admin` choose the addresses"
+    )]
     Listen(SocketAddr, std::io::Error),
     /// A certificate cannot be used.
     #[error(transparent)]
@@ -134,8 +136,7 @@ impl Server {
             .map(|listener| Certificates::of(listener).transpose().map(|c| c.map(Arc::new)))
             .collect::<Result<_, _>>()?;
         let running = ArcSwap::from_pointee(Running::new(&gateway, config)?);
-        let shared =
-            Shared { gateway, running, admittance, certificates, metrics, access_log };
+        let shared = Shared { gateway, running, admittance, certificates, metrics, access_log };
         let shared = Arc::new(shared);
         Ok(Self { shared, listeners, admin, grace, threads, file })
     }
@@ -166,7 +167,9 @@ impl Server {
         let (shutdown, watch) = watch::channel(false);
         let proxy = Arc::new(self.proxy());
         self.shared.running.load().backends.resolve_now().await;
-        for ((socket, kind), certificates) in self.listeners.into_iter().zip(&self.shared.certificates) {
+        for ((socket, kind), certificates) in
+            self.listeners.into_iter().zip(&self.shared.certificates)
+        {
             let acceptor = listen::Acceptor::new(&kind, certificates.as_ref());
             let entrance = listen::Entrance {
                 shared: self.shared.clone(),
@@ -177,7 +180,11 @@ impl Server {
             tokio::spawn(entrance.accept_from(listen::listener(socket)?));
         }
         if let Some(socket) = self.admin {
-            tokio::spawn(admin::serve(self.shared.clone(), listen::listener(socket)?, watch.clone()));
+            tokio::spawn(admin::serve(
+                self.shared.clone(),
+                listen::listener(socket)?,
+                watch.clone(),
+            ));
         }
         tokio::spawn(sweep_forever(self.shared.clone()));
         tokio::spawn(resolve_forever(self.shared.clone()));

@@ -18,7 +18,9 @@ use super::{Running, Shared, client};
 use crate::config::{Config, Limits};
 use crate::cookie;
 use crate::defence::{Defence, stands};
-use crate::gateway::{Action, Endpoint, Forward, LARGEST_FORM, Request, RequestClient, RequestIds, fault_page};
+use crate::gateway::{
+    Action, Endpoint, Forward, LARGEST_FORM, Request, RequestClient, RequestIds, fault_page,
+};
 use crate::log::Access;
 use crate::reason::Reason;
 use crate::route::Route;
@@ -57,7 +59,11 @@ impl Proxy {
     }
 
     /// Answers or prepares to forward; the one place where a request meets the gateway.
-    async fn handle(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Option<Response<Bytes>>> {
+    async fn handle(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Response<Bytes>>> {
         let running = ctx.running.clone();
         let config = &running.snapshot.config;
         if let Err(reason) = check_header(session.req_header(), &config.limits) {
@@ -343,7 +349,9 @@ fn nothing_decided() -> Box<Error> {
 /// A long answer or a WebSocket does not outlive its session.
 fn still_signed_in(forward: &Forward) -> Result<()> {
     if forward.visitor.as_ref().is_some_and(crate::gateway::Visitor::has_left) {
-        return Err(Error::explain(ErrorType::ConnectionClosed, "the session was ended").into_down());
+        return Err(
+            Error::explain(ErrorType::ConnectionClosed, "the session was ended").into_down()
+        );
     }
     Ok(())
 }
@@ -418,7 +426,8 @@ fn to_https(
     ctx: &mut Ctx,
 ) -> Response<Bytes> {
     let config = &running.snapshot.config;
-    let is_ours = target.host() == config.public_url.host() || config.routes.knows_host(target.host());
+    let is_ours =
+        target.host() == config.public_url.host() || config.routes.knows_host(target.host());
     let port = config.public_url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let url = format!("https://{}{port}{}", target.host(), target.path_and_query());
     match http::HeaderValue::from_str(&url) {

@@ -85,9 +85,8 @@ fn load(files: &CertificateFiles) -> Result<Arc<CertifiedKey>, CertificateError>
         .and_then(Iterator::collect)
         .map_err(|e| pem_error(certificate, &e))?;
     let der = PrivateKeyDer::from_pem_file(key).map_err(|e| pem_error(key, &e))?;
-    let key_error = |e: &dyn ToString| {
-        CertificateError::Key(key.clone(), certificate.clone(), e.to_string())
-    };
+    let key_error =
+        |e: &dyn ToString| CertificateError::Key(key.clone(), certificate.clone(), e.to_string());
     let signer = any_supported_type(&der).map_err(|e| key_error(&e))?;
     let certified = CertifiedKey::new(chain, signer);
     certified.keys_match().map_err(|e| key_error(&e))?;

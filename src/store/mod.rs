@@ -41,12 +41,22 @@ pub trait Store: Send + Sync + 'static {
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable>;
 
     /// Writes a row, whatever was there. Durable when it returns, as far as the backend goes.
-    async fn put(&self, table: Table, key: &[u8], value: Vec<u8>, end: Time)
-    -> Result<(), Unavailable>;
+    async fn put(
+        &self,
+        table: Table,
+        key: &[u8],
+        value: Vec<u8>,
+        end: Time,
+    ) -> Result<(), Unavailable>;
 
     /// Writes a row if none is there, and says whether it did. Of many at once, one does.
-    async fn insert(&self, table: Table, key: &[u8], value: Vec<u8>, end: Time)
-    -> Result<bool, Unavailable>;
+    async fn insert(
+        &self,
+        table: Table,
+        key: &[u8],
+        value: Vec<u8>,
+        end: Time,
+    ) -> Result<bool, Unavailable>;
 
     /// Removes a row and returns it. Of many at once, one gets it.
     async fn take(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable>;

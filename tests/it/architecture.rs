@@ -27,7 +27,10 @@ fn rooms() -> Vec<(String, Vec<(PathBuf, String)>)> {
         }
         let text = |path: &PathBuf| {
             let text = fs::read_to_string(path).expect("a source");
-            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+            text.lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect::<Vec<_>>()
+                .join("\n")
         };
         (name.to_owned(), files.iter().map(|path| (path.clone(), text(path))).collect())
     };
@@ -41,8 +44,13 @@ fn a_room_uses_only_rooms_declared_above_it() {
     for (place, (name, files)) in rooms.iter().enumerate() {
         for (below, _) in &rooms[place + 1..] {
             for (path, text) in files {
-                let uses = text.contains(&format!("crate::{below}::")) || text.contains(&format!("crate::{below};"));
-                assert!(!uses, "`{name}` uses `{below}`, which is declared below it: {}", path.display());
+                let uses = text.contains(&format!("crate::{below}::"))
+                    || text.contains(&format!("crate::{below};"));
+                assert!(
+                    !uses,
+                    "`{name}` uses `{below}`, which is declared below it: {}",
+                    path.display()
+                );
             }
         }
     }
@@ -63,7 +71,9 @@ fn the_simulator_uses_nothing_of_ours() {
     let rooms = rooms();
     let (_, files) = rooms.iter().find(|(name, _)| name == "simulator").expect("a simulator");
     for (path, text) in files {
-        let others = text.match_indices("crate::").filter(|(at, _)| !text[*at..].starts_with("crate::simulator"));
+        let others = text
+            .match_indices("crate::")
+            .filter(|(at, _)| !text[*at..].starts_with("crate::simulator"));
         assert_eq!(others.count(), 0, "{} uses something of ours", path.display());
     }
 }

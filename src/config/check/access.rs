@@ -2,8 +2,9 @@
 
 use http::Method;
 
+use super::super::field::{At, Field};
 use super::super::locate::Place;
-use super::super::raw::{Allow, At, Field, Route};
+use super::super::raw::{Allow, Route};
 use super::super::report::Fault;
 use super::super::scalar::{PlainPath, Scalar, Text};
 use super::{Check, Gateway};

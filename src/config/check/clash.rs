@@ -1,7 +1,8 @@
 //! Routes in each other's way: the same name, the same requests, or paths that must be told apart.
 
+use super::super::field::At;
 use super::super::locate::Place;
-use super::super::raw::{At, Route};
+use super::super::raw::Route;
 use super::super::report::Fault;
 use super::access::{methods, overlap};
 use super::routes::{host_of, path_of};

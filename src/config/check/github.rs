@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::super::field::{At, Field};
 use super::super::locate::Place;
-use super::super::raw::{At, Field, GitHub, Raw};
+use super::super::raw::{GitHub, Raw};
 use super::super::report::Fault;
 use super::super::scalar::{PlainPath, Scalar, Text};
 use super::Check;

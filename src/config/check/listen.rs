@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use super::super::field::{At, Field};
 use super::super::locate::Place;
-use super::super::raw::{At, Listen, Raw};
+use super::super::raw::{Listen, Raw};
 use super::super::report::Fault;
 use super::super::{Listener, ListenerKind};
 use super::Check;
@@ -56,9 +57,10 @@ impl Check<'_> {
         if !raw.tls.is_absent() {
             return None;
         }
-        match raw.redirect.is_absent() {
-            true => Some(ListenerKind::Plain),
-            false => raw.redirect.given().map(|_| ListenerKind::RedirectToHttps),
+        match &raw.redirect {
+            Field::Absent => Some(ListenerKind::Plain),
+            Field::Unreadable => None,
+            Field::Given(_) => Some(ListenerKind::RedirectToHttps),
         }
     }
 

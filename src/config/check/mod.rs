@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::field::{At, Field};
 use super::locate::Place;
-use super::raw::{At, Field, Raw};
+use super::raw::Raw;
 use super::report::{Fault, Report};
 use super::scalar::{Span, Text, word};
 use super::{Config, Problems, StoreKind};

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use super::super::field::{At, Field};
 use super::super::locate::Place;
-use super::super::raw::{
-    At, Field, Raw, Route as RawRoute, Timeouts as RawTimeouts, Token as RawToken,
-};
+use super::super::raw::{Raw, Route as RawRoute, Timeouts as RawTimeouts, Token as RawToken};
 use super::super::report::Fault;
 use super::super::scalar::PlainPath;
 use super::access::{all_public, methods};
@@ -19,7 +18,12 @@ const BODY_LIMIT: u64 = 100 << 20;
 
 impl Check<'_> {
     /// All routes, at least one, and no two in each other's way.
-    pub(super) fn routes(&mut self, raw: &Raw, whole: &Place, gateway: &Gateway) -> Option<Vec<Route>> {
+    pub(super) fn routes(
+        &mut self,
+        raw: &Raw,
+        whole: &Place,
+        gateway: &Gateway,
+    ) -> Option<Vec<Route>> {
         let missing = || {
             Fault::new("`routes` is missing").note(
                 "name the apps behind the gateway: a `name`, an `upstream`, and whom to `allow`",
@@ -101,10 +105,8 @@ impl Check<'_> {
 
     fn algorithm(&mut self, raw: &RawToken, place: &Place) -> Option<Algorithm> {
         let names = [("ES256", false), ("HS256", true)];
-        let shared = match raw.algorithm.is_absent() {
-            true => false,
-            false => self.word(&raw.algorithm, "a way to sign tokens", &names)?,
-        };
+        let shared = !raw.algorithm.is_absent()
+            && self.word(&raw.algorithm, "a way to sign tokens", &names)?;
         if shared {
             let missing = || {
                 Fault::new("HS256 needs a `secret` that the app shares")

@@ -8,8 +8,9 @@ use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::super::field::At;
 use super::super::locate::Place;
-use super::super::raw::{At, Raw, SecretPlace, SecretSource};
+use super::super::raw::{Raw, SecretPlace, SecretSource};
 use super::super::report::Fault;
 use super::Check;
 use crate::keys::{Keys, MASTER_BYTES};
@@ -95,7 +96,7 @@ impl Check<'_> {
                 self.report.warn(&source.place, "a secret is written into the configuration itself; `{ env: NAME }` or `{ file: PATH }` keeps it elsewhere");
                 Secret::new(text.trim().to_owned())
             }
-            SecretSource::Kept(kept) => self.kept_secret(kept)?,
+            SecretSource::Kept(kept) => self.kept_secret(kept, &source.place)?,
         };
         if text.expose().is_empty() {
             self.problem(
@@ -107,7 +108,7 @@ impl Check<'_> {
         Some(text)
     }
 
-    fn kept_secret(&mut self, kept: &SecretPlace) -> Option<Secret<String>> {
+    fn kept_secret(&mut self, kept: &SecretPlace, place: &Place) -> Option<Secret<String>> {
         match (kept.env.given(), kept.file.given()) {
             (Some(_), Some(file)) => {
                 let fault = Fault::new("a secret is kept in one place, not in two");
@@ -120,10 +121,7 @@ impl Check<'_> {
                 // Where one of them cannot be read, the report has said so.
                 if kept.env.is_absent() && kept.file.is_absent() {
                     let fault = Fault::new("this does not say where the secret is");
-                    self.problem(
-                        place,
-                        fault.note("write `{ env: NAME }` or `{ file: PATH }`"),
-                    );
+                    self.problem(place, fault.note("write `{ env: NAME }` or `{ file: PATH }`"));
                 }
                 None
             }
@@ -178,11 +176,9 @@ impl Check<'_> {
             _ => ("reading failed", "name another file"),
         };
         let fault = Fault::new(format!("cannot read `{written}`: {why}")).help(help);
-        let fault = match Path::new(written).is_relative() {
-            true => fault.note("a relative path begins where the configuration file lies"),
-            false => fault,
-        };
-        self.problem(place, fault);
+        let begins = "a relative path begins where the configuration file lies";
+        let relative = Path::new(written).is_relative();
+        self.problem(place, if relative { fault.note(begins) } else { fault });
     }
 
     /// A secret file is its owner's alone.

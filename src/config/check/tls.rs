@@ -6,7 +6,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::super::CertificateFiles;
-use super::super::raw::{At, Certificate};
+use super::super::field::At;
+use super::super::raw::Certificate;
 use super::super::report::Fault;
 use super::super::scalar::Text;
 use super::Check;
@@ -66,13 +67,12 @@ impl Check<'_> {
                 let fault = Fault::new(format!("`{}` holds no private key in PEM", at.value.0));
                 let encrypted = matches!(error, pem::Error::NoItemsFound)
                     && pem.windows(9).any(|bytes| bytes == b"ENCRYPTED");
-                self.problem(
-                    &at.place,
-                    match encrypted {
-                        true => fault.note("the key is encrypted: decrypt it with `openssl pkey`"),
-                        false => fault.note("such a file has a line `-----BEGIN PRIVATE KEY-----`"),
-                    },
-                );
+                let note = if encrypted {
+                    "the key is encrypted: decrypt it with `openssl pkey`"
+                } else {
+                    "such a file has a line `-----BEGIN PRIVATE KEY-----`"
+                };
+                self.problem(&at.place, fault.note(note));
                 None
             }
         }

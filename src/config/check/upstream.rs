@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::super::field::{At, Field};
 use super::super::locate::Place;
-use super::super::raw::{At, Field, Route, UpstreamTls as RawTls};
+use super::super::raw::{Route, UpstreamTls as RawTls};
 use super::super::report::Fault;
 use super::super::scalar::{Address, Text, not};
 use super::Check;
@@ -17,6 +18,13 @@ use crate::target::parse_host;
 enum Written {
     Http(Origin),
     Unix(PathBuf),
+}
+
+/// `upstream_tls` as far as it says something.
+#[derive(Default)]
+struct Trust {
+    name: Option<Box<str>>,
+    ca: Option<Arc<Vec<u8>>>,
 }
 
 // === impl Check ===
@@ -42,39 +50,28 @@ impl Check<'_> {
             let fault = Fault::new("`upstream_tls` is for an upstream that speaks TLS");
             self.problem(&tls.key, fault.help("leave it out, or write `upstream: https://…`"));
         }
-        let tls = self.upstream_tls(&route.upstream_tls);
+        let trust = self.trust(&route.upstream_tls);
         let address = address(written?);
         self.is_not_ourselves(&address, at?, listening);
-        let tls = tls?;
-        Some(Upstream { tls: secure.then(|| whole(tls, &address)), address })
+        Some(Upstream { tls: secure.then(|| trust.of(&address)), address })
     }
 
-    /// `None` when a problem was found.
-    fn upstream_tls(
-        &mut self,
-        field: &Field<RawTls>,
-    ) -> Option<(Option<Box<str>>, Option<Arc<Vec<u8>>>)> {
-        let Some(at) = field.given() else { return field.is_absent().then_some((None, None)) };
-        let name = at.value.server_name.given().map(|at| self.server_name(at));
-        let ca = at.value.ca.given().map(|at| self.authorities(at));
-        Some((
-            name.map_or(Some(None), |name| name.map(Some))?,
-            ca.map_or(Some(None), |ca| ca.map(Some))?,
-        ))
+    /// What is said of TLS. What cannot be used is reported and left out.
+    fn trust(&mut self, field: &Field<RawTls>) -> Trust {
+        let Some(raw) = field.value() else { return Trust::default() };
+        Trust {
+            name: raw.server_name.given().and_then(|at| self.server_name(at)),
+            ca: raw.ca.given().and_then(|at| self.authorities(at)),
+        }
     }
 
     fn server_name(&mut self, at: &At<Text>) -> Option<Box<str>> {
-        match parse_host(at.value.0.as_bytes()) {
-            Ok((name, None)) => Some(name.as_ref().into()),
-            _ => {
-                let fault = not(&at.value.0, "a name in a certificate");
-                self.problem(
-                    &at.place,
-                    fault.note("as in `internal.example`, without scheme or port"),
-                );
-                None
-            }
+        if let Ok((name, None)) = parse_host(at.value.0.as_bytes()) {
+            return Some(name.as_ref().into());
         }
+        let fault = not(&at.value.0, "a name in a certificate");
+        self.problem(&at.place, fault.note("as in `internal.example`, without scheme or port"));
+        None
     }
 
     fn authorities(&mut self, at: &At<Text>) -> Option<Arc<Vec<u8>>> {
@@ -112,13 +109,11 @@ fn reaches(host: &str, listener: IpAddr) -> bool {
 /// Reads `http://host:port`, `https://host:port` or `unix:/path`.
 fn written(text: &str) -> Result<Written, Fault> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return match Path::new(path).is_absolute() {
-            true => Ok(Written::Unix(path.into())),
-            false => {
-                Err(not(text, "a Unix socket")
-                    .note("write its absolute path: `unix:/run/app.sock`"))
-            }
-        };
+        if Path::new(path).is_absolute() {
+            return Ok(Written::Unix(path.into()));
+        }
+        let fault = not(text, "a Unix socket");
+        return Err(fault.note("write its absolute path: `unix:/run/app.sock`"));
     }
     if let Ok(origin) = text.parse::<Origin>() {
         return match parse_host(text.rsplit('/').next().unwrap_or(text).as_bytes()) {
@@ -169,14 +164,15 @@ fn address(written: Written) -> UpstreamAddress {
     }
 }
 
-/// The certificate names the upstream's host, unless it is said to name another.
-fn whole(
-    (name, ca): (Option<Box<str>>, Option<Arc<Vec<u8>>>),
-    address: &UpstreamAddress,
-) -> UpstreamTls {
-    let host = match address {
-        UpstreamAddress::Tcp { host, .. } => host.trim_matches(['[', ']']),
-        UpstreamAddress::Unix(_) => "",
-    };
-    UpstreamTls { server_name: name.unwrap_or_else(|| host.into()), ca }
+// === impl Trust ===
+
+impl Trust {
+    /// The certificate names the upstream's host, unless it is said to name another.
+    fn of(self, address: &UpstreamAddress) -> UpstreamTls {
+        let host = match address {
+            UpstreamAddress::Tcp { host, .. } => host.trim_matches(['[', ']']),
+            UpstreamAddress::Unix(_) => "",
+        };
+        UpstreamTls { server_name: self.name.unwrap_or_else(|| host.into()), ca: self.ca }
+    }
 }

@@ -24,12 +24,31 @@ impl Browser {
 
     /// A navigation, as typed into the address bar; redirects are not followed.
     pub(crate) fn get(&mut self, url: &str) -> Response {
-        self.send("GET", url, &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("sec-fetch-mode", "navigate"), ("sec-fetch-site", "none"), ("sec-fetch-dest", "document")], "")
+        self.send(
+            "GET",
+            url,
+            &[
+                ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-site", "none"),
+                ("sec-fetch-dest", "document"),
+            ],
+            "",
+        )
     }
 
     /// A script's `fetch`.
     pub(crate) fn fetch(&mut self, url: &str) -> Response {
-        self.send("GET", url, &[("accept", "application/json"), ("sec-fetch-mode", "cors"), ("sec-fetch-site", "same-origin")], "")
+        self.send(
+            "GET",
+            url,
+            &[
+                ("accept", "application/json"),
+                ("sec-fetch-mode", "cors"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+            "",
+        )
     }
 
     /// A form posted from a page of the same origin.
@@ -46,9 +65,16 @@ impl Browser {
     }
 
     /// Any request with the jar's cookies; what the answer sets is kept.
-    pub(crate) fn send(&mut self, method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
         let (host, target) = split(url);
-        let mut text = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: test browser\r\n");
+        let mut text =
+            format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: test browser\r\n");
         for (name, value) in headers {
             text += &format!("{name}: {value}\r\n");
         }
@@ -113,7 +139,8 @@ impl Browser {
     fn keep(&mut self, host: &str, response: &Response) {
         for cookie in response.all("set-cookie") {
             let mut parts = cookie.split(';').map(str::trim);
-            let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).expect("a cookie");
+            let (name, value) =
+                parts.next().and_then(|pair| pair.split_once('=')).expect("a cookie");
             let attributes: Vec<_> = parts.map(str::to_ascii_lowercase).collect();
             if name.starts_with("__Host-") {
                 // RFC 6265bis §4.1.3.2: browsers drop it otherwise.
@@ -157,7 +184,8 @@ pub(crate) fn join(base: &str, location: &str) -> String {
 
 /// A query parameter of a URL.
 pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
-    let url = url::Url::parse(url).or_else(|_| url::Url::parse("http://x").and_then(|b| b.join(url)));
+    let url =
+        url::Url::parse(url).or_else(|_| url::Url::parse("http://x").and_then(|b| b.join(url)));
     url.ok()?.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 

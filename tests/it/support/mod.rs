@@ -77,7 +77,11 @@ impl World {
     }
 
     /// A world on a store of the test's own.
-    pub(crate) fn build(keys: &str, routes: &str, store: impl FnOnce(Arc<Manual>) -> Arc<dyn Store>) -> Self {
+    pub(crate) fn build(
+        keys: &str,
+        routes: &str,
+        store: impl FnOnce(Arc<Manual>) -> Arc<dyn Store>,
+    ) -> Self {
         let any = || "127.0.0.1:0".parse().expect("an address");
         let github = Simulator::start(any()).expect("the simulator starts");
         let app = Echo::start(any(), EchoSettings { jwks_url: None, prefix: "/.gatekeep".into() })
@@ -126,8 +130,13 @@ impl World {
 pub(crate) fn yaml(github: &Simulator, keys: &str, routes: &str) -> String {
     let (url, api) = (github.web_url(), github.api_url());
     let (id, secret) = (github.client_id(), github.client_secret());
-    let public = if keys.contains("public_url:") { String::new() } else { format!("public_url: {PUBLIC}\n") };
-    let listen = if keys.contains("listen:") { "" } else { "listen: [{ address: '127.0.0.1:0' }]\n" };
+    let public = if keys.contains("public_url:") {
+        String::new()
+    } else {
+        format!("public_url: {PUBLIC}\n")
+    };
+    let listen =
+        if keys.contains("listen:") { "" } else { "listen: [{ address: '127.0.0.1:0' }]\n" };
     let admin = if keys.contains("admin:") { "" } else { "admin: 127.0.0.1:0\n" };
     format!(
         "{listen}{public}{admin}secret: k3yZ-for-tests-0123456789-abcdefghijklmnop\n\
@@ -198,7 +207,8 @@ impl Gate {
 
     /// The present value of a metric line, by its name and labels as Prometheus writes them.
     pub(crate) fn metric(&self, line: &str) -> Option<f64> {
-        let request = format!("GET /metrics HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.admin);
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.admin);
         let text = http::raw(self.admin, request.as_bytes()).expect("metrics").text();
         text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
     }
