@@ -201,7 +201,7 @@ pub(super) enum Allow {
     /// Anyone who is signed in.
     Anyone,
     /// Whoever is in one of the lists.
-    Lists(AllowLists),
+    Lists(Box<AllowLists>),
 }
 
 // === impl SecretSource, Allow ===
@@ -228,7 +228,9 @@ impl Read for Allow {
     fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
         let fault = match (&node.value, node.text()) {
             (_, Some("anyone")) => return Some(Self::Anyone),
-            (Value::Mapping(_), _) => return AllowLists::read(node, report).map(Self::Lists),
+            (Value::Mapping(_), _) => {
+                return AllowLists::read(node, report).map(Box::new).map(Self::Lists);
+            }
             (_, Some(text)) => not(text, "something to allow").suggest(nearest(text, ["anyone"])),
             _ => Fault::new("a list does not say whom it names"),
         };

@@ -2,6 +2,8 @@
 //! `gatekeep check` answers. Together they are the manual of mistakes. And the shipped
 //! configurations: they load, and however they are spoilt, they are answered with a place.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
