@@ -72,9 +72,15 @@ impl<'a> Claims<'a> {
             sid: sid.to_string(),
             login: who.login.as_str(),
             name: who.name.as_deref(),
-            email: who.email.as_ref().map(|email| email.as_str()),
-            orgs: who.orgs.as_ref().map(|orgs| orgs.iter().map(|org| org.as_str()).collect()),
-            teams: who.teams.as_ref().map(|teams| teams.iter().map(|team| team.as_str()).collect()),
+            email: who.email.as_ref().map(crate::identity::Email::as_str),
+            orgs: who
+                .orgs
+                .as_ref()
+                .map(|orgs| orgs.iter().map(crate::identity::OrgName::as_str).collect()),
+            teams: who
+                .teams
+                .as_ref()
+                .map(|teams| teams.iter().map(crate::identity::TeamRef::as_str).collect()),
         }
     }
 }

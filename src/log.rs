@@ -1,6 +1,7 @@
 //! Logging: the operator's events through `tracing`, and one access line a request through a writer
 //! thread of its own, so that no request waits for standard output.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -232,9 +233,11 @@ fn push_escaped(line: &mut String, text: &str) {
             '\\' => line.push_str("\\\\"),
             ' '..='~' => line.push(c),
             c if c.is_alphanumeric() => line.push(c),
-            c => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
-                line.push_str(&format!("\\u{unit:04x}"));
-            }),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(line, "\\u{unit:04x}").expect("writing to memory does not fail");
+                }
+            }
         }
     }
 }

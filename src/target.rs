@@ -282,6 +282,11 @@ fn check_bytes(path: &[u8]) -> Result<bool, Ambiguity> {
                 rest = after;
                 match code {
                     b'.' | b'\\' | 0..=0x1f | 0x7f => return Err(Ambiguity::Hidden),
+                    // No encoder escapes a letter, and surely not twice; who decodes twice would
+                    // read another path than the rules did.
+                    _ if is_unreserved(code) && !is_single(tail, code) => {
+                        return Err(Ambiguity::Hidden);
+                    }
                     b'/' => loose = true,
                     _ => {}
                 }
@@ -304,6 +309,11 @@ fn innermost(after_percent: &[u8]) -> Result<(u8, &[u8]), Ambiguity> {
         }
     }
     Ok((code, rest))
+}
+
+/// Whether the byte at the heart of an escape was escaped just once.
+fn is_single(after_percent: &[u8], code: u8) -> bool {
+    escape(after_percent).is_some_and(|(first, _)| first == code)
 }
 
 fn escape(digits: &[u8]) -> Option<(u8, &[u8])> {
@@ -336,16 +346,10 @@ fn decode(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     let mut rest = path;
     while let [byte, tail @ ..] = rest {
-        match escape(tail).filter(|_| *byte == b'%') {
-            Some((code, after)) => {
-                out.push(code);
-                rest = after;
-            }
-            None => {
-                out.push(*byte);
-                rest = tail;
-            }
-        }
+        let decoded = if *byte == b'%' { escape(tail) } else { None };
+        let (code, after) = decoded.unwrap_or((*byte, tail));
+        out.push(code);
+        rest = after;
     }
     out
 }
@@ -392,7 +396,9 @@ fn canonical_query(query: &[u8]) -> Result<Cow<'_, str>, Ambiguity> {
         return Ok(Cow::Borrowed(std::str::from_utf8(query).map_err(|_| Ambiguity::Byte)?));
     }
     let mut out = String::with_capacity(query.len() + 16);
-    query.iter().for_each(|&b| push_escape(&mut out, b, raw(b)));
+    for &byte in query {
+        push_escape(&mut out, byte, raw(byte));
+    }
     Ok(Cow::Owned(out))
 }
 

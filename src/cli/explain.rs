@@ -46,7 +46,7 @@ fn explanation(args: &ExplainArgs) -> Result<String, ExplainError> {
     let mut out = format!("{method} {}\n", args.url);
     match Target::parse(line.as_bytes(), std::iter::once(authority.as_bytes()), None) {
         Err(ambiguity) => {
-            line_of(&mut out, "decision", &format!("400, ambiguous-target: {ambiguity}"))
+            line_of(&mut out, "decision", &format!("400, ambiguous-target: {ambiguity}"));
         }
         Ok(target) => match config.routes.find(&target, &method) {
             Err(miss) => line_of(&mut out, "decision", &miss_text(miss)),

@@ -13,7 +13,7 @@ impl Report<'_> {
             None => self.source.text().rfind("\n---").map_or(0, |newline| newline + 1),
         };
         let place = place..place;
-        self.hide_what_may_be_secret(&place);
+        self.hide_what_may_be_secret();
         let fault = self.broken_because(&text, &place);
         self.problem(&place, fault);
     }
@@ -51,24 +51,28 @@ impl Report<'_> {
     }
 
     /// In a text that cannot be read nobody knows what is secret; what follows the word may be.
-    fn hide_what_may_be_secret(&mut self, place: &Place) {
-        let (from, to) = self.line_around(self.start(place));
-        let line = &self.source.text()[from..to];
-        let Some(at) = line.find("secret").and_then(|at| Some(at + line[at..].find(':')? + 1))
-        else {
-            // The rest of a secret that spans lines: nothing names it, so nothing of it is shown.
-            let goes_on = !line.contains(':') && !line.trim_start().starts_with('-');
-            if goes_on && self.source.text()[..from].contains("secret") {
-                self.hide(&(from..to));
+    pub(super) fn hide_what_may_be_secret(&mut self) {
+        let text = self.source.text();
+        let mut secret_goes_on = false;
+        let mut from = 0;
+        for line in text.split_inclusive(['\n', '\r']) {
+            let value = value_of_secret(line);
+            secret_goes_on = value.is_some() || (secret_goes_on && !line.contains(": "));
+            if secret_goes_on {
+                self.hide(&(from + value.unwrap_or(0)..from + line.len()));
             }
-            return;
-        };
-        let value = line[at..].trim_start();
-        if !value.starts_with(['{', '[']) || value.contains(['"', '\'']) {
-            let start = to - value.len();
-            self.hide(&(start..to));
+            from += line.len();
         }
     }
+}
+
+/// Where a line says a secret itself, in bytes.
+fn value_of_secret(line: &str) -> Option<usize> {
+    let key = line.find("secret")?;
+    let value = key + line[key..].find(':')? + 1;
+    let said = line[value..].trim_start();
+    let elsewhere = said.starts_with(['{', '[']) && !said.contains(['"', '\'']);
+    (!elsewhere).then_some(line.len() - said.len())
 }
 
 /// The library's message without its places, which are shown otherwise.

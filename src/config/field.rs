@@ -162,14 +162,16 @@ pub(super) fn entries<'n>(
     let mut entries = Entries::default();
     for (key, value) in pairs {
         let word = key.text().unwrap_or("");
-        let fault = if entries.known.iter().any(|(earlier, ..)| *earlier == word) {
-            Fault::new(format!("`{word}` is given twice in {name}")).help("keep one of them")
-        } else if known.contains(&word) {
+        let twice = entries.known.iter().any(|(earlier, ..)| *earlier == word);
+        if known.contains(&word) && !twice {
             entries.known.push((word, key, value));
             continue;
+        }
+        hide_if_secret(word, known, value, report);
+        let fault = if twice {
+            Fault::new(format!("`{word}` is given twice in {name}")).help("keep one of them")
         } else {
             entries.mistyped.extend(nearest(word, known.iter().copied()));
-            hide_if_secret(word, known, value, report);
             unknown_key(word, name, known)
         };
         report.problem(&key.place, fault);
@@ -179,10 +181,10 @@ pub(super) fn entries<'n>(
 
 /// What stands at a mistyped `secret`, or beside `env` and `file`, is likely to be one.
 fn hide_if_secret(word: &str, known: &[&str], value: &Node, report: &mut Report<'_>) {
-    let near = nearest(word, known.iter().copied()).unwrap_or(word);
-    let is_secret = near.contains("secret") || known == ["env", "file"];
-    if let Some(text) = value.text().filter(|_| is_secret) {
-        report.hide_scalar(&value.place, text);
+    let near = nearest(word, known.iter().copied()).unwrap_or(word).to_lowercase();
+    let speaks = ["secret", "password", "passphrase"].iter().any(|part| near.contains(part));
+    if speaks || known == ["env", "file"] {
+        report.hide_all(value);
     }
 }
 

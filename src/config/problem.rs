@@ -17,6 +17,8 @@ pub struct Problem {
     pub column: usize,
     /// The line's text; secrets in it are masked.
     pub snippet: String,
+    /// How many characters of the snippet stand before the problem.
+    pub indent: usize,
     /// How many characters the problem spans.
     pub width: usize,
     /// A way out, said beside the carets.
@@ -56,6 +58,7 @@ impl Problems {
             line: 0,
             column: 0,
             snippet: String::new(),
+            indent: 0,
             width: 0,
             help: None,
             notes: vec![note.to_owned()],
@@ -96,10 +99,10 @@ impl fmt::Display for Problem {
 
 impl Problem {
     fn fmt_snippet(&self, f: &mut fmt::Formatter<'_>, gutter: usize) -> fmt::Result {
-        let Self { file, line, column, snippet, width, .. } = self;
+        let Self { file, line, column, snippet, indent, width, .. } = self;
         write!(f, "\n{:gutter$}——▶ {file}:{line}:{column}", "")?;
         write!(f, "\n{:gutter$} │\n{line} │ {snippet}", "")?;
-        write!(f, "\n{:gutter$} │ {:indent$}{:^^width$}", "", "", "", indent = column - 1)?;
+        write!(f, "\n{:gutter$} │ {:indent$}{:^^width$}", "", "", "")?;
         self.help.as_ref().map_or(Ok(()), |help| write!(f, " {help}"))
     }
 }
@@ -115,6 +118,7 @@ mod tests {
             line: 14,
             column: 5,
             snippet: "    polcy: { teams: [acme/platform] }".to_owned(),
+            indent: 4,
             width: 5,
             help: Some("did you mean `policy`?".to_owned()),
             notes: vec!["a note".to_owned()],

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::locate::{Node, Place, Source};
+use super::locate::{Node, Place, Source, Value};
 use super::problem::{Problem, Problems};
 
 /// What is wrong with one value, before it is known where the value stands.
@@ -21,6 +21,12 @@ pub(super) struct Report<'y> {
     hidden: Vec<Place>,
     warnings: Vec<String>,
 }
+
+/// Of a long line, this many characters before and after a problem are shown.
+const SHOWN: usize = 100;
+
+/// A word of letters and digits that is as long as this may be a secret.
+const RANDOM: usize = 20;
 
 // === impl Fault ===
 
@@ -84,6 +90,16 @@ impl<'y> Report<'y> {
         self.hide(&(place.start..end));
     }
 
+    /// The same for every scalar in a value.
+    pub(super) fn hide_all(&mut self, node: &Node) {
+        match &node.value {
+            Value::Null => {}
+            Value::Scalar(text) => self.hide_scalar(&node.place, text),
+            Value::Sequence(items) => items.iter().for_each(|item| self.hide_all(item)),
+            Value::Mapping(entries) => entries.iter().for_each(|(_, value)| self.hide_all(value)),
+        }
+    }
+
     /// Where the lines end that are indented deeper than the one of this place.
     fn end_of_block(&self, place: &Place) -> usize {
         let (from, to) = self.line_around(place.start);
@@ -104,6 +120,7 @@ impl<'y> Report<'y> {
     pub(super) fn read(&mut self) -> Option<Node> {
         if let Some((at, c)) = self.source.text().char_indices().find(|&(_, c)| is_control(c)) {
             let fault = Fault::new("the file holds a control character").help("remove it");
+            self.hide_what_may_be_secret();
             self.problem(&(at..at + c.len_utf8()), fault);
             return None;
         }
@@ -125,19 +142,32 @@ impl<'y> Report<'y> {
     fn located(&self, place: &Place, fault: &Fault) -> Problem {
         let (line, column) = self.position(place);
         let start = self.start(place);
-        let (from, to) = self.line_around(start);
+        let (from, to) = self.window(start);
         let text = self.source.text();
-        let end = place.end.clamp(start, to);
+        let end = (0..=place.end.clamp(start, to)).rev().find(|&at| text.is_char_boundary(at));
         Problem {
             message: harmless(&fault.message),
             file: self.file.display().to_string(),
             line,
             column,
             snippet: self.snippet(from, to),
-            width: text[start..end].chars().count().max(1),
+            indent: text[from..start].chars().count(),
+            width: text[start..end.unwrap_or(start)].chars().count().max(1),
             help: fault.help.as_deref().map(harmless),
             notes: fault.notes.iter().map(|note| harmless(note)).collect(),
         }
+    }
+
+    /// The part of a line that is shown: all of it, unless it is very long.
+    fn window(&self, start: usize) -> (usize, usize) {
+        let (from, to) = self.line_around(start);
+        let text = self.source.text();
+        let before = text[from..start].char_indices().rev().map(|(at, _)| from + at);
+        let mut after = text[start..to].char_indices().map(|(at, _)| start + at);
+        if text[from..to].chars().count() <= 2 * SHOWN {
+            return (from, to);
+        }
+        (before.take(SHOWN).last().unwrap_or(start), after.nth(SHOWN).unwrap_or(to))
     }
 
     /// Line and column, both from one.
@@ -168,14 +198,36 @@ impl<'y> Report<'y> {
     /// A line as it is shown: secrets masked, and in one piece on any terminal.
     fn snippet(&self, from: usize, to: usize) -> String {
         let line = self.source.text()[from..to].trim_end();
-        let secret = |at: usize| self.hidden.iter().any(|place| place.contains(&at));
+        let random = random_words(line);
+        let secret = |at: usize| {
+            self.hidden.iter().any(|place| place.contains(&(from + at)))
+                || random.iter().any(|word| word.contains(&at))
+        };
         let shown = |(at, c): (usize, char)| match c {
-            _ if secret(from + at) => '*',
+            _ if secret(at) => '*',
             c if is_line_break_or_control(c) => ' ',
             c => c,
         };
         line.char_indices().map(shown).collect()
     }
+}
+
+/// Long words of letters and digits. Where a key is mistyped nobody knows what is secret, and this
+/// is what secrets look like.
+fn random_words(line: &str) -> Vec<Place> {
+    let belongs = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
+    let mut words = Vec::new();
+    let mut at = 0;
+    for word in line.split_inclusive(|c: char| !belongs(c)) {
+        let bare = word.trim_end_matches(|c: char| !belongs(c));
+        let mixed =
+            bare.contains(|c: char| c.is_ascii_digit()) && bare.contains(char::is_alphabetic);
+        if mixed && bare.len() >= RANDOM {
+            words.push(at..at + bare.len());
+        }
+        at += word.len();
+    }
+    words
 }
 
 /// What YAML does not allow in a text.

@@ -19,45 +19,9 @@ impl Gateway {
         match self.authenticate(request).await {
             Authenticated::Unknown(_) => error::fault(request, Reason::StoreUnavailable),
             Authenticated::Session(live) => {
-                error::answer(request, self.account_page(request, &live), Reason::Endpoint)
+                error::answer(request, &account_page(request, &live), Reason::Endpoint)
             }
             Authenticated::Nobody(reason) => self.ask_to_sign_in(request, reason),
-        }
-    }
-
-    fn account_page(&self, request: &Request<'_>, live: &LiveSession) -> Page {
-        let (session, idle) = (&live.session, request.config().session.idle);
-        let who = &session.identity;
-        let mut facts = vec![("Signed in as".to_owned(), who.login.to_string())];
-        let mut fact = |label: &str, value: Option<String>| {
-            facts.extend(value.map(|value| (label.to_owned(), value)));
-        };
-        fact("Name", who.name.clone());
-        fact("E-mail", who.email.as_ref().map(ToString::to_string));
-        fact("Organisations", who.orgs.as_ref().map(|orgs| list(orgs)));
-        fact("Teams", who.teams.as_ref().map(|teams| list(teams)));
-        fact(
-            "GitHub account",
-            Some(format!("number {} at {}", who.id, request.config().github.host())),
-        );
-        fact("Signed in at", Some(session.created.to_string()));
-        fact("Session ends", Some(session.expires.to_string()));
-        fact("Ends unused at", Some((live.seen() + idle).min(session.expires).to_string()));
-        Page {
-            status: StatusCode::OK,
-            title: "Your account".into(),
-            lead: "This is what the apps behind this gateway learn about you.".into(),
-            facts,
-            actions: vec![
-                Way::Link { label: "Back to the app".into(), href: "/".into(), primary: true },
-                sign_out::form(request, live, false),
-                Way::Link {
-                    label: "Use another account".into(),
-                    href: sign_in::start_path(request, "/", true),
-                    primary: false,
-                },
-            ],
-            ..Page::default()
         }
     }
 
@@ -73,6 +37,42 @@ impl Gateway {
         headers.insert(CACHE_CONTROL, HeaderValue::from_str(&max_age).expect("plain ASCII"));
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         Answer { response, reason: Reason::Endpoint }
+    }
+}
+
+fn account_page(request: &Request<'_>, live: &LiveSession) -> Page {
+    let (session, idle) = (&live.session, request.config().session.idle);
+    let who = &session.identity;
+    let mut facts = vec![("Signed in as".to_owned(), who.login.to_string())];
+    let mut fact = |label: &str, value: Option<String>| {
+        facts.extend(value.map(|value| (label.to_owned(), value)));
+    };
+    fact("Name", who.name.clone());
+    fact("E-mail", who.email.as_ref().map(ToString::to_string));
+    fact("Organisations", who.orgs.as_ref().map(|orgs| list(orgs)));
+    fact("Teams", who.teams.as_ref().map(|teams| list(teams)));
+    fact(
+        "GitHub account",
+        Some(format!("number {} at {}", who.id, request.config().github.host())),
+    );
+    fact("Signed in at", Some(session.created.to_string()));
+    fact("Session ends", Some(session.expires.to_string()));
+    fact("Ends unused at", Some((live.seen() + idle).min(session.expires).to_string()));
+    Page {
+        status: StatusCode::OK,
+        title: "Your account".into(),
+        lead: "This is what the apps behind this gateway learn about you.".into(),
+        facts,
+        actions: vec![
+            Way::Link { label: "Back to the app".into(), href: "/".into(), primary: true },
+            sign_out::form(request, live, false),
+            Way::Link {
+                label: "Use another account".into(),
+                href: sign_in::start_path(request, "/", true),
+                primary: false,
+            },
+        ],
+        ..Page::default()
     }
 }
 

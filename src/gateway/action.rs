@@ -67,7 +67,7 @@ pub struct Forward {
     pub path_and_query: Option<String>,
     /// The Host field.
     pub authority: String,
-    /// Whether silence is no fault: WebSockets and event streams.
+    /// Whether silence is no fault: `WebSocket`s and event streams.
     pub may_stay_silent: bool,
 }
 

@@ -20,9 +20,9 @@ pub struct Admissions(ArcSwap<Vec<Arc<Admission>>>);
 
 /// How one route, or one of its rules, judged one session.
 #[derive(Debug)]
-pub struct Admission {
+pub(super) struct Admission {
     /// The outcome.
-    pub verdict: Verdict,
+    pub(super) verdict: Verdict,
     /// Holding the route keeps its address from being used again, so that a reloaded configuration
     /// never finds an old verdict.
     route: Arc<Route>,
@@ -33,10 +33,10 @@ pub struct Admission {
 
 /// The identity headers for an app, ready to be set.
 #[derive(Debug)]
-pub struct Passport {
+pub(super) struct Passport {
     minted: Time,
     /// Names and values.
-    pub fields: Vec<(HeaderName, HeaderValue)>,
+    pub(super) fields: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Routes and rules that are remembered for one session; the oldest is forgotten.

@@ -21,8 +21,8 @@ pub(super) fn is_ours(request: &Request<'_>, live: &LiveSession, purpose: &str) 
 }
 
 fn is_same_site(request: &Request<'_>) -> bool {
-    let fetched = request.header("sec-fetch-site").is_none_or(|site| site == "same-origin");
-    fetched && request.origins_are(&request.here())
+    let mut fetched = request.headers.get_all("sec-fetch-site").iter();
+    fetched.all(|site| site == "same-origin") && request.origins_are(&request.here())
 }
 
 fn has_token(request: &Request<'_>, live: &LiveSession, purpose: &str) -> bool {

@@ -19,10 +19,10 @@ use crate::route::{Access, Route};
 struct Notice(StatusCode, &'static str, &'static str, &'static str);
 
 /// The page for a reason that needs no more than its words.
-pub fn fault(request: &Request<'_>, reason: Reason) -> Answer {
+pub(super) fn fault(request: &Request<'_>, reason: Reason) -> Answer {
     let mut page = page_of(reason, request.id);
     page.actions.extend(way_out(request, reason));
-    answer(request, page, reason)
+    answer(request, &page, reason)
 }
 
 /// The same for the server, which has no `Request` when the header itself was bad.
@@ -64,11 +64,11 @@ pub(super) fn denied(
         },
         Way::Link { label: "Sign out".into(), href: request.own_path("sign_out"), primary: false },
     ];
-    answer(request, page, reason)
+    answer(request, &page, reason)
 }
 
 /// Renders a page for a request.
-pub(super) fn answer(request: &Request<'_>, page: Page, reason: Reason) -> Answer {
+pub(super) fn answer(request: &Request<'_>, page: &Page, reason: Reason) -> Answer {
     let rendered = page.render(Format::of(request.headers), &request.config().branding);
     Answer { response: dress(rendered, reason), reason }
 }

@@ -33,7 +33,7 @@ mod sign_in;
 mod sign_out;
 mod upstream;
 
-pub use action::{Action, Decision, Forward, Visitor};
+pub use action::{Action, Answer, Decision, Forward, Visitor};
 pub use admission::Admissions;
 pub use endpoint::Endpoint;
 pub use error::fault_page;
@@ -173,12 +173,12 @@ impl Gateway {
     }
 
     /// One of the gateway's own pages.
-    async fn answer(&self, endpoint: Endpoint, request: &Request<'_>) -> action::Answer {
+    async fn answer(&self, endpoint: Endpoint, request: &Request<'_>) -> Answer {
         match endpoint {
             Endpoint::Start => self.start(request).await,
             Endpoint::Callback => self.callback(request).await,
             Endpoint::Handover => self.handover(request).await,
-            Endpoint::SignInPage => self.sign_in_page(request),
+            Endpoint::SignInPage => sign_in::sign_in_page(request),
             Endpoint::SignOutPage => self.sign_out_page(request).await,
             Endpoint::SignOut => self.sign_out(request).await,
             Endpoint::Account => self.account(request).await,

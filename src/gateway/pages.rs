@@ -25,28 +25,28 @@ static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| {
 
 /// One page: what happened, what to do next, and the way out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
+pub(super) struct Page {
     /// The status of the response.
-    pub status: StatusCode,
+    pub(super) status: StatusCode,
     /// The heading, and the title of the browser's tab.
-    pub title: String,
+    pub(super) title: String,
     /// What happened, in one or two sentences.
-    pub lead: String,
+    pub(super) lead: String,
     /// Further paragraphs: what to do next.
-    pub help: Vec<String>,
+    pub(super) help: Vec<String>,
     /// Names and values to list, such as who is signed in.
-    pub facts: Vec<(String, String)>,
+    pub(super) facts: Vec<(String, String)>,
     /// The way out.
-    pub actions: Vec<Action>,
+    pub(super) actions: Vec<Action>,
     /// The word that the log has for this.
-    pub reason: Option<&'static str>,
+    pub(super) reason: Option<&'static str>,
     /// The number under which the log has this request.
-    pub request_id: Option<String>,
+    pub(super) request_id: Option<String>,
 }
 
 /// Something that the visitor can do from a page.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Action {
+pub(super) enum Action {
     /// Go to a path or to an http(s) URL; any other `href` is not shown.
     Link {
         /// What the button says.
@@ -71,7 +71,7 @@ pub enum Action {
 
 /// How a page is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(super) enum Format {
     /// For browsers.
     Html,
     /// For programs.
@@ -119,7 +119,7 @@ impl Branding {
 
 impl Page {
     /// The page as a response. `Content-Length` is that of the whole body, also for `HEAD`.
-    pub fn render(&self, format: Format, branding: &Branding) -> Response<Bytes> {
+    pub(super) fn render(&self, format: Format, branding: &Branding) -> Response<Bytes> {
         let body = match format {
             Format::Html => self.html(branding),
             Format::Json => self.json(),
@@ -313,7 +313,7 @@ impl Format {
     /// for JSON, text for whoever asks for text, for anything (`*/*`), or not at all.
     ///
     /// Of formats wanted alike, HTML goes before JSON and JSON before text.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut best = (0.0, Self::Text);
         for (quality, format) in accepted(headers) {
             let tied_and_first = quality >= best.0 && format.rank() < best.1.rank();

@@ -41,6 +41,8 @@ pub struct Client {
     pub peer: IpAddr,
 }
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// Makes request ids: distinct, and without a system call.
 #[derive(Debug)]
 pub struct RequestIds {
@@ -112,13 +114,11 @@ impl Request<'_> {
 
     /// The same for any method: a form that was posted wants a page, too.
     pub fn wants_page(&self) -> bool {
-        match self.header("sec-fetch-mode") {
-            Some(mode) => mode == "navigate",
-            None => {
-                let by_script = self.headers.contains_key("x-requested-with");
-                !by_script && self.header(ACCEPT.as_str()).is_some_and(|a| a.contains("text/html"))
-            }
+        if let Some(mode) = self.header("sec-fetch-mode") {
+            return mode == "navigate";
         }
+        let by_script = self.headers.contains_key("x-requested-with");
+        !by_script && self.header(ACCEPT.as_str()).is_some_and(|a| a.contains("text/html"))
     }
 
     /// Whether every `Origin` field, if there is any, is this origin.
@@ -156,9 +156,9 @@ impl RequestIds {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         // Multiplying by an odd number permutes the 64-bit numbers, so ids stay distinct.
         let id = self.seed.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |n: u32| char::from(DIGITS[(id >> (60 - 4 * n)) as usize & 15]);
-        (0..16).map(digit).collect()
+        let digits = id.to_be_bytes();
+        let hex = |nibble: u8| char::from(HEX[usize::from(nibble)]);
+        digits.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]).collect()
     }
 }
 

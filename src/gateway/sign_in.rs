@@ -107,7 +107,7 @@ impl Gateway {
         match request.snapshot.github.authorize_url(&config.callback_url(), &attempt, facts, select)
         {
             Ok(url) => redirect(&url, &cookies, reason),
-            Err(error) => self.github_failed(request, &error),
+            Err(error) => github_failed(request, &error),
         }
     }
 
@@ -280,7 +280,7 @@ impl Gateway {
     ) -> Answer {
         let is_stale = matches!(reason, Reason::UnknownAttempt | Reason::AttemptSpent);
         if is_stale && let Authenticated::Session(_) = self.authenticate(request).await {
-            return redirect(&self.landing(request, attempt), &[], reason);
+            return redirect(&landing(request, attempt), &[], reason);
         }
         self.metrics.sign_ins.with_label_values(&[reason.word()]).inc();
         let mut answer = error::fault(request, reason);
@@ -289,37 +289,38 @@ impl Gateway {
         }
         answer
     }
+}
 
-    fn landing(&self, request: &Request<'_>, attempt: Option<&LoginAttempt>) -> String {
-        match attempt {
-            Some(attempt) => attempt.return_to.location(&request.here()),
-            None if request.config().routes.knows_host(request.target.host()) => "/".to_owned(),
-            None => request.own_path("account"),
-        }
+/// Where somebody who is signed in lands without a new sign-in.
+fn landing(request: &Request<'_>, attempt: Option<&LoginAttempt>) -> String {
+    match attempt {
+        Some(attempt) => attempt.return_to.location(&request.here()),
+        None if request.config().routes.knows_host(request.target.host()) => "/".to_owned(),
+        None => request.own_path("account"),
     }
+}
 
-    fn github_failed(&self, request: &Request<'_>, error: &GitHubError) -> Answer {
-        tracing::warn!(request.id = request.id, "{error}");
-        error::fault(request, error.reason())
-    }
+fn github_failed(request: &Request<'_>, error: &GitHubError) -> Answer {
+    tracing::warn!(request.id = request.id, "{error}");
+    error::fault(request, error.reason())
+}
 
-    /// `GET PREFIX/sign_in?rd=`: the page with the button.
-    pub(super) fn sign_in_page(&self, request: &Request<'_>) -> Answer {
-        let rd = request.parameter("rd").ok().flatten();
-        let rd = rd.as_deref().unwrap_or("/");
-        let name = &request.config().branding.name;
-        let page = Page {
-            status: StatusCode::OK,
-            title: "Sign in".into(),
-            lead: format!("{name} asks GitHub who you are."),
-            help: vec![
-                "It sees your account, your e-mail, and where needed your organisations.".into(),
-            ],
-            actions: vec![sign_in_button(request, rd)],
-            ..Page::default()
-        };
-        error::answer(request, page, Reason::Endpoint)
-    }
+/// `GET PREFIX/sign_in?rd=`: the page with the button.
+pub(super) fn sign_in_page(request: &Request<'_>) -> Answer {
+    let rd = request.parameter("rd").ok().flatten();
+    let rd = rd.as_deref().unwrap_or("/");
+    let name = &request.config().branding.name;
+    let page = Page {
+        status: StatusCode::OK,
+        title: "Sign in".into(),
+        lead: format!("{name} asks GitHub who you are."),
+        help: vec![
+            "It sees your account, your e-mail, and where needed your organisations.".into(),
+        ],
+        actions: vec![sign_in_button(request, rd)],
+        ..Page::default()
+    };
+    error::answer(request, &page, Reason::Endpoint)
 }
 
 /// 401 for whoever a redirect would not help: a page for a form, JSON or text for a script.
@@ -339,7 +340,7 @@ fn sign_in_wanted(request: &Request<'_>, reason: Reason) -> Answer {
             request_id: Some(request.id.to_owned()),
             ..Page::default()
         };
-        answer = error::answer(request, page, reason);
+        answer = error::answer(request, &page, reason);
     }
     let challenge = format!("Gatekeep realm=\"{here}\", sign_in=\"{start}\"");
     if let Ok(value) = HeaderValue::from_str(&challenge) {

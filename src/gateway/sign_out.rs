@@ -31,7 +31,7 @@ impl Gateway {
                     actions: vec![form(request, &live, true)],
                     ..Page::default()
                 };
-                error::answer(request, page, Reason::Endpoint)
+                error::answer(request, &page, Reason::Endpoint)
             }
         }
     }
@@ -89,7 +89,7 @@ fn signed_out(request: &Request<'_>) -> Answer {
         ],
         ..Page::default()
     };
-    let mut answer = error::answer(request, page, Reason::Endpoint);
+    let mut answer = error::answer(request, &page, Reason::Endpoint);
     let jar = request.jar();
     for name in [jar.session(), jar.trail()] {
         answer.response.headers_mut().append(SET_COOKIE, jar.clear(name));

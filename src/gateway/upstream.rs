@@ -26,20 +26,19 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names, without punctuation, of which the client's are never believed.
-const RESERVED: [&str; 8] = [
-    "forwarded",
-    "xrealip",
-    "xclientip",
-    "xrequestid",
-    "xremoteuser",
-    "remoteuser",
-    "proxy",
-    "xhttpmethodoverride",
-];
+const RESERVED: [&str; 7] =
+    ["forwarded", "xrealip", "xclientip", "xrequestid", "xremoteuser", "remoteuser", "proxy"];
 
 /// Beginnings of such names.
-const RESERVED_STEMS: [&str; 5] =
-    ["xgatekeep", "xforwarded", "xauthrequest", "xoriginal", "xrewrite"];
+const RESERVED_STEMS: [&str; 7] = [
+    "xgatekeep",
+    "xforwarded",
+    "xauthrequest",
+    "xoriginal",
+    "xrewrite",
+    "xhttpmethod",
+    "xmethodoverride",
+];
 
 /// The one header value and the names to take away, for one request.
 pub struct Dress<'f> {
@@ -74,7 +73,11 @@ impl Dress<'_> {
     }
 
     /// Sets each field of ours once, in place of any other. `set` inserts; `None` removes.
-    pub fn set_all(&self, original: &HeaderMap, mut set: impl FnMut(HeaderName, Option<HeaderValue>)) {
+    pub fn set_all(
+        &self,
+        original: &HeaderMap,
+        mut set: impl FnMut(HeaderName, Option<HeaderValue>),
+    ) {
         if let Some(passport) = self.forward.visitor.as_ref().and_then(|v| v.admission().passport())
         {
             for (name, value) in &passport.fields {
@@ -124,8 +127,8 @@ pub(super) fn plain_identity(who: &Identity) -> Vec<(HeaderName, HeaderValue)> {
     if let Some(email) = &who.email {
         push(EMAIL, email.as_str());
     }
-    let orgs = who.orgs.iter().flatten().map(|org| org.as_str());
-    let teams = who.teams.iter().flatten().map(|team| team.as_str());
+    let orgs = who.orgs.iter().flatten().map(crate::identity::OrgName::as_str);
+    let teams = who.teams.iter().flatten().map(crate::identity::TeamRef::as_str);
     let groups: Vec<_> = orgs.chain(teams).collect();
     if !groups.is_empty() {
         push(GROUPS, &groups.join(","));
@@ -217,6 +220,8 @@ mod tests {
             "some_thing",
             "a.b",
             "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
             "x~forwarded~user",
         ] {
             assert!(is_reserved(&HeaderName::from_static(name)), "{name}");

@@ -56,7 +56,7 @@ pub enum GitHubError {
 // === impl Settings ===
 
 impl Settings {
-    /// The host where people sign in: part of an identity, for two GitHubs count separately.
+    /// The host where people sign in: part of an identity, for each GitHub counts its own.
     pub fn host(&self) -> &str {
         self.web.split_once("://").map_or(self.web.as_str(), |(_, host)| host)
     }

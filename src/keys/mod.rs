@@ -118,8 +118,8 @@ impl Derived {
             session_id: mac_key("gatekeep/v1/session-id-mac"),
             handover: mac_key("gatekeep/v1/handover-mac"),
             csrf: mac_key("gatekeep/v1/csrf"),
-            attempt: Sealer::new(expand(&root, "gatekeep/v1/attempt-aead")),
-            record: Sealer::new(expand(&root, "gatekeep/v1/record-aead")),
+            attempt: Sealer::new(&expand(&root, "gatekeep/v1/attempt-aead")),
+            record: Sealer::new(&expand(&root, "gatekeep/v1/record-aead")),
         }
     }
 }

@@ -30,6 +30,7 @@ pub fn install() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the trait's signature")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     match algorithm {
         Algorithm::HS256 => {
@@ -46,6 +47,11 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
     }
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unnecessary_wraps,
+    reason = "the trait's signature"
+)]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     Ok(Box::new(RingVerifier(*algorithm, key.clone())))
 }

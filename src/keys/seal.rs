@@ -21,7 +21,7 @@ const TAG: usize = 16;
 // === impl Sealer ===
 
 impl Sealer {
-    pub(super) fn new(key: Secret<[u8; 32]>) -> Self {
+    pub(super) fn new(key: &Secret<[u8; 32]>) -> Self {
         Self(hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, key.expose()))
     }
 
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn only_the_untouched_record_in_its_own_row_opens() {
-        let by = Sealer::new(Secret::new([1; 32]));
+        let by = Sealer::new(&Secret::new([1; 32]));
         let sealed = by.seal(&[b"session", b"row 1"], b"octocat");
         assert_eq!(by.open(&[b"session", b"row 1"], &sealed).as_deref(), Some(&b"octocat"[..]));
         for row in
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn two_seals_of_one_text_differ() {
-        let sealer = Sealer::new(Secret::new([1; 32]));
+        let sealer = Sealer::new(&Secret::new([1; 32]));
         assert_ne!(sealer.seal(&[], b"x"), sealer.seal(&[], b"x"));
     }
 }

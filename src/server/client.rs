@@ -16,12 +16,12 @@ pub(super) fn of(peer: IpAddr, headers: &HeaderMap, config: &Config) -> RequestC
         return direct;
     }
     let fields: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-    let hops =
-        fields.iter().rev().filter_map(|field| field.to_str().ok()).flat_map(|f| f.rsplit(','));
+    let hops = fields.iter().rev().flat_map(|field| field.as_bytes().rsplit(|&b| b == b','));
     let mut address = peer;
     for hop in hops {
         // What cannot be read ends the chain: beyond it nobody vouches.
-        let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
+        let hop = std::str::from_utf8(hop).ok().and_then(|hop| hop.trim().parse::<IpAddr>().ok());
+        let Some(hop) = hop else { break };
         address = hop.to_canonical();
         if !config.trusts(address) {
             break;

@@ -327,7 +327,7 @@ impl Peek for Connection {}
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("peer", &self.peer.user_data.is_some()).finish()
+        f.debug_struct("Connection").field("peer", &peer_of(&self.peer)).finish_non_exhaustive()
     }
 }
 

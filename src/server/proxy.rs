@@ -19,7 +19,8 @@ use crate::config::{Config, Limits};
 use crate::cookie;
 use crate::defence::{Defence, stands};
 use crate::gateway::{
-    Action, Endpoint, Forward, LARGEST_FORM, Request, RequestClient, RequestIds, fault_page,
+    Action, Endpoint, Forward, LARGEST_FORM, Request, RequestClient, RequestIds, Visitor,
+    fault_page,
 };
 use crate::log::Access;
 use crate::reason::Reason;
@@ -74,9 +75,10 @@ impl Proxy {
         };
         let client = client::of(peer.0.ip(), &session.req_header().headers, config);
         ctx.client = Some(client);
-        let body = match is_form(session.req_header(), config) {
-            true => read_form(session).await?,
-            false => Some(Bytes::new()),
+        let body = if is_form(session.req_header(), config) {
+            read_form(session).await?
+        } else {
+            Some(Bytes::new())
         };
         let Some(body) = body else {
             return Ok(Some(refuse(session, ctx, Reason::BodyTooLarge)));
@@ -314,7 +316,7 @@ impl ProxyHttp for Proxy {
         let log = &ctx.running.snapshot.config.log;
         if log.access {
             let client = ctx.client.map(|client| client.address.to_string()).unwrap_or_default();
-            let user = ctx.forward.as_ref().and_then(|f| f.visitor.as_ref()).map(|v| v.login());
+            let user = ctx.forward.as_ref().and_then(|f| f.visitor.as_ref()).map(Visitor::login);
             let access = Access {
                 time: self.shared.gateway.clock().now().unix(),
                 request_id: &ctx.id,
@@ -342,13 +344,14 @@ fn route_name(ctx: &Ctx) -> &str {
 }
 
 /// A phase that comes after the decision found none: refuse.
+#[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]
 fn nothing_decided() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "the request was not decided")
 }
 
 /// A long answer or a WebSocket does not outlive its session.
 fn still_signed_in(forward: &Forward) -> Result<()> {
-    if forward.visitor.as_ref().is_some_and(crate::gateway::Visitor::has_left) {
+    if forward.visitor.as_ref().is_some_and(Visitor::has_left) {
         return Err(
             Error::explain(ErrorType::ConnectionClosed, "the session was ended").into_down()
         );
@@ -384,7 +387,11 @@ fn target_of(head: &RequestHeader) -> Result<Target<'_>, crate::target::Ambiguit
     let is_h2 = head.version == http::Version::HTTP_2;
     if is_h2 {
         let path = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        Target::parse(path.as_bytes(), hosts, head.uri.authority().map(|a| a.as_str()))
+        Target::parse(
+            path.as_bytes(),
+            hosts,
+            head.uri.authority().map(http::uri::Authority::as_str),
+        )
     } else {
         Target::parse(head.raw_path(), hosts, None)
     }

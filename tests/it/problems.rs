@@ -186,8 +186,8 @@ fn the_defaults_in_the_reference_are_the_defaults() {
                 .iter()
                 .any(|part| line.contains(part))
     };
-    let defaults: String =
-        yaml.lines().filter(|line| !is_example(line)).map(|line| format!("{line}\n")).collect();
+    let defaults: Vec<_> = yaml.lines().filter(|line| !is_example(line)).collect();
+    let defaults = defaults.join("\n");
     let spelled_out =
         desk.parse(&uncommented(&defaults)).unwrap_or_else(|problems| panic!("{problems}"));
     let left_out = desk.parse(&defaults).unwrap_or_else(|problems| panic!("{problems}"));
@@ -307,6 +307,10 @@ fn ten_thousand_spoilt_configurations_are_answered_with_a_place_in_the_file() {
     let desk = Desk::new();
     let shipped: Vec<_> =
         shipped().into_iter().flat_map(|(_, yaml)| [uncommented(&yaml), yaml]).collect();
+    // A secret that is written into the file is shown to nobody, however the file is spoilt.
+    let literal = "n0t-a-w0rd-of-any-manual-anywhere";
+    let shipped: Vec<_> =
+        shipped.iter().map(|yaml| yaml.replace("{ env: GATEKEEP_SECRET }", literal)).collect();
     let mut dice = Dice(2026);
     let mut refused = 0;
     for _ in 0..10_000 {
@@ -325,7 +329,8 @@ fn ten_thousand_spoilt_configurations_are_answered_with_a_place_in_the_file() {
                 problem.column <= text.chars().count() + 1,
                 "{problem}\nlies outside of\n{yaml}"
             );
-            assert!(!problem.to_string().contains('\u{1b}'), "{problem}");
+            assert!(!problem.to_string().contains(['\u{1b}', '\u{85}']), "{problem}");
+            assert!(!problem.to_string().contains("w0rd-of-any"), "{problem}");
         }
         assert!(problems.iter().is_sorted_by_key(|problem| problem.line), "{problems}");
     }

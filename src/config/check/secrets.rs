@@ -129,6 +129,16 @@ impl Check<'_> {
     }
 
     fn secret_of_env(&mut self, name: &str, place: &Place) -> Option<Secret<String>> {
+        // Whoever wrote the secret itself in the name's place shall not read it in a log.
+        if !is_name(name) && (self.env)(name).is_none() {
+            self.report.hide_scalar(place, name);
+            let fault = Fault::new("there is no environment variable of this name");
+            self.problem(
+                place,
+                fault.note("`env` takes the name of a variable, not the secret itself"),
+            );
+            return None;
+        }
         let fault = match (self.env)(name).map(Secret::new) {
             Some(text) if text.expose().trim().is_empty() => {
                 Fault::new(format!("the environment variable `{name}` is empty"))
@@ -196,6 +206,11 @@ impl Check<'_> {
 }
 
 // === Helpers ===
+
+/// Whether a text looks like the name of an environment variable.
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
 
 /// The bytes that a master secret's text stands for: 32 bytes in hexadecimal or base64 are decoded,
 /// any other text stands for itself.

@@ -22,6 +22,12 @@ impl Check<'_> {
     pub(super) fn prefix(&mut self, field: &Field<PlainPath>) -> Box<str> {
         let Some(at) = field.given() else { return "/.gatekeep".into() };
         let prefix = at.value.0.trim_end_matches('/');
+        if prefix.contains('*') {
+            self.problem(
+                &at.place,
+                Fault::new("a prefix has no wildcards").help("leave out the `*`"),
+            );
+        }
         if prefix.is_empty() {
             let fault = Fault::new("the gateway's own pages cannot take every path")
                 .suggest(Some("/.gatekeep"));
