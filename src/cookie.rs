@@ -68,10 +68,10 @@ pub fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers
         .get_all(COOKIE)
         .iter()
-        .filter_map(|field| std::str::from_utf8(field.as_bytes()).ok())
-        .flat_map(|field| field.split(';'))
+        .flat_map(|field| field.as_bytes().split(|&b| b == b';'))
         .filter_map(|pair| {
-            let (name, value) = pair.split_once('=')?;
+            // One by one: a cookie in another encoding must not hide its neighbours.
+            let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
             Some((name.trim_matches([' ', '\t']), value.trim_matches([' ', '\t'])))
         })
 }

@@ -36,8 +36,6 @@ defences! {
     State => "state",
     /// An attempt can be finished once.
     SingleUse => "single-use",
-    /// PKCE, state and identity are kept per attempt: a session is made for who signed in.
-    AttemptSeal => "attempt-seal",
     /// Each sign-in makes a new session id.
     NewSessionId => "new-session-id",
     /// Two good session cookies in one request are not believed.

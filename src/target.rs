@@ -246,12 +246,28 @@ fn canonical_path(path: &[u8]) -> Result<(Cow<'_, str>, bool), Ambiguity> {
         let text = std::str::from_utf8(path).map_err(|_| Ambiguity::Byte)?;
         return Ok((Cow::Borrowed(text), loose));
     }
+    let plain = rewrite(path, true)?;
+    // Escaped digits can complete another escape: `%25%32%65` is `%252e`.
+    if check_bytes(plain.as_bytes())? != loose {
+        return Err(Ambiguity::Hidden);
+    }
+    let out = if loose { rewrite(path, false)? } else { plain };
+    Ok(if out.as_bytes() == path {
+        // It was canonical with its escapes: borrow, so that `is_verbatim` tells the truth.
+        (Cow::Borrowed(std::str::from_utf8(path).map_err(|_| Ambiguity::Byte)?), loose)
+    } else {
+        (Cow::Owned(out), loose)
+    })
+}
+
+/// Percent-encodes raw bytes and, where asked to, brings escapes into their one form.
+fn rewrite(path: &[u8], escapes: bool) -> Result<String, Ambiguity> {
     let mut out = String::with_capacity(path.len() + 16);
     let mut rest = path;
     while let [byte, tail @ ..] = rest {
         rest = tail;
         match class(*byte) {
-            Class::Percent if !loose => {
+            Class::Percent if escapes => {
                 let (code, after) = escape(tail).ok_or(Ambiguity::Encoding)?;
                 rest = after;
                 push_escape(&mut out, code, !is_unreserved(code));
@@ -260,12 +276,7 @@ fn canonical_path(path: &[u8]) -> Result<(Cow<'_, str>, bool), Ambiguity> {
             _ => out.push(char::from(*byte)),
         }
     }
-    Ok(if out.as_bytes() == path {
-        // It was canonical with its escapes: borrow, so that `is_verbatim` tells the truth.
-        (Cow::Borrowed(std::str::from_utf8(path).map_err(|_| Ambiguity::Byte)?), loose)
-    } else {
-        (Cow::Owned(out), loose)
-    })
+    Ok(out)
 }
 
 /// Refuses forbidden bytes and hidden ones; says whether the path is loose.
@@ -284,7 +295,7 @@ fn check_bytes(path: &[u8]) -> Result<bool, Ambiguity> {
                     b'.' | b'\\' | 0..=0x1f | 0x7f => return Err(Ambiguity::Hidden),
                     // No encoder escapes a letter, and surely not twice; who decodes twice would
                     // read another path than the rules did.
-                    _ if is_unreserved(code) && !is_single(tail, code) => {
+                    _ if is_unreserved(code) && !is_outermost(tail, code) => {
                         return Err(Ambiguity::Hidden);
                     }
                     b'/' => loose = true,
@@ -311,9 +322,8 @@ fn innermost(after_percent: &[u8]) -> Result<(u8, &[u8]), Ambiguity> {
     Ok((code, rest))
 }
 
-/// Whether the byte at the heart of an escape was escaped just once.
-fn is_single(after_percent: &[u8], code: u8) -> bool {
-    escape(after_percent).is_some_and(|(first, _)| first == code)
+fn is_outermost(after_percent: &[u8], code: u8) -> bool {
+    escape(after_percent).is_some_and(|(outer, _)| outer == code)
 }
 
 fn escape(digits: &[u8]) -> Option<(u8, &[u8])> {
@@ -438,6 +448,7 @@ mod tests {
             ("/a|b{c}", "/a%7Cb%7Bc%7D"),
             ("/x?q=a>b&r=\"c\"", "/x?q=a%3Eb&r=%22c%22"),
             ("/100%25", "/100%25"),
+            ("/a%2520b%25C3%25A9", "/a%2520b%25C3%25A9"),
             ("/a%20b", "/a%20b"),
             ("/a%3Bb", "/a%3Bb"),
             ("/...", "/..."),
@@ -470,6 +481,10 @@ mod tests {
             ("/a%5cb", Hidden),
             ("/a%252e%252e/b", Hidden),
             ("/a%25252eb", Hidden),
+            ("/a%25%32%65b", Hidden),
+            ("/a%25%32%66b", Hidden),
+            ("/a;%25%35%63b", Hidden),
+            ("/%2561dmin", Hidden),
             ("/a%00b", Hidden),
             ("/a%0d%0ab", Hidden),
             ("/a\\b", Byte),

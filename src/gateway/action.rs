@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderName, HeaderValue, Response};
 
-use super::admission::Admission;
-use super::{Gateway, LiveSession, Request};
+use super::admission::Passport;
+use super::{LiveSession, Request, upstream};
 use crate::reason::Reason;
 use crate::route::Route;
 use crate::store::Unavailable;
@@ -51,7 +51,7 @@ pub enum Decision {
 #[derive(Clone)]
 pub struct Visitor {
     live: Arc<LiveSession>,
-    admission: Arc<Admission>,
+    passport: Arc<Passport>,
     reason: Reason,
 }
 
@@ -65,8 +65,8 @@ pub struct Forward {
     pub reason: Reason,
     /// Path and query, where the canonical form differs from what was sent.
     pub path_and_query: Option<String>,
-    /// The Host field.
-    pub authority: String,
+    /// Header fields to set, after stripping.
+    pub fields: Vec<(HeaderName, HeaderValue)>,
     /// Whether silence is no fault: `WebSocket`s and event streams.
     pub may_stay_silent: bool,
 }
@@ -108,8 +108,8 @@ impl Decision {
 // === impl Visitor ===
 
 impl Visitor {
-    pub(super) fn new(live: Arc<LiveSession>, admission: Arc<Admission>, reason: Reason) -> Self {
-        Self { live, admission, reason }
+    pub(super) fn new(live: Arc<LiveSession>, passport: Arc<Passport>, reason: Reason) -> Self {
+        Self { live, passport, reason }
     }
 
     /// What admitted the visitor.
@@ -127,12 +127,8 @@ impl Visitor {
         self.live.has_ended()
     }
 
-    pub(super) fn refresh_passport(&self, gateway: &Gateway, request: &Request<'_>) {
-        self.admission.refresh_passport(gateway, request, &self.live);
-    }
-
-    pub(super) fn admission(&self) -> &Admission {
-        &self.admission
+    pub(super) fn passport(&self) -> &Passport {
+        &self.passport
     }
 }
 
@@ -147,15 +143,11 @@ impl Forward {
     ) -> Self {
         let target = &request.target;
         Self {
+            fields: upstream::fields(request, route, visitor.as_ref()),
             route: route.clone(),
             visitor,
             reason,
             path_and_query: (!target.is_verbatim()).then(|| target.path_and_query().into_owned()),
-            authority: if route.preserve_host {
-                target.authority().into_owned()
-            } else {
-                route.upstream.authority()
-            },
             may_stay_silent: request.is_upgrade() || request.wants_events(),
         }
     }

@@ -79,28 +79,23 @@ impl Admission {
         Arc::ptr_eq(&self.route, route) && self.rule == rule && &*self.host == host
     }
 
-    /// Makes a passport where there is none, or where the present one has had four fifths of its
-    /// life.
-    pub(super) fn refresh_passport(
+    /// The passport: made anew where there is none, or where the present one has had four fifths
+    /// of its life.
+    pub(super) fn passport(
         &self,
         gateway: &Gateway,
         request: &Request<'_>,
         live: &LiveSession,
-    ) {
+    ) -> Arc<Passport> {
         let now = gateway.clock.now();
-        let is_fresh = self.passport.load().as_ref().is_some_and(|passport| {
-            // A clock that jumped back must not stretch a token's life.
-            now >= passport.minted && now.since(passport.minted) < RENEW_AFTER
-        });
-        if !is_fresh {
-            let fields = self.fields(gateway, request, live, now);
-            self.passport.store(Some(Arc::new(Passport { minted: now, fields })));
+        let known = self.passport.load_full();
+        if let Some(passport) = known.filter(|passport| passport.is_fresh(now)) {
+            return passport;
         }
-    }
-
-    /// The passport: there once `refresh_passport` was called.
-    pub(super) fn passport(&self) -> Option<Arc<Passport>> {
-        self.passport.load_full()
+        let fields = self.fields(gateway, request, live, now);
+        let passport = Arc::new(Passport { minted: now, fields });
+        self.passport.store(Some(passport.clone()));
+        passport
     }
 
     fn fields(
@@ -136,5 +131,14 @@ impl Admission {
             Algorithm::Es256 => gateway.signing_key.sign(&claims),
             Algorithm::Hs256(secret) => sign_hs256(secret.expose(), &claims),
         }
+    }
+}
+
+// === impl Passport ===
+
+impl Passport {
+    /// A clock that jumped back must not stretch a token's life.
+    fn is_fresh(&self, now: Time) -> bool {
+        now >= self.minted && now.since(self.minted) < RENEW_AFTER
     }
 }

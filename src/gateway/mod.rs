@@ -131,7 +131,6 @@ impl Gateway {
             Decision::Public => Action::forward(Forward::new(request, route, None, reason)),
             Decision::Allow(visitor) => {
                 let reason = visitor.reason();
-                visitor.refresh_passport(self, request);
                 Action::forward(Forward::new(request, route, Some(visitor), reason))
             }
             Decision::SignIn(reason) => {
@@ -168,7 +167,10 @@ impl Gateway {
             Verdict::Admitted(_) if !may_upgrade(route, request) => {
                 Decision::Deny(Reason::CrossOriginUpgrade, Some(live))
             }
-            Verdict::Admitted(reason) => Decision::Allow(Visitor::new(live, admission, reason)),
+            Verdict::Admitted(reason) => {
+                let passport = admission.passport(self, request, &live);
+                Decision::Allow(Visitor::new(live, passport, reason))
+            }
         }
     }
 

@@ -5,13 +5,13 @@
 //! CVE-2025-64484, Traefik CVE-2026-39858, Caddy CVE-2026-30851.
 
 use http::header::{AUTHORIZATION, COOKIE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
-use super::{Forward, RequestClient};
+use super::{Forward, Request, Visitor};
 use crate::cookie;
 use crate::defence::{Defence, stands};
 use crate::identity::Identity;
-use crate::route::{Token, Upstream, UpstreamAddress};
+use crate::route::{Route, Token, Upstream, UpstreamAddress};
 use crate::secret::Secret;
 
 const JWT: HeaderName = HeaderName::from_static("x-gatekeep-jwt");
@@ -40,77 +40,55 @@ const RESERVED_STEMS: [&str; 7] = [
     "xmethodoverride",
 ];
 
-/// The one header value and the names to take away, for one request.
-pub struct Dress<'f> {
-    forward: &'f Forward,
-    client: RequestClient,
-    request_id: &'f str,
-    secure: bool,
-}
-
 // === impl Forward ===
 
 impl Forward {
-    /// What to take away from and set on the request to the app.
-    pub fn dress<'f>(
-        &'f self,
-        client: RequestClient,
-        request_id: &'f str,
-        secure: bool,
-    ) -> Dress<'f> {
-        Dress { forward: self, client, request_id, secure }
-    }
-}
-
-// === impl Dress ===
-
-impl Dress<'_> {
     /// Whether a field of the client must not reach the app.
     pub fn strips(&self, name: &HeaderName) -> bool {
-        let replaces_authorization = self.forward.route.token.bearer;
-        (replaces_authorization && folds_to(name, "authorization"))
+        if *name == COOKIE {
+            // What may pass is set again, as one field without our cookies.
+            return stands(Defence::HideCookies);
+        }
+        (self.route.token.bearer && folds_to(name, "authorization"))
             || (stands(Defence::StripHeaders) && is_reserved(name))
-    }
-
-    /// Sets each field of ours once, in place of any other. `set` inserts; `None` removes.
-    pub fn set_all(
-        &self,
-        original: &HeaderMap,
-        mut set: impl FnMut(HeaderName, Option<HeaderValue>),
-    ) {
-        if let Some(passport) = self.forward.visitor.as_ref().and_then(|v| v.admission().passport())
-        {
-            for (name, value) in &passport.fields {
-                set(name.clone(), Some(value.clone()));
-            }
-        }
-        if original.contains_key(COOKIE) && stands(Defence::HideCookies) {
-            set(COOKIE, cookie::for_upstream(original));
-        }
-        let address = self.client.address.to_string();
-        let text = |text: &str| HeaderValue::from_str(text).ok();
-        let scheme = HeaderValue::from_static(if self.secure { "https" } else { "http" });
-        set(HOST, text(&self.forward.authority));
-        set(FORWARDED_HOST, sent_host(original, &self.forward.authority));
-        set(FORWARDED_PROTO, Some(scheme));
-        set(FORWARDED_FOR, text(&self.chain(&address)));
-        set(REAL_IP, text(&address));
-        set(REQUEST_ID, text(self.request_id));
-    }
-
-    /// Client, then the trusted proxy that spoke for it.
-    fn chain(&self, address: &str) -> String {
-        if self.client.address == self.client.peer {
-            address.to_owned()
-        } else {
-            format!("{address}, {}", self.client.peer)
-        }
     }
 }
 
-fn sent_host(sent: &HeaderMap, authority: &str) -> Option<HeaderValue> {
-    // The canonicaliser has seen to it that there is one good Host.
-    sent.get(HOST).cloned().or_else(|| HeaderValue::from_str(authority).ok())
+/// Every field that the gateway sets, each once: who the visitor is, who the client is, which host
+/// was asked for, and the app's own cookies.
+pub(super) fn fields(
+    request: &Request<'_>,
+    route: &Route,
+    visitor: Option<&Visitor>,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let mut fields = Vec::with_capacity(16);
+    fields.extend(visitor.iter().flat_map(|visitor| visitor.passport().fields.iter().cloned()));
+    if stands(Defence::HideCookies) {
+        fields.extend(cookie::for_upstream(request.headers).map(|value| (COOKIE, value)));
+    }
+    let mut push = |name, text: &str| {
+        // Hosts, addresses and ids hold printable ASCII only.
+        fields.extend(HeaderValue::from_str(text).ok().map(|value| (name, value)));
+    };
+    let host = request.target.authority();
+    push(FORWARDED_HOST, &host);
+    push(REQUEST_ID, request.id);
+    if route.preserve_host {
+        push(HOST, &host);
+    } else {
+        push(HOST, &route.upstream.authority());
+    }
+    let client = request.client.address.to_string();
+    push(REAL_IP, &client);
+    if request.client.address == request.client.peer {
+        push(FORWARDED_FOR, &client);
+    } else {
+        // Client, then the trusted proxy that spoke for it.
+        push(FORWARDED_FOR, &format!("{client}, {}", request.client.peer));
+    }
+    let secure = request.config().public_url.is_secure();
+    push(FORWARDED_PROTO, if secure { "https" } else { "http" });
+    fields
 }
 
 /// `X-Forwarded-User` and its kin, as oauth2-proxy's users know them.

@@ -1,7 +1,7 @@
 //! Pingora's side of a request: thin. It reads and writes; the gateway decides.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -48,6 +48,9 @@ pub(super) struct Ctx {
     tries: u8,
     in_flight: bool,
 }
+
+/// For one write to a client that reads slowly.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Connections to an upstream that are tried for one request.
 const MOST_TRIES: u8 = 3;
@@ -149,6 +152,7 @@ impl ProxyHttp for Proxy {
         if let Some(peer) = peer_of_session(session) {
             peer.header_done();
         }
+        session.set_write_timeout(Some(WRITE_TIMEOUT));
         self.shared.metrics.http_requests_in_flight.inc();
         ctx.in_flight = true;
         match self.handle(session, ctx).await? {
@@ -187,38 +191,29 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         upstream: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
         let forward = ctx.forward.as_ref().ok_or_else(nothing_decided)?;
-        let client = ctx.client.ok_or_else(nothing_decided)?;
-        let secure = ctx.running.snapshot.config.public_url.is_secure();
-        let dress = forward.dress(client, &ctx.id, secure);
         let unwanted: Vec<_> =
-            upstream.headers.keys().filter(|name| dress.strips(name)).cloned().collect();
+            upstream.headers.keys().filter(|name| forward.strips(name)).cloned().collect();
         for name in unwanted {
             upstream.remove_header(&name);
         }
         if let Some(target) = &forward.path_and_query {
             upstream.set_raw_path(target.as_bytes())?;
         }
-        let mut failed = None;
-        dress.set_all(&session.req_header().headers, |name, value| match value {
-            Some(value) => {
-                if let Err(error) = upstream.insert_header(name, value) {
-                    failed = Some(error);
-                }
-            }
-            None => drop(upstream.remove_header(&name)),
-        });
+        for (name, value) in &forward.fields {
+            upstream.insert_header(name.clone(), value)?;
+        }
         // Two equal lengths are one length (RFC 9112 §6.3); upstreams may think otherwise.
         if upstream.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
             && let Some(length) = upstream.headers.get(CONTENT_LENGTH).cloned()
         {
             upstream.insert_header(CONTENT_LENGTH, length)?;
         }
-        failed.map_or(Ok(()), Err)
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -266,7 +261,7 @@ impl ProxyHttp for Proxy {
         _body: &mut Option<Bytes>,
         _end: bool,
         ctx: &mut Ctx,
-    ) -> Result<Option<std::time::Duration>> {
+    ) -> Result<Option<Duration>> {
         ctx.forward.as_ref().map_or(Ok(()), |forward| still_signed_in(forward))?;
         Ok(None)
     }

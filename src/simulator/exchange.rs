@@ -64,7 +64,11 @@ fn exchange(shared: &Shared, request: &Recorded) -> Result<(String, String), Ref
         return Err(WRONG_GRANT);
     }
     let mut world = lock(&shared.world);
-    let code = world.take_code(first(&form, "code").unwrap_or_default()).ok_or(WRONG_CODE)?;
+    let word = first(&form, "code").unwrap_or_default();
+    let code = world.take_code(word).ok_or(WRONG_CODE)?;
+    if shared.knobs.reuses_codes() {
+        world.put_code_back(word, code.clone());
+    }
     check(&code, &form)?;
     let scope = code.scopes.join(",");
     Ok((world.issue_token(code.person, code.scopes), scope))

@@ -54,6 +54,7 @@ pub struct Knobs {
     rules: Mutex<Vec<Rule>>,
     require_pkce: Mutex<bool>,
     grant_at_most: Mutex<Option<String>>,
+    reuse_codes: Mutex<bool>,
 }
 
 #[derive(Debug)]
@@ -96,6 +97,7 @@ impl Knobs {
         lock(&self.rules).clear();
         self.require_pkce(false);
         self.grant_at_most(None);
+        self.reuse_codes(false);
     }
 
     /// Refuses authorisation requests without a PKCE challenge. GitHub itself does not.
@@ -106,6 +108,16 @@ impl Knobs {
     /// People grant no more than these scopes (separated by spaces), whatever the app asks for.
     pub fn grant_at_most(&self, scopes: Option<&str>) {
         *lock(&self.grant_at_most) = scopes.map(str::to_owned);
+    }
+
+    /// Lets a code be exchanged again and again. GitHub itself does not: this shows whether an app
+    /// relies on that.
+    pub fn reuse_codes(&self, reusable: bool) {
+        *lock(&self.reuse_codes) = reusable;
+    }
+
+    pub(super) fn reuses_codes(&self) -> bool {
+        *lock(&self.reuse_codes)
     }
 
     pub(super) fn requires_pkce(&self) -> bool {

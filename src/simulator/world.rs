@@ -121,6 +121,10 @@ impl World {
         self.codes.remove(code).filter(|code| now < code.born + CODE_LIFE)
     }
 
+    pub(super) fn put_code_back(&mut self, word: &str, code: Code) {
+        self.codes.insert(word.to_owned(), code);
+    }
+
     pub(super) fn issue_token(&mut self, person: PersonKey, scopes: Vec<String>) -> String {
         let word = format!("gho_{}", random_hex(18));
         self.tokens.insert(word.clone(), Token { person, scopes });

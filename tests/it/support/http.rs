@@ -28,6 +28,14 @@ impl Response {
         self.headers.iter().filter(same).map(|(_, value)| value.as_str())
     }
 
+    /// The value that it gives a cookie; an empty one is a cookie removed.
+    pub(crate) fn sets(&self, name: &str) -> Option<&str> {
+        self.all("set-cookie").find_map(|cookie| {
+            let (found, value) = cookie.split(';').next()?.split_once('=')?;
+            (found == name).then_some(value)
+        })
+    }
+
     /// The body as text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

@@ -126,9 +126,13 @@ impl World {
     }
 }
 
-/// The configuration of a world.
+/// The configuration of a world. A first line `github.timeout: 1s` goes into `github:`.
 pub(crate) fn yaml(github: &Simulator, keys: &str, routes: &str) -> String {
     let (url, api) = (github.web_url(), github.api_url());
+    let (timeout, keys) = keys
+        .strip_prefix("github.timeout: ")
+        .and_then(|rest| rest.split_once('\n'))
+        .unwrap_or(("5s", keys));
     let (id, secret) = (github.client_id(), github.client_secret());
     let public = if keys.contains("public_url:") {
         String::new()
@@ -140,7 +144,7 @@ pub(crate) fn yaml(github: &Simulator, keys: &str, routes: &str) -> String {
     let admin = if keys.contains("admin:") { "" } else { "admin: 127.0.0.1:0\n" };
     format!(
         "{listen}{public}{admin}secret: k3yZ-for-tests-0123456789-abcdefghijklmnop\n\
-         github: {{ client_id: '{id}', client_secret: '{secret}', web: '{url}', api: '{api}', timeout: 5s }}\n\
+         github: {{ client_id: '{id}', client_secret: '{secret}', web: '{url}', api: '{api}', timeout: {timeout} }}\n\
          threads: 2\ngrace: 5s\n{keys}\nroutes:{routes}"
     )
 }
