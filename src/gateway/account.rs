@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::action::Answer;
 use super::authenticate::Authenticated;
-use super::pages::{Action as Way, Page};
+use super::pages::{Page, Way};
 use super::{Gateway, KEYS_MAX_AGE, LiveSession, Request, error, sign_in, sign_out};
 use crate::reason::Reason;
 

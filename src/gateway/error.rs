@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use bytes::Bytes;
 
 use super::action::Answer;
-use super::pages::{Action as Way, Format, Page};
+use super::pages::{Format, Page, Way};
 use super::{LiveSession, Request, sign_in};
 use crate::config::{Branding, Config};
 use crate::policy::Policy;

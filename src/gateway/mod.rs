@@ -113,7 +113,8 @@ impl Gateway {
     /// Answers one request: with a response of our own, or with where and how to forward it.
     pub async fn handle(&self, request: &Request<'_>) -> Action {
         match Endpoint::of(request) {
-            Some(endpoint) => Action::respond(self.answer(endpoint, request).await),
+            // Boxed, so that the future of every proxied request stays small.
+            Some(endpoint) => Action::respond(Box::pin(self.answer(endpoint, request)).await),
             None => self.pass(request).await,
         }
     }

@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 
 use super::action::Answer;
 use super::authenticate::Authenticated;
-use super::pages::{Action as Way, Page};
+use super::pages::{Page, Way};
 use super::{Gateway, LiveSession, Request, error};
 use crate::cookie;
 use crate::defence::{Defence, stands};

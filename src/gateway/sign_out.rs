@@ -5,7 +5,7 @@ use http::header::SET_COOKIE;
 
 use super::action::Answer;
 use super::authenticate::Authenticated;
-use super::pages::{Action as Way, Page};
+use super::pages::{Page, Way};
 use super::{Gateway, LiveSession, Request, csrf, error, sign_in};
 use crate::reason::Reason;
 

@@ -64,10 +64,10 @@ fn exchange(shared: &Shared, request: &Recorded) -> Result<(String, String), Ref
         return Err(WRONG_GRANT);
     }
     let mut world = lock(&shared.world);
-    let word = first(&form, "code").unwrap_or_default();
-    let code = world.take_code(word).ok_or(WRONG_CODE)?;
+    let given = first(&form, "code").unwrap_or_default();
+    let code = world.take_code(given).ok_or(WRONG_CODE)?;
     if shared.knobs.reuses_codes() {
-        world.put_code_back(word, code.clone());
+        world.put_code_back(given, code.clone());
     }
     check(&code, &form)?;
     let scope = code.scopes.join(",");

@@ -17,7 +17,10 @@ use gatekeep::simulator::{Echo, EchoSettings, Simulator};
 use gatekeep::store::{Memory, Store};
 
 pub(crate) mod browser;
+pub(crate) mod child;
 pub(crate) mod http;
+pub(crate) mod upstream;
+pub(crate) mod webdriver;
 
 use browser::Browser;
 use http::Response;

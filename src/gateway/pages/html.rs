@@ -1,0 +1,191 @@
+//! Pages as HTML: one template, one style, no script.
+
+use std::fmt::{self, Display, Write as _};
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::{HeaderValue, StatusCode};
+
+use super::{Page, Way, is_path, is_tidy};
+use crate::config::Branding;
+
+const TEMPLATE: &str = include_str!("page.html");
+pub(super) const STYLE: &str = include_str!("style.css");
+const GATE: &str = include_str!("gate.html");
+pub(super) const GITHUB: &str = include_str!("github.html");
+
+/// The source expression that admits the one inline style, and no other.
+static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| {
+    let digest = ring::digest::digest(&ring::digest::SHA256, STYLE.as_bytes());
+    format!("'sha256-{}'", BASE64.encode(digest))
+});
+
+/// Text as it may stand in HTML, between tags or in a quoted attribute.
+struct Escaped<'a>(&'a str);
+
+// === impl Branding ===
+
+impl Branding {
+    /// The logo, if it is of a kind that the pages show.
+    fn logo(&self) -> Option<&str> {
+        self.logo.as_deref().filter(|logo| {
+            is_path(logo) || logo.starts_with("data:image/") || https_origin(logo).is_some()
+        })
+    }
+
+    fn mark(&self) -> String {
+        self.logo().map_or_else(
+            || GATE.trim_end().to_owned(),
+            |logo| format!("<img src=\"{}\" alt=\"\">", Escaped(logo)),
+        )
+    }
+
+    pub(super) fn content_security_policy(&self) -> HeaderValue {
+        let style = STYLE_SOURCE.as_str();
+        let origin = self.logo().and_then(https_origin).unwrap_or_default();
+        let gap = if origin.is_empty() { "" } else { " " };
+        HeaderValue::try_from(format!(
+            "default-src 'none'; style-src {style}; img-src data: 'self'{gap}{origin}; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        ))
+        .expect("https_origin passes nothing that a header cannot carry")
+    }
+}
+
+// === impl Page, Way ===
+
+/// As HTML.
+impl Page {
+    pub(super) fn html(&self, branding: &Branding) -> String {
+        fill(TEMPLATE, |name| match name {
+            "title" => escape(&self.title),
+            "name" => escape(&branding.name),
+            "style" => STYLE.to_owned(),
+            "tone" => self.tone().to_owned(),
+            "mark" => branding.mark(),
+            "lead" => escape(&self.lead),
+            "help" => self.html_help(),
+            "facts" => self.html_facts(),
+            "actions" => self.html_actions(),
+            "footer" => self.html_footer(),
+            _ => unreachable!("the template names nothing else"),
+        })
+    }
+
+    /// The colour of the mark: calm also when all that is asked for is to sign in.
+    fn tone(&self) -> &'static str {
+        match self.status {
+            StatusCode::UNAUTHORIZED => "calm",
+            status if status.is_client_error() => "stop",
+            status if status.is_server_error() => "fault",
+            _ => "calm",
+        }
+    }
+
+    fn html_help(&self) -> String {
+        let paragraph = |text: &String| format!("<p class=\"help\">{}</p>\n", Escaped(text));
+        self.help.iter().map(paragraph).collect()
+    }
+
+    fn html_facts(&self) -> String {
+        let row = |(name, value): &(String, String)| {
+            format!("<div><dt>{}</dt><dd>{}</dd></div>\n", Escaped(name), Escaped(value))
+        };
+        wrap("<dl>\n", &self.facts.iter().map(row).collect::<String>(), "</dl>\n")
+    }
+
+    fn html_actions(&self) -> String {
+        let buttons: String = self.ways_out().map(Way::html).collect();
+        wrap("<div class=\"actions\">\n", &buttons, "</div>\n")
+    }
+
+    fn html_footer(&self) -> String {
+        let row = |(name, value): &(&str, &str)| {
+            format!("<div><dt>{name}</dt><dd><code>{}</code></dd></div>\n", Escaped(value))
+        };
+        let rows: String = self.trace().iter().map(row).collect();
+        wrap("<footer>\n<dl>\n", &rows, "</dl>\n</footer>\n")
+    }
+}
+
+impl Way {
+    fn html(&self) -> String {
+        match self {
+            Self::Link { label, href, primary } => {
+                let (class, face, href) = (class(*primary), face(label, *primary), Escaped(href));
+                format!("<a class=\"{class}\" href=\"{href}\">{face}</a>\n")
+            }
+            Self::Post { label, action, fields, primary } => {
+                let (class, face, action) =
+                    (class(*primary), face(label, *primary), Escaped(action));
+                let hidden: String = fields.iter().map(hidden).collect();
+                format!(
+                    "<form method=\"post\" action=\"{action}\">{hidden}\
+                     <button class=\"{class}\" type=\"submit\">{face}</button></form>\n"
+                )
+            }
+        }
+    }
+}
+
+// === impl Escaped ===
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '&' => f.write_str("&amp;"),
+            '<' => f.write_str("&lt;"),
+            '>' => f.write_str("&gt;"),
+            '"' => f.write_str("&quot;"),
+            '\'' => f.write_str("&#39;"),
+            c => f.write_char(c),
+        })
+    }
+}
+
+// === helpers ===
+
+fn escape(text: &str) -> String {
+    Escaped(text).to_string()
+}
+
+/// The content between its tags; nothing for no content.
+fn wrap(open: &str, content: &str, close: &str) -> String {
+    if content.is_empty() { String::new() } else { format!("{open}{content}{close}") }
+}
+
+const fn class(primary: bool) -> &'static str {
+    if primary { "button primary" } else { "button" }
+}
+
+/// What stands on a button.
+fn face(label: &str, primary: bool) -> String {
+    let mark = if primary && label.contains("GitHub") { GITHUB.trim_end() } else { "" };
+    format!("{mark}<span>{}</span>", Escaped(label))
+}
+
+fn hidden((name, value): &(String, String)) -> String {
+    format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", Escaped(name), Escaped(value))
+}
+
+/// Fills every `{{name}}` of a template, in one pass: what is filled in is not looked at again.
+fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
+    let (mut page, mut rest) = (String::new(), template);
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").expect("the template closes what it opens");
+        page.push_str(before);
+        page.push_str(&value(name));
+        rest = after;
+    }
+    page + rest
+}
+
+/// The origin of an https URL, if it can stand in a policy as it is.
+fn https_origin(url: &str) -> Option<&str> {
+    const SCHEME: &str = "https://";
+    let authority = url.strip_prefix(SCHEME)?.split(['/', '?', '#']).next()?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-:".contains(&b);
+    (!authority.is_empty() && authority.bytes().all(plain) && is_tidy(url))
+        .then(|| &url[..SCHEME.len() + authority.len()])
+}

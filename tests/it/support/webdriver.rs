@@ -1,0 +1,156 @@
+//! A real browser: headless Chromium, driven through chromedriver (W3C WebDriver, plain HTTP).
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::child::Child;
+use super::http;
+
+/// One window of a real browser; closed when dropped.
+pub(crate) struct Window {
+    driver: SocketAddr,
+    session: String,
+    _child: Child,
+    _profile: TempDir,
+}
+
+/// For a page to become what is waited for, in seconds.
+const PATIENCE: u64 = 60;
+
+/// What runs Chromium without a screen, a sandbox, or a word to anybody outside.
+const ARGUMENTS: [&str; 9] = [
+    "headless=new",
+    "no-sandbox",
+    "disable-gpu",
+    "disable-quic",
+    "no-first-run",
+    "disable-background-networking",
+    "disable-component-update",
+    "disable-sync",
+    "window-size=1000,900",
+];
+
+/// The key under which WebDriver names an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+// === impl Window ===
+
+impl Window {
+    /// Opens a window; `Err` names what is not installed.
+    pub(crate) fn open() -> Result<Self, String> {
+        for program in ["chromedriver", "chromium"] {
+            let found = Command::new(program).arg("--version").output();
+            found.map_err(|e| format!("{program}: {e}"))?;
+        }
+        let child = Child::start(Command::new("chromedriver").arg("--port=0"));
+        let line = child.wait_for("started successfully on port", 1);
+        let port = line.rsplit(' ').next().map(|port| port.trim_end_matches('.'));
+        let port: u16 = port.and_then(|port| port.parse().ok()).expect("chromedriver says its port");
+        let driver = SocketAddr::from(([127, 0, 0, 1], port));
+        let profile = tempfile::tempdir().expect("a directory");
+        let mut arguments: Vec<_> = ARGUMENTS.iter().map(|&a| a.to_owned()).collect();
+        arguments.push(format!("user-data-dir={}", profile.path().display()));
+        let wanted = json!({"capabilities": {"alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": { "args": arguments },
+        }}});
+        let made = call(driver, "POST", "/session", &wanted).expect("a session");
+        let session = made["sessionId"].as_str().expect("a session has an id").to_owned();
+        Ok(Self { driver, session, _child: child, _profile: profile })
+    }
+
+    /// Goes to an address, as typed.
+    pub(crate) fn go(&self, url: &str) {
+        self.call("POST", "/url", &json!({ "url": url })).expect("the address opens");
+    }
+
+    /// The address that is shown.
+    pub(crate) fn url(&self) -> String {
+        let url = self.call("GET", "/url", &Value::Null).expect("there is an address");
+        url.as_str().expect("it is text").to_owned()
+    }
+
+    /// Presses what the selector finds.
+    pub(crate) fn click(&self, selector: &str) {
+        let element = self.find(selector).unwrap_or_else(|e| panic!("no {selector}: {e}"));
+        self.call("POST", &format!("/element/{element}/click"), &json!({})).expect("it is pressed");
+    }
+
+    /// Waits until the document is complete and shows an element; returns the text people see.
+    pub(crate) fn text(&self, selector: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let state = json!({"script": "return document.readyState", "args": []});
+            let complete = self.call("POST", "/execute/sync", &state) == Ok(json!("complete"));
+            if complete && let Some(text) = self.text_now(selector) {
+                return text;
+            }
+            let late = begun.elapsed().as_secs() >= PATIENCE;
+            assert!(!late, "no {selector} at {}", self.url());
+        }
+    }
+
+    /// What the console's and the page's own words are: the whole visible text.
+    pub(crate) fn page(&self) -> String {
+        self.text("body")
+    }
+
+    /// The names of the cookies that a script could read.
+    pub(crate) fn script_cookies(&self) -> String {
+        let script = json!({"script": "return document.cookie", "args": []});
+        let cookies = self.call("POST", "/execute/sync", &script).expect("scripts run");
+        cookies.as_str().expect("it is text").to_owned()
+    }
+
+    /// Writes what is seen to a PNG file.
+    pub(crate) fn screenshot(&self, file: &Path) {
+        let shot = self.call("GET", "/screenshot", &Value::Null).expect("a picture");
+        let png = STANDARD.decode(shot.as_str().expect("base64")).expect("base64");
+        std::fs::write(file, png).expect("it can be written");
+    }
+
+    fn text_now(&self, selector: &str) -> Option<String> {
+        let element = self.find(selector).ok()?;
+        let text = self.call("GET", &format!("/element/{element}/text"), &Value::Null).ok()?;
+        text.as_str().map(str::to_owned)
+    }
+
+    fn find(&self, selector: &str) -> Result<String, Value> {
+        let wanted = json!({"using": "css selector", "value": selector});
+        let found = self.call("POST", "/element", &wanted)?;
+        found[ELEMENT].as_str().map(str::to_owned).ok_or(found)
+    }
+
+    fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
+        call(self.driver, method, &format!("/session/{}{path}", self.session), body)
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            drop(self.call("DELETE", "", &Value::Null));
+        }
+    }
+}
+
+/// One command; the error is WebDriver's own.
+fn call(driver: SocketAddr, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {driver}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = http::raw(driver, request.as_bytes())
+        .unwrap_or_else(|| panic!("chromedriver gives no answer to {method} {path}"));
+    let value = answer.json()["value"].take();
+    if answer.status == 200 { Ok(value) } else { Err(value) }
+}
