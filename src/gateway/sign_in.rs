@@ -139,7 +139,7 @@ impl Gateway {
         request: &Request<'_>,
     ) -> Result<Answer, (Failure, Option<LoginAttempt>)> {
         let [code, state, denial] = parameters(request, ["code", "state", "error"])
-            .map_err(|_| (Reason::BadAnswer, None))?;
+            .map_err(|_| (Reason::UnknownAttempt, None))?;
         let attempt = state
             .and_then(|state| find_attempt(request, &state))
             .ok_or((Reason::UnknownAttempt, None))?;
@@ -157,7 +157,9 @@ impl Gateway {
         let code = match (code, denial.as_deref()) {
             (Some(code), None) => code,
             (_, Some("access_denied")) => return Err((Reason::AccessDenied, Some(attempt))),
-            _ => return Err((Reason::BadAnswer, Some(attempt))),
+            (_, Some(_)) => return Err((Reason::BadAnswer, Some(attempt))),
+            // GitHub never answers so: the address was tampered with.
+            (None, None) => return Err((Reason::UnknownAttempt, Some(attempt))),
         };
         let identity = match self.identify(request, &code, &attempt).await {
             Ok(identity) => identity,

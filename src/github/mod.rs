@@ -70,7 +70,9 @@ impl GitHubError {
         match self {
             Self::Unreachable(..) | Self::Failed(..) => Reason::GitHubUnavailable,
             Self::Refused(..) => Reason::GitHubRefused,
-            Self::BadCode(_) | Self::Malformed(..) => Reason::BadAnswer,
+            // The browser brought the code: that is no fault of GitHub.
+            Self::BadCode(_) => Reason::AttemptSpent,
+            Self::Malformed(..) => Reason::BadAnswer,
         }
     }
 }

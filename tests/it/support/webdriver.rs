@@ -52,7 +52,8 @@ impl Window {
         let child = Child::start(Command::new("chromedriver").arg("--port=0"));
         let line = child.wait_for("started successfully on port", 1);
         let port = line.rsplit(' ').next().map(|port| port.trim_end_matches('.'));
-        let port: u16 = port.and_then(|port| port.parse().ok()).expect("chromedriver says its port");
+        let port: u16 =
+            port.and_then(|port| port.parse().ok()).expect("chromedriver says its port");
         let driver = SocketAddr::from(([127, 0, 0, 1], port));
         let profile = tempfile::tempdir().expect("a directory");
         let mut arguments: Vec<_> = ARGUMENTS.iter().map(|&a| a.to_owned()).collect();

@@ -1,0 +1,258 @@
+//! Routes: which app answers for a host, a path and a method, and what it asks of visitors.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+
+use crate::policy::{Facts, Policy};
+use crate::secret::Secret;
+
+mod path;
+mod table;
+
+pub use path::{HostPattern, PathPattern, PathPrefix};
+pub use table::{Miss, RouteTable};
+
+/// One entry of `routes:`, as meant.
+#[derive(Debug)]
+pub struct Route {
+    /// Its place in the table, given by the table.
+    pub index: usize,
+    /// The operator's name for it; the label in logs and metrics.
+    pub name: Box<str>,
+    /// The host it answers for.
+    pub host: HostPattern,
+    /// The path it begins at.
+    pub path: PathPrefix,
+    /// The methods it takes; `None` takes every method that the gateway forwards.
+    pub methods: Option<Vec<Method>>,
+    /// The app behind it.
+    pub upstream: Upstream,
+    /// Who may pass where no rule says otherwise.
+    pub policy: Policy,
+    /// Paths that need no sign-in.
+    pub public: Vec<PathPattern>,
+    /// Stricter or different policies below the route; the first that matches decides.
+    pub rules: Vec<Rule>,
+    /// Takes paths with encoded slashes and `;`, byte for byte.
+    pub loose_paths: bool,
+    /// How the app is told who the visitor is.
+    pub token: Token,
+    /// The largest request body in bytes.
+    pub body_limit: u64,
+    /// How long the app may take.
+    pub timeouts: Timeouts,
+    /// Forward the client's Host (the default) or the upstream's own.
+    pub preserve_host: bool,
+}
+
+/// A policy for part of a route.
+#[derive(Debug)]
+pub struct Rule {
+    /// Where it holds.
+    pub path: PathPrefix,
+    /// For which methods; `None` is all.
+    pub methods: Option<Vec<Method>>,
+    /// Who may pass there.
+    pub policy: Policy,
+}
+
+/// Where an app listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// The address.
+    pub address: UpstreamAddress,
+    /// TLS towards the app, for `https://`.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// The address of an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamAddress {
+    /// A host name or IP address, and a port.
+    Tcp {
+        /// The name, resolved in the background.
+        host: Box<str>,
+        /// The port.
+        port: u16,
+    },
+    /// A Unix domain socket.
+    Unix(PathBuf),
+}
+
+/// TLS towards an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The name in the certificate; also sent as SNI.
+    pub server_name: Box<str>,
+    /// Certificates in PEM to trust instead of the system's.
+    pub ca: Option<Arc<Vec<u8>>>,
+}
+
+/// How the app is told who the visitor is, beside the plain `X-Forwarded-*` headers.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// The signature.
+    pub algorithm: Algorithm,
+    /// Sent as `Authorization: Bearer` instead of `X-Gatekeep-Jwt`.
+    pub bearer: bool,
+    /// The `aud` claim; `None` is the route's own origin.
+    pub audience: Option<Box<str>>,
+}
+
+/// How an identity token is signed.
+#[derive(Debug, Clone)]
+pub enum Algorithm {
+    /// ECDSA with P-256; the public keys are published.
+    Es256,
+    /// HMAC-SHA-256 with a secret that the app shares.
+    Hs256(Secret<Vec<u8>>),
+}
+
+/// Time limits of the upstream leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a TCP connection to stand.
+    pub connect: Duration,
+    /// Between two reads of the app's answer. Does not apply to `WebSocket`s and event streams.
+    pub read: Duration,
+    /// For one write to the app.
+    pub write: Duration,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+}
+
+/// What a route asks of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Access<'r> {
+    /// Nothing.
+    Public,
+    /// A visitor whom this policy admits; the number tells a rule's policy from the route's.
+    Guarded(&'r Policy, Option<usize>),
+}
+
+// === impl Route ===
+
+impl Route {
+    /// What the route asks of a request at this path: the first rule that matches, else whether the
+    /// path is public, else the route's own policy.
+    pub fn access(&self, path: &str, method: &Method) -> Result<Access<'_>, Miss> {
+        for (index, rule) in self.rules.iter().enumerate() {
+            if !takes(rule.methods.as_deref(), method) {
+                continue;
+            }
+            if rule.path.covers(path) {
+                return Ok(Access::Guarded(&rule.policy, Some(index)));
+            }
+            if rule.path.covers_without_case(path) {
+                return Err(Miss::Ambiguous);
+            }
+        }
+        if self.public.iter().any(|pattern| pattern.fits(path)) {
+            return Ok(Access::Public);
+        }
+        Ok(Access::Guarded(&self.policy, None))
+    }
+
+    /// The facts that its policies ask for.
+    pub fn facts(&self) -> Facts {
+        let own = self.policy.facts();
+        self.rules.iter().fold(own, |facts, rule| facts.and(rule.policy.facts()))
+    }
+}
+
+fn takes(methods: Option<&[Method]>, method: &Method) -> bool {
+    methods.is_none_or(|methods| methods.contains(method))
+}
+
+// === impl Upstream ===
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        match &self.address {
+            UpstreamAddress::Tcp { host, port } => write!(f, "{scheme}://{host}:{port}"),
+            UpstreamAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+// === impl Default ===
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            read: Duration::from_secs(60),
+            write: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for Token {
+    fn default() -> Self {
+        Self { algorithm: Algorithm::Es256, bearer: false, audience: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plain route, for the tests of this room.
+    pub(super) fn route(name: &str, host: &str, path: &str) -> Route {
+        let (wildcard, host) = host.strip_prefix("*.").map_or((false, host), |rest| (true, rest));
+        Route {
+            index: 0,
+            name: name.into(),
+            host: HostPattern { name: host.into(), wildcard, port: None },
+            path: PathPrefix::new(path),
+            methods: None,
+            upstream: Upstream {
+                address: UpstreamAddress::Tcp { host: "127.0.0.1".into(), port: 1 },
+                tls: None,
+            },
+            policy: Policy::default(),
+            public: vec![],
+            rules: vec![],
+            loose_paths: false,
+            token: Token::default(),
+            body_limit: 1,
+            timeouts: Timeouts::default(),
+            preserve_host: true,
+        }
+    }
+
+    #[test]
+    fn rules_come_before_public_paths_and_the_route() {
+        let mut app = route("app", "a", "/");
+        app.public = vec![PathPattern::new("/share/*"), PathPattern::new("/healthz")];
+        let only = Policy { anyone: true, ..Policy::default() };
+        app.rules =
+            vec![Rule { path: PathPrefix::new("/share/private"), methods: None, policy: only }];
+        let access = |path: &str| match app.access(path, &Method::GET) {
+            Ok(Access::Public) => "public",
+            Ok(Access::Guarded(_, Some(_))) => "rule",
+            Ok(Access::Guarded(_, None)) => "route",
+            Err(_) => "ambiguous",
+        };
+        for (path, what) in [
+            ("/healthz", "public"),
+            ("/healthz/", "route"),
+            ("/HEALTHZ", "route"),
+            ("/share/x", "public"),
+            ("/share", "route"),
+            ("/sharex", "route"),
+            ("/share/private", "rule"),
+            ("/share/private/x", "rule"),
+            ("/share/privatex", "public"),
+            ("/share/Private/x", "ambiguous"),
+        ] {
+            assert_eq!(access(path), what, "{path}");
+        }
+    }
+}
