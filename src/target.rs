@@ -20,6 +20,7 @@ pub struct Target<'a> {
     path: Cow<'a, str>,
     query: Option<Cow<'a, str>>,
     loose: bool,
+    absolute: bool,
 }
 
 /// Why a target is refused; always answered with 400. `Display` is for the log.
@@ -83,7 +84,7 @@ impl<'a> Target<'a> {
             (String::from_utf8_lossy(path), false)
         };
         let query = query.map(canonical_query).transpose()?;
-        Ok(Self { host, port, path, query, loose })
+        Ok(Self { host, port, path, query, loose, absolute: in_line.is_some() })
     }
 
     /// The host in lower case, without port; an IPv6 address in brackets.
@@ -120,9 +121,12 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether path and query are, byte for byte, what the client sent.
+    /// Whether path and query are, byte for byte, what the client sent; an absolute URL is not, or
+    /// the app would get its host beside ours.
     pub fn is_verbatim(&self) -> bool {
-        matches!(self.path, Cow::Borrowed(_)) && !matches!(self.query, Some(Cow::Owned(_)))
+        !self.absolute
+            && matches!(self.path, Cow::Borrowed(_))
+            && !matches!(self.query, Some(Cow::Owned(_)))
     }
 
     /// The Host field as it goes upstream.

@@ -23,9 +23,11 @@ use crate::metrics::Metrics;
 use crate::store::{Memory, Store};
 
 mod admin;
+mod answer;
 mod backend;
 mod client;
 mod connection;
+mod header;
 mod listen;
 mod proxy;
 mod reload;

@@ -4,28 +4,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, LOCATION, SET_COOKIE};
-use http::{Method, Response, StatusCode};
+use bytes::Bytes;
+use http::Response;
+use http::header::{CONTENT_LENGTH, SET_COOKIE};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, ErrorType, Result};
 
+use super::answer::{reason_of, to_https, write};
 use super::connection::{Peer, peer_of};
+use super::header::{check_header, content_length, is_form, read_form, target_of};
 use super::{Running, Shared, client};
-use crate::config::{Config, Limits};
 use crate::cookie;
 use crate::defence::{Defence, stands};
-use crate::gateway::{
-    Action, Endpoint, Forward, LARGEST_FORM, Request, RequestClient, RequestIds, Visitor,
-    fault_page,
-};
+use crate::gateway::{Action, Forward, Request, RequestClient, RequestIds, Visitor, fault_page};
 use crate::log::Access;
 use crate::reason::Reason;
 use crate::route::Route;
-use crate::target::Target;
 
 /// The gateway as Pingora sees it.
 pub(super) struct Proxy {
@@ -97,7 +94,9 @@ impl Proxy {
         target.host().clone_into(&mut ctx.host);
         target.path().clone_into(&mut ctx.path);
         if peer.1 {
-            return Ok(Some(to_https(&target, &running, session, ctx)));
+            let redirect = to_https(&target, config);
+            ctx.reason = Reason::Endpoint;
+            return Ok(Some(redirect.unwrap_or_else(|| refuse(session, ctx, Reason::NoRoute))));
         }
         let request = Request {
             snapshot: &running.snapshot,
@@ -358,129 +357,9 @@ fn peer_of_session(session: &Session) -> Option<&Peer> {
     session.digest()?.proxy_digest.as_deref().and_then(peer_of)
 }
 
-fn check_header(head: &RequestHeader, limits: &Limits) -> Result<(), Reason> {
-    let mut bytes = head.raw_path().len();
-    let mut fields = 0;
-    for (name, value) in &head.headers {
-        bytes += name.as_str().len() + value.len() + 4;
-        fields += 1;
-    }
-    if bytes > limits.header_bytes || fields > limits.header_fields {
-        return Err(Reason::BadHeader);
-    }
-    // `get` and `GET` are two methods; an upstream that takes them for one would get around rules.
-    let method = head.method.as_str();
-    let is_plain = method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
-    if !is_plain || matches!(head.method, Method::TRACE | Method::CONNECT) {
-        return Err(Reason::BadMethod);
-    }
-    Ok(())
-}
-
-fn target_of(head: &RequestHeader) -> Result<Target<'_>, crate::target::Ambiguity> {
-    let hosts = head.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes);
-    let is_h2 = head.version == http::Version::HTTP_2;
-    if is_h2 {
-        let path = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        Target::parse(
-            path.as_bytes(),
-            hosts,
-            head.uri.authority().map(http::uri::Authority::as_str),
-        )
-    } else {
-        Target::parse(head.raw_path(), hosts, None)
-    }
-}
-
-fn content_length(head: &RequestHeader) -> Option<u64> {
-    head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// Whether the body belongs to one of our own forms; every other body streams through.
-fn is_form(head: &RequestHeader, config: &Config) -> bool {
-    target_of(head).is_ok_and(|target| Endpoint::reads_body(config, &head.method, &target))
-}
-
-/// The body of a form; `None` when it is too large to be one.
-async fn read_form(session: &mut Session) -> Result<Option<Bytes>> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = session.read_request_body().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LARGEST_FORM {
-            return Ok(None);
-        }
-    }
-    Ok(Some(body.freeze()))
-}
-
 /// A page for a request that got no answer from the gateway.
 fn refuse(session: &Session, ctx: &mut Ctx, reason: Reason) -> Response<Bytes> {
     ctx.reason = reason;
     let branding = &ctx.running.snapshot.config.branding;
     fault_page(reason, &ctx.id, &session.req_header().headers, branding)
-}
-
-/// Sends a visitor of a known host to the same address with TLS.
-fn to_https(
-    target: &Target<'_>,
-    running: &Running,
-    session: &Session,
-    ctx: &mut Ctx,
-) -> Response<Bytes> {
-    let config = &running.snapshot.config;
-    let is_ours =
-        target.host() == config.public_url.host() || config.routes.knows_host(target.host());
-    let port = config.public_url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let url = format!("https://{}{port}{}", target.host(), target.path_and_query());
-    match http::HeaderValue::from_str(&url) {
-        Ok(location) if is_ours => {
-            ctx.reason = Reason::Endpoint;
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-            response.headers_mut().insert(LOCATION, location);
-            response.headers_mut().insert(CONTENT_LENGTH, 0.into());
-            response
-        }
-        _ => refuse(session, ctx, Reason::NoRoute),
-    }
-}
-
-/// Writes an answer of our own. It carries its length, or each redirect would cost a connection.
-async fn write(session: &mut Session, response: Response<Bytes>) -> Result<()> {
-    let (parts, body) = response.into_parts();
-    let mut header = ResponseHeader::build(parts.status, Some(parts.headers.len() + 1))?;
-    for (name, value) in &parts.headers {
-        header.append_header(name.clone(), value.clone())?;
-    }
-    if header.headers.get(CONTENT_LENGTH).is_none() {
-        header.insert_header(CONTENT_LENGTH, body.len())?;
-    }
-    let is_empty = body.is_empty() || session.req_header().method == Method::HEAD;
-    if !session.as_downstream_mut().is_body_done() {
-        // What is left of the body must not be taken for the next request (RFC 9112 §9.3).
-        session.set_keepalive(None);
-        header.insert_header(CONNECTION, "close")?;
-    }
-    session.write_response_header(Box::new(header), is_empty).await?;
-    if !is_empty {
-        session.write_response_body(Some(body), true).await?;
-    }
-    Ok(())
-}
-
-fn reason_of(error: &Error, known: Reason) -> Reason {
-    use ErrorType as E;
-    match (error.esource(), error.etype()) {
-        (_, E::HTTPStatus(413)) => Reason::BodyTooLarge,
-        (ErrorSource::Downstream, E::HTTPStatus(_) | E::InvalidHTTPHeader) => Reason::BadHeader,
-        (ErrorSource::Downstream, _) => Reason::ClientGone,
-        (
-            ErrorSource::Upstream,
-            E::ConnectTimedout | E::ReadTimedout | E::WriteTimedout | E::TLSHandshakeTimedout,
-        ) => Reason::UpstreamTimeout,
-        (ErrorSource::Upstream, _) | (_, E::ConnectNoRoute) => Reason::UpstreamUnavailable,
-        (_, E::HTTPStatus(400) | E::InvalidHTTPHeader) => Reason::BadHeader,
-        _ if known == Reason::Internal => Reason::Internal,
-        _ => Reason::UpstreamUnavailable,
-    }
 }

@@ -289,7 +289,7 @@ fn corpus() -> Vec<Vec<u8>> {
 }
 
 /// Sends a share of the corpus and checks each target that arrives; returns how many did.
-fn probe(world: &World, mut client: Client, corpus: &[Vec<u8>], is_good: fn(&[u8]) -> bool) -> usize {
+fn probe(mut client: Client, corpus: &[Vec<u8>], is_good: fn(&[u8]) -> bool) -> usize {
     let mut arrived = 0;
     for sent in corpus {
         let shown = String::from_utf8_lossy(sent);
@@ -299,17 +299,18 @@ fn probe(world: &World, mut client: Client, corpus: &[Vec<u8>], is_good: fn(&[u8
             let read_as = String::from_utf8_lossy(&read);
             assert!(is_good(&read), "{shown} arrived as {got}, which reads {read_as} ({name})");
         }
-        arrived += 1 + usize::from(is_fixed(world, &mut client, sent, &got));
+        arrived += 1 + usize::from(is_fixed(&mut client, sent, &got));
     }
     arrived
 }
 
 /// Whether a target that was put into another form was sent again in that form; it must stay.
-fn is_fixed(world: &World, client: &mut Client, sent: &[u8], got: &str) -> bool {
-    let judged = Target::parse(sent, [HOST.as_bytes()].into_iter(), None);
+fn is_fixed(client: &mut Client, sent: &[u8], got: &str) -> bool {
+    // A fragment is none of a request's business: it is dropped before anything is judged.
+    let line = sent.split(|&b| b == b'#').next().unwrap_or(sent);
+    let judged = Target::parse(line, [HOST.as_bytes()].into_iter(), None);
     let judged = judged.expect("what arrived was judged");
-    assert_eq!(judged.path_and_query(), got, "judged and forwarded differ at {world_hits}",
-        world_hits = world.app.hits());
+    assert_eq!(judged.path_and_query(), got, "judged and forwarded differ");
     let is_other = sent != got.as_bytes();
     if is_other {
         assert_eq!(client.arrives(got.as_bytes()).as_deref(), Some(got), "{got} is canonical");
@@ -324,7 +325,7 @@ fn probe_all(world: &World, client: impl Fn() -> Client, is_good: fn(&[u8]) -> b
         let shares = corpus.chunks(corpus.len().div_ceil(4));
         let spawn = |share| scope.spawn({
             let client = client();
-            move || probe(world, client, share, is_good)
+            move || probe(client, share, is_good)
         });
         let probes: Vec<_> = shares.map(spawn).collect();
         probes.into_iter().map(|probe| probe.join().expect("no probe fails")).sum()
@@ -386,7 +387,7 @@ fn harmless_targets_arrive() {
         ("/a/b/", "/a/b/"),
         ("/public/a?u=https://elsewhere.example/x//../y;z", ""),
         ("/a?redirect=http://[::1]/%2e%2e/%00", ""),
-        ("/a?x={\"y\":[1|2]}", "/a?x=%7B%22y%22:[1%7C2]%7D"),
+        ("/a?x={y:[1|2]}^\u{e9}", "/a?x=%7By:[1%7C2]%7D%5E%C3%A9"),
         ("/a|b{c}", "/a%7Cb%7Bc%7D"),
         ("/caf\u{e9}/\u{65e5}\u{672c}", "/caf%C3%A9/%E6%97%A5%E6%9C%AC"),
         ("/caf%c3%a9", "/caf%C3%A9"),

@@ -1,0 +1,71 @@
+//! A request's header before the gateway sees it: within its limits, and its target canonical.
+
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use http::header::{CONTENT_LENGTH, HOST};
+use pingora::Result;
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+
+use crate::config::{Config, Limits};
+use crate::gateway::{Endpoint, LARGEST_FORM};
+use crate::reason::Reason;
+use crate::target::{Ambiguity, Target};
+
+/// Refuses what breaks the limits, and methods that are none.
+pub(super) fn check_header(head: &RequestHeader, limits: &Limits) -> Result<(), Reason> {
+    let mut bytes = head.raw_path().len();
+    let mut fields = 0;
+    for (name, value) in &head.headers {
+        bytes += name.as_str().len() + value.len() + 4;
+        fields += 1;
+    }
+    if bytes > limits.header_bytes || fields > limits.header_fields {
+        return Err(Reason::BadHeader);
+    }
+    // `get` and `GET` are two methods; an upstream that takes them for one would get around rules.
+    let method = head.method.as_str();
+    let is_plain = method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+    if !is_plain || matches!(head.method, Method::TRACE | Method::CONNECT) {
+        return Err(Reason::BadMethod);
+    }
+    Ok(())
+}
+
+/// The canonical target, from HTTP/1.1's request line or HTTP/2's pseudo-header fields.
+pub(super) fn target_of(head: &RequestHeader) -> Result<Target<'_>, Ambiguity> {
+    let hosts = head.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes);
+    let is_h2 = head.version == http::Version::HTTP_2;
+    if is_h2 {
+        let path = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        Target::parse(
+            path.as_bytes(),
+            hosts,
+            head.uri.authority().map(http::uri::Authority::as_str),
+        )
+    } else {
+        Target::parse(head.raw_path(), hosts, None)
+    }
+}
+
+/// The length that the client announces.
+pub(super) fn content_length(head: &RequestHeader) -> Option<u64> {
+    head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Whether the body belongs to one of our own forms; every other body streams through.
+pub(super) fn is_form(head: &RequestHeader, config: &Config) -> bool {
+    target_of(head).is_ok_and(|target| Endpoint::reads_body(config, &head.method, &target))
+}
+
+/// The body of a form; `None` when it is too large to be one.
+pub(super) async fn read_form(session: &mut Session) -> Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = session.read_request_body().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LARGEST_FORM {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body.freeze()))
+}
