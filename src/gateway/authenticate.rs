@@ -60,9 +60,15 @@ impl Gateway {
         request: &Request<'_>,
         cookie: &str,
     ) -> Result<Option<Arc<LiveSession>>, Unavailable> {
-        let Some(id) = SessionId::parse(cookie) else { return Ok(None) };
-        let config = request.config();
-        let found = self.sessions.find(&config.keys, &id, request.target.host()).await?;
+        let (config, host) = (request.config(), request.target.host());
+        let mut found = request.last.recall(&config.keys, host, cookie);
+        if found.is_none() {
+            let Some(id) = SessionId::parse(cookie) else { return Ok(None) };
+            found = self.sessions.find(&config.keys, &id, host).await?;
+            if let Some(live) = &found {
+                request.last.remember(&config.keys, host, cookie, live);
+            }
+        }
         let now = self.clock.now();
         Ok(found.filter(|live| live.standing(now, config.session) == Standing::Live))
     }

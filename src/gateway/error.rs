@@ -96,6 +96,9 @@ fn page_of(reason: Reason, request_id: &str) -> Page {
 fn way_out(request: &Request<'_>, reason: Reason) -> Option<Way> {
     use Reason as R;
     let (label, href) = match reason {
+        R::NoSession | R::SessionEnded | R::AmbiguousCookie | R::FactsMissing => {
+            ("Sign in with GitHub", sign_in::start_path(request, "/", false))
+        }
         R::UnknownAttempt
         | R::AttemptSpent
         | R::AccessDenied

@@ -27,6 +27,7 @@ mod endpoint;
 mod error;
 mod forms;
 mod handover;
+mod last_session;
 mod pages;
 mod request;
 mod sign_in;
@@ -38,6 +39,7 @@ pub use admission::Admissions;
 pub use endpoint::Endpoint;
 pub use error::fault_page;
 pub use forms::LARGEST as LARGEST_FORM;
+pub use last_session::LastSession;
 pub use request::{Client as RequestClient, Request, RequestIds};
 
 use authenticate::Authenticated;

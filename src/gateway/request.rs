@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ORIGIN, UPGRADE};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
-use super::Snapshot;
+use super::{LastSession, Snapshot};
 use crate::config::Config;
 use crate::cookie::Jar;
 use crate::keys::random;
@@ -26,6 +26,8 @@ pub struct Request<'a> {
     pub target: Target<'a>,
     /// Who sent it.
     pub client: Client,
+    /// What its connection remembers of the request before.
+    pub last: &'a LastSession,
     /// Its name in the log, on error pages and upstream.
     pub id: &'a str,
     /// The body, read for the gateway's own forms alone.
@@ -33,12 +35,14 @@ pub struct Request<'a> {
 }
 
 /// Who sent a request, as far as the network shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Client {
     /// The client: the peer, or whom a trusted proxy names.
     pub address: IpAddr,
     /// Who holds the other end of the connection.
     pub peer: IpAddr,
+    /// The client's address as a header field, written once a connection.
+    pub text: HeaderValue,
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -142,6 +146,26 @@ impl Request<'_> {
 /// A parameter that was given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated;
+
+// === impl Client ===
+
+impl Client {
+    /// A client that speaks for itself.
+    pub fn direct(peer: IpAddr) -> Self {
+        Self::behind(peer, peer)
+    }
+
+    /// A client for whom a trusted proxy speaks.
+    pub fn behind(peer: IpAddr, address: IpAddr) -> Self {
+        let text = HeaderValue::from_str(&address.to_string()).expect("addresses are plain ASCII");
+        Self { address, peer, text }
+    }
+
+    /// The client's address as text.
+    pub fn as_str(&self) -> &str {
+        self.text.to_str().unwrap_or_default()
+    }
+}
 
 // === impl RequestIds ===
 

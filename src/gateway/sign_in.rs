@@ -77,13 +77,17 @@ impl Gateway {
             let start = format!("{}{}", return_to.origin(), start_path(request, path, select));
             return redirect(&start, &[], Reason::Endpoint);
         }
-        if !select && let Some(live) = self.signed_in_with_facts(request).await {
-            return match &errand {
-                Some(errand) => self.hand_over(request, &live, errand, &return_to, &[]).await,
-                None => redirect(&return_to.location(&here), &[], Reason::Endpoint),
-            };
+        if select {
+            return self.begin(request, return_to, errand, select, Reason::Endpoint);
         }
-        self.begin(request, return_to, errand, select, Reason::Endpoint)
+        match (self.signed_in_with_facts(request).await, &errand) {
+            (Err(_), _) => error::fault(request, Reason::StoreUnavailable),
+            (Ok(Some(live)), Some(errand)) => {
+                self.hand_over(request, &live, errand, &return_to, &[]).await
+            }
+            (Ok(Some(_)), None) => redirect(&return_to.location(&here), &[], Reason::Endpoint),
+            (Ok(None), _) => self.begin(request, return_to, errand, select, Reason::Endpoint),
+        }
     }
 
     /// Makes an attempt, puts it into a cookie, and sends the visitor to GitHub, or first to the
@@ -111,11 +115,17 @@ impl Gateway {
         }
     }
 
-    async fn signed_in_with_facts(&self, request: &Request<'_>) -> Option<Arc<LiveSession>> {
+    async fn signed_in_with_facts(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<Option<Arc<LiveSession>>, Unavailable> {
         let facts = request.config().routes.facts();
         match self.authenticate(request).await {
-            Authenticated::Session(live) if has_facts(&live.session.identity, facts) => Some(live),
-            _ => None,
+            Authenticated::Session(live) => {
+                Ok(Some(live).filter(|live| has_facts(&live.session.identity, facts)))
+            }
+            Authenticated::Nobody(_) => Ok(None),
+            Authenticated::Unknown(unavailable) => Err(unavailable),
         }
     }
 }

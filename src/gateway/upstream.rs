@@ -66,29 +66,40 @@ pub(super) fn fields(
     if stands(Defence::HideCookies) {
         fields.extend(cookie::for_upstream(request.headers).map(|value| (COOKIE, value)));
     }
-    let mut push = |name, text: &str| {
-        // Hosts, addresses and ids hold printable ASCII only.
-        fields.extend(HeaderValue::from_str(text).ok().map(|value| (name, value)));
-    };
-    let host = request.target.authority();
-    push(FORWARDED_HOST, &host);
-    push(REQUEST_ID, request.id);
-    if route.preserve_host {
-        push(HOST, &host);
-    } else {
-        push(HOST, &route.upstream.authority());
-    }
-    let client = request.client.address.to_string();
-    push(REAL_IP, &client);
-    if request.client.address == request.client.peer {
-        push(FORWARDED_FOR, &client);
+    let host = host_field(request);
+    let client = &request.client;
+    fields.push((REAL_IP, client.text.clone()));
+    if client.address == client.peer {
+        fields.push((FORWARDED_FOR, client.text.clone()));
     } else {
         // Client, then the trusted proxy that spoke for it.
-        push(FORWARDED_FOR, &format!("{client}, {}", request.client.peer));
+        fields.push((FORWARDED_FOR, plain(&format!("{}, {}", client.as_str(), client.peer))));
     }
     let secure = request.config().public_url.is_secure();
-    push(FORWARDED_PROTO, if secure { "https" } else { "http" });
+    let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
+    fields.push((FORWARDED_PROTO, scheme));
+    fields.push((REQUEST_ID, plain(request.id)));
+    if route.preserve_host {
+        fields.push((HOST, host.clone()));
+    } else {
+        fields.push((HOST, plain(&route.upstream.authority())));
+    }
+    fields.push((FORWARDED_HOST, host));
     fields
+}
+
+/// The canonical Host: the client's own field, where it was canonical.
+fn host_field(request: &Request<'_>) -> HeaderValue {
+    let authority = request.target.authority();
+    match request.headers.get(HOST) {
+        Some(sent) if sent.as_bytes() == authority.as_bytes() => sent.clone(),
+        _ => plain(&authority),
+    }
+}
+
+/// Hosts, addresses and ids hold printable ASCII only.
+fn plain(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("canonical text is printable ASCII")
 }
 
 /// `X-Forwarded-User` and its kin, as oauth2-proxy's users know them.

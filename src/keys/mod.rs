@@ -49,6 +49,11 @@ impl Keys {
         Self(Arc::new(masters.iter().map(Derived::of).collect()))
     }
 
+    /// Whether these are the very keys of another configuration, not merely equal ones.
+    pub fn are_the_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The names under which a host's session id may be stored: the first is for new ones.
     pub fn session_digests(&self, id: &[u8; 32], host: &str) -> impl Iterator<Item = Digest> {
         self.0.iter().map(move |keys| mac(&keys.session_id, &[id, host.as_bytes()]))

@@ -23,17 +23,12 @@ const MOST_CONNECTIONS: usize = 64;
 /// For a request header to arrive.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves until the server stops.
-pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, mut watch: ShutdownWatch) {
+/// Serves until the process ends: while requests in flight finish, `/readyz` says so.
+pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, stopping: ShutdownWatch) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let stopping = watch.clone();
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = watch.changed() => return,
-        };
-        let Ok((tcp, _)) = accepted else { continue };
+        let Ok((tcp, _)) = listener.accept().await else { continue };
         let (shared, stopping) = (shared.clone(), stopping.clone());
         tokio::spawn(async move {
             let _place = place;

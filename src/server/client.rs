@@ -9,11 +9,10 @@ use crate::gateway::RequestClient;
 
 /// Reads `X-Forwarded-For` from the right, past every trusted proxy, when the peer is one. From
 /// anybody else the field means nothing.
-pub(super) fn of(peer: IpAddr, headers: &HeaderMap, config: &Config) -> RequestClient {
-    let peer = peer.to_canonical();
-    let direct = RequestClient { address: peer, peer };
+pub(super) fn of(direct: &RequestClient, headers: &HeaderMap, config: &Config) -> RequestClient {
+    let peer = direct.peer;
     if !config.trusts(peer) {
-        return direct;
+        return direct.clone();
     }
     let fields: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
     let hops = fields.iter().rev().flat_map(|field| field.as_bytes().rsplit(|&b| b == b','));
@@ -27,5 +26,5 @@ pub(super) fn of(peer: IpAddr, headers: &HeaderMap, config: &Config) -> RequestC
             break;
         }
     }
-    RequestClient { address, peer }
+    RequestClient::behind(peer, address)
 }

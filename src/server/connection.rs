@@ -27,6 +27,7 @@ use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
 use crate::config::Limits;
+use crate::gateway::{LastSession, RequestClient};
 use crate::metrics::Metrics;
 
 /// Counts connections and refuses those above the limits.
@@ -48,7 +49,9 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Peer {
     /// Who holds the other end.
-    pub(super) address: SocketAddr,
+    pub(super) client: RequestClient,
+    /// The session of the request before.
+    pub(super) last: LastSession,
     /// Answers every request with the `https` address.
     pub(super) redirects: bool,
     phase: AtomicU8,
@@ -60,6 +63,7 @@ pub(super) struct Connection {
     peer: Arc<ProxyDigest>,
     header_timeout: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    stall: Option<Pin<Box<Sleep>>>,
 }
 
 /// Between requests: Pingora's keep-alive timer counts.
@@ -68,6 +72,9 @@ const IDLE: u8 = 0;
 const HEADER: u8 = 1;
 /// The header is complete.
 const BODY: u8 = 2;
+
+/// How long a client may take nothing of its answer.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A small answer leaves in one segment.
 const WRITE_BUFFER: usize = 4096;
@@ -161,7 +168,8 @@ fn counted_address(address: IpAddr) -> IpAddr {
 
 impl Peer {
     pub(super) fn new(address: SocketAddr, redirects: bool) -> Self {
-        Self { address, redirects, phase: AtomicU8::new(IDLE) }
+        let client = RequestClient::direct(address.ip().to_canonical());
+        Self { client, last: LastSession::default(), redirects, phase: AtomicU8::new(IDLE) }
     }
 
     /// The header is complete: the deadline is met.
@@ -191,6 +199,7 @@ impl Connection {
             peer: Arc::new(digest),
             header_timeout,
             deadline: None,
+            stall: None,
         }
     }
 
@@ -209,6 +218,22 @@ impl Connection {
         let timeout = self.header_timeout;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(timeout)));
         deadline.as_mut().poll(cx).is_ready()
+    }
+
+    /// Passes a write's outcome on, and ends a write that makes no progress. The timer is made only
+    /// for a write that has to wait.
+    fn unless_stalled<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        outcome: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.stall = None;
+            return outcome;
+        }
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL_TIMEOUT)));
+        ready!(stall.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn note_bytes(&self) {
@@ -250,11 +275,13 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let outcome = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.unless_stalled(cx, outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let outcome = Pin::new(&mut self.io).poll_flush(cx);
+        self.unless_stalled(cx, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -267,7 +294,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let outcome = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.unless_stalled(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http::Method;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -48,6 +48,13 @@ pub(super) fn target_of(head: &RequestHeader) -> Result<Target<'_>, Ambiguity> {
     }
 }
 
+/// Whether a body may follow. HTTP/2 does not announce it.
+pub(super) fn has_body(head: &RequestHeader) -> bool {
+    let announced = [CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE];
+    head.version == http::Version::HTTP_2
+        || announced.iter().any(|name| head.headers.contains_key(name))
+}
+
 /// The length that the client announces.
 pub(super) fn content_length(head: &RequestHeader) -> Option<u64> {
     head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
@@ -55,7 +62,8 @@ pub(super) fn content_length(head: &RequestHeader) -> Option<u64> {
 
 /// Whether the body belongs to one of our own forms; every other body streams through.
 pub(super) fn is_form(head: &RequestHeader, config: &Config) -> bool {
-    target_of(head).is_ok_and(|target| Endpoint::reads_body(config, &head.method, &target))
+    head.method == Method::POST
+        && target_of(head).is_ok_and(|target| Endpoint::reads_body(config, &head.method, &target))
 }
 
 /// The body of a form; `None` when it is too large to be one.

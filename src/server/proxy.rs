@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Response;
 use http::header::{CONTENT_LENGTH, SET_COOKIE};
+use http::request::Parts as RequestParts;
+use http::{HeaderValue, Method, Response};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -15,11 +16,11 @@ use pingora::{Error, ErrorType, Result};
 
 use super::answer::{reason_of, to_https, write};
 use super::connection::{Peer, peer_of};
-use super::header::{check_header, content_length, is_form, read_form, target_of};
+use super::header::{check_header, content_length, has_body, is_form, read_form, target_of};
 use super::{Running, Shared, client};
 use crate::cookie;
 use crate::defence::{Defence, stands};
-use crate::gateway::{Action, Forward, Request, RequestClient, RequestIds, Visitor, fault_page};
+use crate::gateway::{Action, Forward, Request, RequestIds, Visitor, fault_page};
 use crate::log::Access;
 use crate::reason::Reason;
 use crate::route::Route;
@@ -35,7 +36,7 @@ pub(super) struct Ctx {
     running: Arc<Running>,
     started: Instant,
     id: String,
-    client: Option<RequestClient>,
+    client: Option<HeaderValue>,
     host: String,
     path: String,
     forward: Option<Box<Forward>>,
@@ -45,9 +46,6 @@ pub(super) struct Ctx {
     tries: u8,
     in_flight: bool,
 }
-
-/// For one write to a client that reads slowly.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Connections to an upstream that are tried for one request.
 const MOST_TRIES: u8 = 3;
@@ -70,11 +68,12 @@ impl Proxy {
         if let Err(reason) = check_header(session.req_header(), &config.limits) {
             return Ok(Some(refuse(session, ctx, reason)));
         }
-        let Some(peer) = peer_of_session(session).map(|peer| (peer.address, peer.redirects)) else {
+        let connection = session.digest().and_then(|digest| digest.proxy_digest.clone());
+        let Some(peer) = connection.as_deref().and_then(peer_of) else {
             return Ok(Some(refuse(session, ctx, Reason::Internal)));
         };
-        let client = client::of(peer.0.ip(), &session.req_header().headers, config);
-        ctx.client = Some(client);
+        let client = client::of(&peer.client, &session.req_header().headers, config);
+        ctx.client = Some(client.text.clone());
         let body = if is_form(session.req_header(), config) {
             read_form(session).await?
         } else {
@@ -93,7 +92,7 @@ impl Proxy {
         };
         target.host().clone_into(&mut ctx.host);
         target.path().clone_into(&mut ctx.path);
-        if peer.1 {
+        if peer.redirects {
             let redirect = to_https(&target, config);
             ctx.reason = Reason::Endpoint;
             return Ok(Some(redirect.unwrap_or_else(|| refuse(session, ctx, Reason::NoRoute))));
@@ -104,6 +103,7 @@ impl Proxy {
             headers: &head.headers,
             target,
             client,
+            last: &peer.last,
             id: &ctx.id,
             body,
         };
@@ -151,7 +151,6 @@ impl ProxyHttp for Proxy {
         if let Some(peer) = peer_of_session(session) {
             peer.header_done();
         }
-        session.set_write_timeout(Some(WRITE_TIMEOUT));
         self.shared.metrics.http_requests_in_flight.inc();
         ctx.in_flight = true;
         match self.handle(session, ctx).await? {
@@ -163,7 +162,7 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         ctx.tries += 1;
         let forward = ctx.forward.as_ref().ok_or_else(nothing_decided)?;
         let backend = ctx.running.backends.of(&forward.route);
@@ -172,6 +171,10 @@ impl ProxyHttp for Proxy {
         })?;
         if forward.may_stay_silent {
             peer.options.read_timeout = None;
+        }
+        if !has_body(session.req_header()) {
+            // A header alone does not fill a socket; a timer for it would cost every request.
+            peer.options.write_timeout = None;
         }
         Ok(peer)
     }
@@ -195,22 +198,31 @@ impl ProxyHttp for Proxy {
         ctx: &mut Ctx,
     ) -> Result<()> {
         let forward = ctx.forward.as_ref().ok_or_else(nothing_decided)?;
+        // Taken apart, edited as a plain `http` header and put together again: Pingora's map of
+        // names as they were spelled would double each edit. Names go upstream in lower case.
+        let ends_here = upstream.send_end_stream();
+        let mut parts = RequestParts::from(std::mem::replace(upstream, empty_header()?));
         let unwanted: Vec<_> =
-            upstream.headers.keys().filter(|name| forward.strips(name)).cloned().collect();
+            parts.headers.keys().filter(|name| forward.strips(name)).cloned().collect();
         for name in unwanted {
-            upstream.remove_header(&name);
+            parts.headers.remove(name);
+        }
+        parts.headers.reserve(forward.fields.len());
+        for (name, value) in &forward.fields {
+            parts.headers.insert(name.clone(), value.clone());
+        }
+        // Two equal lengths are one length (RFC 9112 §6.3); upstreams may think otherwise.
+        if parts.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+            && let Some(length) = parts.headers.get(CONTENT_LENGTH).cloned()
+        {
+            parts.headers.insert(CONTENT_LENGTH, length);
+        }
+        *upstream = RequestHeader::from(parts);
+        if let Some(ends_here) = ends_here {
+            upstream.set_send_end_stream(ends_here);
         }
         if let Some(target) = &forward.path_and_query {
             upstream.set_raw_path(target.as_bytes())?;
-        }
-        for (name, value) in &forward.fields {
-            upstream.insert_header(name.clone(), value)?;
-        }
-        // Two equal lengths are one length (RFC 9112 §6.3); upstreams may think otherwise.
-        if upstream.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
-            && let Some(length) = upstream.headers.get(CONTENT_LENGTH).cloned()
-        {
-            upstream.insert_header(CONTENT_LENGTH, length)?;
         }
         Ok(())
     }
@@ -309,13 +321,13 @@ impl ProxyHttp for Proxy {
         self.shared.metrics.answered(metrics, status, elapsed.as_secs_f64());
         let log = &ctx.running.snapshot.config.log;
         if log.access {
-            let client = ctx.client.map(|client| client.address.to_string()).unwrap_or_default();
+            let client = ctx.client.as_ref().and_then(|client| client.to_str().ok());
             let user = ctx.forward.as_ref().and_then(|f| f.visitor.as_ref()).map(Visitor::login);
             let access = Access {
                 time: self.shared.gateway.clock().now().unix(),
                 request_id: &ctx.id,
                 route: route_name(ctx),
-                client: &client,
+                client: client.unwrap_or_default(),
                 method: session.req_header().method.as_str(),
                 host: &ctx.host,
                 path: &ctx.path,
@@ -335,6 +347,10 @@ impl ProxyHttp for Proxy {
 
 fn route_name(ctx: &Ctx) -> &str {
     ctx.route.as_ref().map_or("", |route| &route.name)
+}
+
+fn empty_header() -> Result<RequestHeader> {
+    RequestHeader::build_no_case(Method::GET, b"/", Some(0))
 }
 
 /// A phase that comes after the decision found none: refuse.
