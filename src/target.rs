@@ -44,8 +44,9 @@ pub enum Ambiguity {
     /// `%` without two hexadecimal digits, or an overlong UTF-8 sequence.
     #[error("the path is wrongly percent-encoded")]
     Encoding,
-    /// An encoded dot, backslash or control byte, once or several times over.
-    #[error("the path hides a dot, a backslash or a control byte in percent-encoding")]
+    /// An encoded dot, backslash or control byte, once or several times over; a letter, a digit or a
+    /// slash that comes out at the second decoding.
+    #[error("the path hides a character in percent-encoding")]
     Hidden,
     /// `//`, `/./` or `/../`.
     #[error("the path has an empty segment or a dot segment")]
@@ -127,6 +128,21 @@ impl<'a> Target<'a> {
         !self.absolute
             && matches!(self.path, Cow::Borrowed(_))
             && !matches!(self.query, Some(Cow::Owned(_)))
+    }
+
+    /// Whether a Host field is the canonical authority already, byte for byte.
+    pub fn is_spelled(&self, field: &[u8]) -> bool {
+        match (field.strip_prefix(self.host.as_bytes()), self.port) {
+            (Some([]), None) => true,
+            (Some([b':', digits @ ..]), Some(port)) => {
+                let number = |n: u32, digit: &u8| n * 10 + u32::from(digit - b'0');
+                let is_plain = digits.len() <= 5 && digits.first() != Some(&b'0');
+                is_plain
+                    && digits.iter().all(u8::is_ascii_digit)
+                    && digits.iter().fold(0, number) == u32::from(port)
+            }
+            _ => false,
+        }
     }
 
     /// The Host field as it goes upstream.
@@ -556,10 +572,23 @@ mod tests {
             "a,b",
             "a:+80",
         ] {
-            if bad == "a:" {
-                continue; // an empty port is allowed by RFC 3986 and means the default one
-            }
             assert_eq!(parse_host(bad.as_bytes()), Err(Ambiguity::HostMalformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_canonical_host_is_known_by_sight() {
+        for (sent, is) in [
+            ("a.example", true),
+            ("A.example", false),
+            ("a.example:8443", true),
+            ("a.example:08443", false),
+            ("[::1]:80", true),
+            ("[0::1]:80", false),
+        ] {
+            let target = Target::parse(b"/", std::iter::once(sent.as_bytes()), None).unwrap();
+            assert_eq!(target.is_spelled(sent.as_bytes()), is, "{sent}");
+            assert_eq!(is, target.authority() == sent, "{sent}");
         }
     }
 

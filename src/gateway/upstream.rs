@@ -90,10 +90,9 @@ pub(super) fn fields(
 
 /// The canonical Host: the client's own field, where it was canonical.
 fn host_field(request: &Request<'_>) -> HeaderValue {
-    let authority = request.target.authority();
     match request.headers.get(HOST) {
-        Some(sent) if sent.as_bytes() == authority.as_bytes() => sent.clone(),
-        _ => plain(&authority),
+        Some(sent) if request.target.is_spelled(sent.as_bytes()) => sent.clone(),
+        _ => plain(&request.target.authority()),
     }
 }
 

@@ -128,10 +128,19 @@ impl Client {
 }
 
 fn json<T: DeserializeOwned>(what: &'static str, answer: &Answer) -> Result<T, GitHubError> {
+    if !is_json(&answer.headers) {
+        return Err(GitHubError::Malformed(what, "it is no JSON by its Content-Type".into()));
+    }
     // serde_json's message names a place, and no content.
     serde_json::from_slice(&answer.body).map_err(|e| {
         GitHubError::Malformed(what, format!("{:?} error in line {}", e.classify(), e.line()))
     })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || kind.ends_with("+json")
 }
 
 fn next_page(headers: &HeaderMap) -> Option<String> {

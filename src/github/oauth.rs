@@ -100,9 +100,11 @@ impl Client {
         if answer.status.is_server_error() {
             return Err(GitHubError::Failed(WHAT, answer.status.as_u16()));
         }
+        // The whole body: the oauth2 crate reads the first value and ignores what follows.
+        let json: serde_json::Value = serde_json::from_slice(&answer.body)
+            .map_err(|e| GitHubError::Malformed(WHAT, format!("{:?} error", e.classify())))?;
         // GitHub reports errors with status 200; OAuth says 400 (RFC 6749 §5.2).
-        let is_error = serde_json::from_slice::<serde_json::Value>(&answer.body)
-            .is_ok_and(|json| json.get("error").is_some());
+        let is_error = json.get("error").is_some();
         let mut response = HttpResponse::new(answer.body);
         *response.status_mut() =
             if is_error { http::StatusCode::BAD_REQUEST } else { answer.status };
