@@ -30,7 +30,8 @@ fn play(wanted: u16) -> Result<(), Box<dyn std::error::Error>> {
     let port = free_port(wanted).ok_or("no port is free; choose another with --port")?;
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let github = Simulator::start(any)?;
-    let jwks_url = Some(format!("http://127.0.0.1:{port}/.gatekeep/jwks.json"));
+    // By the host of `public_url`: on any other the gateway has no pages.
+    let jwks_url = Some(format!("http://localhost:{port}/.gatekeep/jwks.json"));
     let app = Echo::start(any, EchoSettings { jwks_url, prefix: "/.gatekeep".to_owned() })?;
     let yaml = include_str!("demo.yaml")
         .replace("@PORT@", &port.to_string())

@@ -20,7 +20,7 @@ mod simulate;
 ///                              gatekeep check gatekeep.yaml
 ///                              gatekeep run gatekeep.yaml
 #[derive(Debug, Parser)]
-#[command(name = "gatekeep", version, about, long_about = None, verbatim_doc_comment)]
+#[command(name = "gatekeep", version, verbatim_doc_comment)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

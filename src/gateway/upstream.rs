@@ -26,11 +26,21 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names, without punctuation, of which the client's are never believed.
-const RESERVED: [&str; 7] =
-    ["forwarded", "xrealip", "xclientip", "xrequestid", "xremoteuser", "remoteuser", "proxy"];
+const RESERVED: [&str; 9] = [
+    "forwarded",
+    "xrealip",
+    "xclientip",
+    "clientip",
+    "trueclientip",
+    "cfconnectingip",
+    "xrequestid",
+    "xremoteuser",
+    "proxy",
+];
 
 /// Beginnings of such names.
-const RESERVED_STEMS: [&str; 7] = [
+const RESERVED_STEMS: [&str; 8] = [
+    "remote",
     "xgatekeep",
     "xforwarded",
     "xauthrequest",
@@ -145,7 +155,7 @@ fn is_reserved(name: &HeaderName) -> bool {
         return true;
     }
     // Nearly every name is settled by its first letter.
-    if !matches!(name.iter().find(|b| **b != b'-'), Some(b'x' | b'f' | b'p' | b'r')) {
+    if !matches!(name.iter().find(|b| **b != b'-'), Some(b'x' | b'f' | b'p' | b'r' | b'c' | b't')) {
         return false;
     }
     RESERVED.iter().any(|word| letters(name).eq(word.bytes()))

@@ -9,12 +9,13 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::BytesMut;
 use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::{ALPN, SslDigest, TlsRef};
@@ -26,6 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
+use super::request_line;
 use crate::config::Limits;
 use crate::gateway::{LastSession, RequestClient};
 use crate::metrics::Metrics;
@@ -55,6 +57,7 @@ pub(super) struct Peer {
     /// Answers every request with the `https` address.
     pub(super) redirects: bool,
     phase: AtomicU8,
+    fragment: AtomicBool,
 }
 
 /// A connection with its deadline.
@@ -64,6 +67,10 @@ pub(super) struct Connection {
     header_timeout: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
     stall: Option<Pin<Box<Sleep>>>,
+    /// Whether the request line has not ended yet.
+    in_line: bool,
+    /// Bytes that were rewritten and wait to be read.
+    rewritten: BytesMut,
 }
 
 /// Between requests: Pingora's keep-alive timer counts.
@@ -169,7 +176,8 @@ fn counted_address(address: IpAddr) -> IpAddr {
 impl Peer {
     pub(super) fn new(address: SocketAddr, redirects: bool) -> Self {
         let client = RequestClient::direct(address.ip().to_canonical());
-        Self { client, last: LastSession::default(), redirects, phase: AtomicU8::new(IDLE) }
+        let (phase, fragment) = (AtomicU8::new(IDLE), AtomicBool::new(false));
+        Self { client, last: LastSession::default(), redirects, phase, fragment }
     }
 
     /// The header is complete: the deadline is met.
@@ -177,8 +185,14 @@ impl Peer {
         self.phase.store(BODY, Ordering::Relaxed);
     }
 
+    /// Whether the present request line held a fragment.
+    pub(super) fn saw_fragment(&self) -> bool {
+        self.fragment.load(Ordering::Relaxed)
+    }
+
     /// The request is over: the next header may come.
     pub(super) fn request_done(&self) {
+        self.fragment.store(false, Ordering::Relaxed);
         self.phase.store(IDLE, Ordering::Relaxed);
     }
 }
@@ -200,6 +214,8 @@ impl Connection {
             header_timeout,
             deadline: None,
             stall: None,
+            in_line: false,
+            rewritten: BytesMut::new(),
         }
     }
 
@@ -236,11 +252,34 @@ impl Connection {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    fn note_bytes(&self) {
-        if let Some(phase) = self.phase() {
-            // Only the first bytes after a request begin a header.
-            let _ = phase.compare_exchange(IDLE, HEADER, Ordering::Relaxed, Ordering::Relaxed);
+    /// Looks at bytes that have just come. The first after a request begin a request line.
+    fn note_bytes(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let begins = self.phase().is_some_and(|phase| {
+            phase.compare_exchange(IDLE, HEADER, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        });
+        if !begins && !self.in_line {
+            return;
         }
+        let bytes = &buf.filled()[before..];
+        let line = request_line::inspect(bytes);
+        self.in_line = !line.ends;
+        if line.fragment
+            && let Some(peer) = peer_of(&self.peer)
+        {
+            peer.fragment.store(true, Ordering::Relaxed);
+        }
+        if let Some(rewritten) = line.rewritten {
+            self.rewritten.extend_from_slice(&rewritten);
+            self.rewritten.extend_from_slice(&bytes[line.length..]);
+            buf.set_filled(before);
+            self.hand_out(buf);
+        }
+    }
+
+    /// Gives out rewritten bytes, as many as there is room for.
+    fn hand_out(&mut self, buf: &mut ReadBuf<'_>) {
+        let count = self.rewritten.len().min(buf.remaining());
+        buf.put_slice(&self.rewritten.split_to(count));
     }
 }
 
@@ -255,11 +294,15 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.rewritten.is_empty() {
+            self.hand_out(buf);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         match Pin::new(&mut self.io).poll_read(cx, buf) {
             Poll::Ready(result) => {
                 if buf.filled().len() > before {
-                    self.note_bytes();
+                    self.note_bytes(buf, before);
                 }
                 Poll::Ready(result)
             }

@@ -61,14 +61,18 @@ pub(super) fn content_length(head: &RequestHeader) -> Option<u64> {
 }
 
 /// Whether the body belongs to one of our own forms; every other body streams through.
-pub(super) fn is_form(head: &RequestHeader, config: &Config) -> bool {
+fn is_form(head: &RequestHeader, config: &Config) -> bool {
     head.method == Method::POST
         && target_of(head).is_ok_and(|target| Endpoint::reads_body(config, &head.method, &target))
 }
 
-/// The body of a form; `None` when it is too large to be one.
-pub(super) async fn read_form(session: &mut Session) -> Result<Option<Bytes>> {
+/// The body of one of our own forms, empty for every other request; `None` when it is too large to
+/// be one.
+pub(super) async fn form_body(session: &mut Session, config: &Config) -> Result<Option<Bytes>> {
     let mut body = BytesMut::new();
+    if !is_form(session.req_header(), config) {
+        return Ok(Some(Bytes::new()));
+    }
     while let Some(chunk) = session.read_request_body().await? {
         body.extend_from_slice(&chunk);
         if body.len() > LARGEST_FORM {

@@ -31,6 +31,7 @@ mod header;
 mod listen;
 mod proxy;
 mod reload;
+mod request_line;
 mod tls;
 
 use backend::Backends;

@@ -16,7 +16,7 @@ use pingora::{Error, ErrorType, Result};
 
 use super::answer::{reason_of, to_https, write};
 use super::connection::{Peer, peer_of};
-use super::header::{check_header, content_length, has_body, is_form, read_form, target_of};
+use super::header::{check_header, content_length, form_body, has_body, target_of};
 use super::{Running, Shared, client};
 use crate::cookie;
 use crate::defence::{Defence, stands};
@@ -74,14 +74,12 @@ impl Proxy {
         };
         let client = client::of(&peer.client, &session.req_header().headers, config);
         ctx.client = Some(client.text.clone());
-        let body = if is_form(session.req_header(), config) {
-            read_form(session).await?
-        } else {
-            Some(Bytes::new())
-        };
-        let Some(body) = body else {
+        let Some(body) = form_body(session, config).await? else {
             return Ok(Some(refuse(session, ctx, Reason::BodyTooLarge)));
         };
+        if peer.saw_fragment() {
+            return Ok(Some(refuse(session, ctx, Reason::AmbiguousTarget)));
+        }
         let head = session.req_header();
         let target = match target_of(head) {
             Ok(target) => target,

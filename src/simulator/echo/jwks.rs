@@ -62,9 +62,12 @@ fn exchange(url: &Url) -> std::io::Result<Vec<u8>> {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(80);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let address = (bare, port).to_socket_addrs()?.next();
-    let address = address.ok_or_else(|| std::io::Error::other("no such host"))?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    // `localhost` may have an IPv6 address first, where nobody listens.
+    let mut tried = Err(std::io::Error::other("no such host"));
+    for address in (bare, port).to_socket_addrs()? {
+        tried = tried.or_else(|_| TcpStream::connect_timeout(&address, PATIENCE));
+    }
+    let mut stream = tried?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
