@@ -268,6 +268,76 @@ fn last(world: &World) -> Seen {
     world.app.requests().pop().expect("the app was reached")
 }
 
+/// Methods that apps know, from RFC 9110 and `WebDAV`, and one that nobody knows.
+const METHODS: [&str; 16] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "MKCOL", "MOVE",
+    "COPY", "LOCK", "REPORT", "SEARCH", "PURGE", "NONSENSE",
+];
+
+/// What has opened a gate somewhere: health checks, preflights, forwarded paths, other people's
+/// tokens.
+const TRICKS: [&str; 32] = [
+    "",
+    "User-Agent: GoogleHC/1.0",
+    "User-Agent: kube-probe/1.30",
+    "User-Agent: ELB-HealthChecker/2.0",
+    "Origin: https://app.example.com\r\nAccess-Control-Request-Method: GET",
+    "Access-Control-Request-Method: GET",
+    "Access-Control-Request-Headers: authorization",
+    "X-Forwarded-Uri: /public/x",
+    "X-Original-Url: /public/x",
+    "X-Original-Uri: /public/x",
+    "X-Rewrite-Url: /public/x",
+    "X-Forwarded-Prefix: /public",
+    "X-Forwarded-Path: /public/x",
+    "X-Forwarded-Method: OPTIONS",
+    "X-HTTP-Method-Override: OPTIONS",
+    "X-Forwarded-Host: auth.example.com",
+    "X-Forwarded-Proto: http",
+    "X-Forwarded-For: 127.0.0.1",
+    "X-Real-IP: 127.0.0.1",
+    "Forwarded: for=127.0.0.1;host=auth.example.com",
+    "X-Forwarded-User: octocat",
+    "X-Auth-Request-User: octocat",
+    "X-Gatekeep-Jwt: eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.",
+    "Authorization: Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.",
+    "Authorization: Basic b2N0b2NhdDpvY3RvY2F0",
+    "Cookie: __Host-gatekeep=",
+    "Cookie: __Host-gatekeep=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "Cookie: _oauth2_proxy=x; user=octocat",
+    "Referer: https://app.example.com/public/x",
+    "Sec-Purpose: prefetch",
+    "Connection: Upgrade\r\nUpgrade: websocket",
+    "X-Requested-With: XMLHttpRequest",
+];
+
+/// oauth2-proxy CVE-2026-34457: an exception for health checks that believed a header. Exceptions
+/// are routes here: nothing that a client says about itself opens a path.
+#[test]
+fn no_header_and_no_method_opens_a_protected_path() {
+    let world = World::new();
+    let ask = |method: &str, fields: &str| {
+        let request = format!(
+            "{method} /secret HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\
+             content-length: 0\r\n{fields}\r\n"
+        );
+        world.gate.raw(request.as_bytes()).map(|answer| answer.status)
+    };
+    for method in METHODS {
+        for trick in TRICKS {
+            let line = if trick.is_empty() { String::new() } else { format!("{trick}\r\n") };
+            assert_eq!(ask(method, &line), Some(401), "{method} {trick}");
+        }
+    }
+    assert_eq!(world.app.hits(), 0);
+    let session = format!("Cookie: x=y{}\r\n", session_cookie(&world));
+    for method in METHODS {
+        let before = world.app.hits();
+        assert_eq!(ask(method, &session), Some(200), "{method} of a visitor");
+        assert_eq!(world.app.hits(), before + 1);
+    }
+}
+
 /// Every way to nominate a header for removal on this hop.
 fn nominations(name: &str) -> Vec<String> {
     vec![
@@ -323,7 +393,7 @@ fn is_whole(world: &World, visitor: &Visitor, fields: &str) -> bool {
     true
 }
 
-const BEARER: &str = r#"
+const BEARER: &str = r"
   - name: app
     host: app.example.com
     upstream: @APP@
@@ -334,7 +404,7 @@ const BEARER: &str = r#"
     host: auth.example.com
     upstream: @APP@
     allow: anyone
-"#;
+";
 
 /// Where the app reads the visitor's token from `Authorization`, a token of the client's own would
 /// be taken for ours.
@@ -346,7 +416,8 @@ fn authorization_is_replaced_where_the_route_sets_it() {
     let token = token[0].as_str().expect("text");
     assert!(token.starts_with("Bearer ey") && token.split('.').count() == 3, "{token}");
     assert_eq!(public.plain_headers().get("authorization"), None);
-    for name in ["Authorization", "authorization", "AUTHORIZATION", "Author-ization", "-authoriz_ation"]
+    for name in
+        ["Authorization", "authorization", "AUTHORIZATION", "Author-ization", "-authoriz_ation"]
     {
         for visitor in [&signed_in, &public] {
             send_all(&world, visitor, &lines(name));

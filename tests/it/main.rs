@@ -6,3 +6,51 @@ mod support;
 mod architecture;
 /// Signing in, coming back, signing out.
 mod sign_in;
+/// GitHub sends the visitor back: what is believed, and what is not.
+mod callback;
+/// Where a browser may be sent.
+mod redirects;
+/// From the callback host to another of our hosts.
+mod handover;
+/// GitHub slow, down, or answering rubbish.
+mod github_trouble;
+/// How long sessions live, and what happens when their store does not answer.
+mod sessions;
+/// Who is let in, and what the others are told.
+mod policy;
+/// Thousands at once.
+mod crowd;
+/// Identity headers cannot be spoofed, and ours cannot be taken away.
+mod headers;
+/// Paths, hosts and methods are judged and forwarded as the same bytes.
+mod targets;
+/// Cookies: tossed, planted, carried off, guessed, hidden.
+mod cookies;
+/// What another site can make a browser do: sign out, open a socket.
+mod forms;
+/// The mutation control (`--features sabotage`).
+mod sabotage;
+/// Requests and answers stream through to the app and back.
+mod proxying;
+/// TLS by SNI, HTTP/2, redirects to https.
+mod tls;
+/// What the gateway bears: headers, connections, bodies.
+mod limits;
+/// A new configuration, whole or not at all.
+mod reload;
+/// Metrics and health.
+mod admin;
+/// Stopping without losing a request.
+mod stop;
+/// The gateway's own pages.
+mod pages;
+/// The commands.
+mod cli;
+/// The demo in a real browser.
+mod browser;
+/// Broken configurations and what is said of them.
+mod problems;
+/// The documentation is true.
+mod docs;
+/// The examples do what they say.
+mod examples;

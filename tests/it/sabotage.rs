@@ -1,0 +1,110 @@
+//! The mutation control: take a defence away, and its attack tests must fail.
+//!
+//! A test that passes with and without the defence proves nothing. Each test here runs this very
+//! program again for one of its attack tests, first whole, then with one defence switched off by
+//! `GATEKEEP_SABOTAGE`. Built with `--features sabotage` alone; no other build can be sabotaged.
+
+#![cfg(feature = "sabotage")]
+
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
+
+use gatekeep::defence::Defence;
+
+/// Each defence and the attacks that it alone repels.
+const ATTACKS: [(Defence, &[&str]); 12] = [
+    (
+        Defence::StripHeaders,
+        &[
+            "headers::an_identity_cannot_be_spoofed_in_any_spelling",
+            "headers::a_method_override_never_arrives",
+        ],
+    ),
+    (
+        Defence::CanonicalTarget,
+        &[
+            "targets::without_a_session_nothing_but_the_public_is_reached_in_any_reading",
+            "targets::without_the_rule_s_rights_nothing_below_it_is_reached_in_any_reading",
+        ],
+    ),
+    (Defence::ReturnTo, &["redirects::nothing_outside_the_site_is_ever_a_target"]),
+    (Defence::State, &["callback::a_state_of_another_browser_signs_nobody_in"]),
+    (Defence::SingleUse, &["callback::a_good_callback_works_once_of_a_hundred_at_once"]),
+    (Defence::NewSessionId, &["cookies::a_planted_session_is_not_upgraded_at_sign_in"]),
+    (Defence::AmbiguousCookie, &["cookies::two_good_sessions_are_not_believed"]),
+    (
+        Defence::Csrf,
+        &[
+            "forms::a_form_that_is_not_ours_signs_nobody_out",
+            "forms::a_form_from_elsewhere_signs_nobody_out",
+        ],
+    ),
+    (Defence::OwnCookies, &["cookies::an_app_sets_its_own_cookies_and_none_of_ours"]),
+    (Defence::HideCookies, &["cookies::our_cookies_never_reach_the_app_and_all_others_do"]),
+    (Defence::UpgradeOrigin, &["forms::a_page_of_another_site_opens_no_socket"]),
+    (Defence::HandoverBinding, &["handover::a_code_taken_by_another_browser_opens_nothing"]),
+];
+
+/// Runs one test of this program, whole or with a defence taken away.
+fn run(test: &str, without: Option<Defence>) -> Output {
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut command = Command::new(program);
+    command.args(["--exact", test, "--test-threads=1"]).env_remove("GATEKEEP_SABOTAGE");
+    if let Some(defence) = without {
+        command.env("GATEKEEP_SABOTAGE", defence.word());
+    }
+    command.output().expect("this program runs")
+}
+
+fn told(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
+}
+
+/// The attacks on a defence succeed without it, and fail with it.
+fn prove(defence: Defence) {
+    let (_, tests) = ATTACKS.iter().find(|(of, _)| *of == defence).expect("a row of the table");
+    for test in *tests {
+        let whole = told(&run(test, None));
+        assert!(whole.contains("test result: ok. 1 passed"), "{test} fails anyway:\n{whole}");
+        let broken = told(&run(test, Some(defence)));
+        let is_noticed = broken.contains("test result: FAILED. 0 passed; 1 failed");
+        assert!(is_noticed, "{test} does not notice that {} is gone:\n{broken}", defence.word());
+    }
+}
+
+#[test]
+fn every_defence_has_its_attacks() {
+    let words = |defences: Vec<Defence>| -> BTreeSet<_> {
+        defences.into_iter().map(Defence::word).collect()
+    };
+    let attacked = words(ATTACKS.iter().map(|(defence, _)| *defence).collect());
+    assert_eq!(attacked, words(Defence::ALL.to_vec()));
+    assert_eq!(ATTACKS.len(), Defence::ALL.len(), "one row each");
+    assert!(ATTACKS.iter().all(|(_, tests)| !tests.is_empty()));
+}
+
+macro_rules! proofs {
+    ($($name:ident: $defence:ident,)+) => {
+        $(#[test] fn $name() { prove(Defence::$defence); })+
+
+        #[test]
+        fn every_defence_is_proven() {
+            assert_eq!([$(Defence::$defence),+], Defence::ALL);
+        }
+    };
+}
+
+proofs! {
+    without_strip_headers_identities_are_spoofed: StripHeaders,
+    without_canonical_target_paths_are_confused: CanonicalTarget,
+    without_return_to_browsers_are_sent_away: ReturnTo,
+    without_state_a_stranger_s_callback_signs_in: State,
+    without_single_use_a_callback_works_again: SingleUse,
+    without_new_session_id_a_planted_session_is_upgraded: NewSessionId,
+    without_ambiguous_cookie_a_tossed_session_is_believed: AmbiguousCookie,
+    without_csrf_other_sites_sign_visitors_out: Csrf,
+    without_own_cookies_apps_plant_sessions: OwnCookies,
+    without_hide_cookies_apps_see_sessions: HideCookies,
+    without_upgrade_origin_sockets_are_hijacked: UpgradeOrigin,
+    without_handover_binding_codes_are_stolen: HandoverBinding,
+}

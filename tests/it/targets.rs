@@ -13,7 +13,7 @@ use crate::support::http::{Connection, Response};
 
 const HOST: &str = "app.example.com";
 
-const ROUTES: &str = r#"
+const ROUTES: &str = r"
   - name: app
     host: app.example.com
     upstream: @APP@
@@ -31,7 +31,7 @@ const ROUTES: &str = r#"
     host: auth.example.com
     upstream: @APP@
     allow: anyone
-"#;
+";
 
 fn world() -> World {
     World::with("", ROUTES)
@@ -61,31 +61,33 @@ impl Client {
 
     /// The target as the app got it; `None` when it did not get it.
     fn arrives(&mut self, target: &[u8]) -> Option<String> {
-        let answer = self.send(target)?;
+        let answer = self.send(target);
         let is_apps = answer.status == 200 && answer.text().contains("\"views\":");
         is_apps.then(|| answer.json()["target"].as_str().expect("a target").to_owned())
     }
 
-    fn send(&mut self, target: &[u8]) -> Option<Response> {
+    fn send(&mut self, target: &[u8]) -> Response {
         let gate = self.gate;
         let mut connection = self.connection.take().unwrap_or_else(|| Connection::open(gate));
-        let rest = format!(
-            " HTTP/1.1\r\nhost: {HOST}\r\naccept: application/json\r\n{}\r\n",
-            self.cookie
-        );
-        connection.send(&[b"GET ", target, rest.as_bytes()].concat()).ok()?;
-        let answer = connection.receive(false)?;
-        if answer.status != 400 && answer.header("connection") != Some("close") {
+        let rest =
+            format!(" HTTP/1.1\r\nhost: {HOST}\r\naccept: application/json\r\n{}\r\n", self.cookie);
+        connection.send(&[b"GET ", target, rest.as_bytes()].concat()).expect("it reads");
+        let shown = String::from_utf8_lossy(target);
+        let answer = connection.receive(false).unwrap_or_else(|| panic!("no answer to {shown}"));
+        if answer.header("connection") != Some("close") {
             self.connection = Some(connection);
         }
-        Some(answer)
+        answer
     }
 }
 
 // === The ways to read a path ===
 
+/// What an app makes of the path that it gets.
+type Reading = fn(&[u8]) -> Vec<u8>;
+
 /// Each reading that an app or the server before it is known for.
-const READINGS: [(&str, fn(&[u8]) -> Vec<u8>); 8] = [
+const READINGS: [(&str, Reading); 8] = [
     ("raw", |path| path.to_vec()),
     ("decoded once, dot segments removed", |path| remove_dots(&decode(path))),
     ("decoded twice, dot segments removed", |path| remove_dots(&decode(&decode(path)))),
@@ -93,22 +95,15 @@ const READINGS: [(&str, fn(&[u8]) -> Vec<u8>); 8] = [
     ("nginx: decoded, slashes merged", |path| remove_dots(&merge_slashes(&decode(path)))),
     ("Tomcat: cut at `;`, decoded", |path| remove_dots(&merge_slashes(&decode(&cut(path))))),
     ("Windows: `\\` is `/`, no case", |path| {
-        remove_dots(&merge_slashes(&decode(path).to_ascii_lowercase())).replace_backslash()
+        remove_dots(&merge_slashes(&turn_slashes(&decode(path)))).to_ascii_lowercase()
     }),
     ("decoded twice, merged, no case", |path| {
         remove_dots(&merge_slashes(&decode(&decode(path)))).to_ascii_lowercase()
     }),
 ];
 
-trait ReplaceBackslash {
-    fn replace_backslash(self) -> Vec<u8>;
-}
-
-impl ReplaceBackslash for Vec<u8> {
-    fn replace_backslash(self) -> Vec<u8> {
-        let slashes: Vec<_> = self.iter().map(|&b| if b == b'\\' { b'/' } else { b }).collect();
-        remove_dots(&merge_slashes(&slashes))
-    }
+fn turn_slashes(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|&b| if b == b'\\' { b'/' } else { b }).collect()
 }
 
 fn decode(path: &[u8]) -> Vec<u8> {
@@ -323,10 +318,12 @@ fn probe_all(world: &World, client: impl Fn() -> Client, is_good: fn(&[u8]) -> b
     let before = world.app.hits();
     let arrived: usize = std::thread::scope(|scope| {
         let shares = corpus.chunks(corpus.len().div_ceil(4));
-        let spawn = |share| scope.spawn({
-            let client = client();
-            move || probe(client, share, is_good)
-        });
+        let spawn = |share| {
+            scope.spawn({
+                let client = client();
+                move || probe(client, share, is_good)
+            })
+        };
         let probes: Vec<_> = shares.map(spawn).collect();
         probes.into_iter().map(|probe| probe.join().expect("no probe fails")).sum()
     });
@@ -358,7 +355,7 @@ fn without_the_rule_s_rights_nothing_below_it_is_reached_in_any_reading() {
 #[test]
 fn the_readings_find_what_they_are_there_for() {
     let found = |path: &str| -> Vec<usize> {
-        let hits = |(_, read): &(&str, fn(&[u8]) -> Vec<u8>)| is_for_admins(&read(path.as_bytes()));
+        let hits = |(_, read): &(&str, Reading)| is_for_admins(&read(path.as_bytes()));
         (0..READINGS.len()).filter(|&at| hits(&READINGS[at])).collect()
     };
     for (path, by) in [
@@ -415,7 +412,8 @@ fn a_loose_path_arrives_byte_for_byte_where_the_route_takes_it() {
     let world = world();
     let (browser, _) = world.signed_in("octocat", "https://loose.example.com/");
     let session = browser.session("loose.example.com").expect("signed in");
-    for path in ["/a%2Fb", "/a%2fb/%7e", "/a;v=1/b;w", "/pkg/@scope%2fname?q=%2F;", "/a;b%20c%c3%a9"]
+    for path in
+        ["/a%2Fb", "/a%2fb/%7e", "/a;v=1/b;w", "/pkg/@scope%2fname?q=%2F;", "/a;b%20c%c3%a9"]
     {
         let ask = |host: &str| {
             let text = format!(
@@ -513,12 +511,31 @@ fn a_host_arrives_in_its_one_form() {
             "app.example.com",
         ),
         (
-            "GET HTTP://App.example.com/public/x HTTP/1.1\r\nhost: app.example.com\r\n",
+            "GET HTTP://app.example.com/public/x HTTP/1.1\r\nhost: app.example.com\r\n",
             "app.example.com",
         ),
         ("GET /public/x HTTP/1.0\r\nhost: app.example.com\r\n", "app.example.com"),
     ] {
         assert_eq!(outcome(&world, head.as_bytes()), arrived(host), "{head}");
+        let seen = world.app.requests().pop().expect("the app was reached");
+        assert_eq!(seen.all("x-forwarded-host"), [host], "{head}");
+    }
+}
+
+/// Where the app wants its own name as Host, it still learns which one the visitor asked for.
+#[test]
+fn an_app_that_gets_its_own_host_learns_the_visitor_s() {
+    let routes = ROUTES.replacen("@APP@", "@APP@\n    preserve_host: false", 1);
+    let world = World::with("", &routes);
+    let own = world.app.address().to_string();
+    for head in [
+        "GET /public/x HTTP/1.1\r\nhost: APP.example.com\r\n",
+        "GET http://app.example.com/public/x HTTP/1.1\r\nhost: app.example.com\r\n",
+    ] {
+        let arrived = (200, Some((own.clone(), "/public/x".to_owned())));
+        assert_eq!(outcome(&world, head.as_bytes()), arrived, "{head}");
+        let seen = world.app.requests().pop().expect("the app was reached");
+        assert_eq!(seen.all("x-forwarded-host"), [HOST], "{head}");
     }
 }
 
@@ -526,7 +543,8 @@ fn a_host_arrives_in_its_one_form() {
 #[test]
 fn an_unknown_host_reaches_no_app() {
     let world = world();
-    for host in ["evil.example", "example.com", "x.app.example.com", "127.0.0.1", "[::1]", "localhost"]
+    for host in
+        ["evil.example", "example.com", "x.app.example.com", "127.0.0.1", "[::1]", "localhost"]
     {
         let head = format!("GET /public/x HTTP/1.1\r\nhost: {host}\r\n");
         assert_eq!(outcome(&world, head.as_bytes()), (404, None), "{host}");

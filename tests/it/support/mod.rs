@@ -144,11 +144,12 @@ pub(crate) fn yaml(github: &Simulator, keys: &str, routes: &str) -> String {
     };
     let listen =
         if keys.contains("listen:") { "" } else { "listen: [{ address: '127.0.0.1:0' }]\n" };
+    let grace = if keys.contains("grace:") { "" } else { "grace: 5s\n" };
     let admin = if keys.contains("admin:") { "" } else { "admin: 127.0.0.1:0\n" };
     format!(
         "{listen}{public}{admin}secret: k3yZ-for-tests-0123456789-abcdefghijklmnop\n\
          github: {{ client_id: '{id}', client_secret: '{secret}', web: '{url}', api: '{api}', timeout: {timeout} }}\n\
-         threads: 2\ngrace: 5s\n{keys}\nroutes:{routes}"
+         threads: 2\n{grace}{keys}\nroutes:{routes}"
     )
 }
 

@@ -1,0 +1,131 @@
+//! The demo, walked through in a real browser.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::child::{Child, gatekeep};
+use crate::support::webdriver::Window;
+
+/// A window with the demo behind it.
+struct Walk {
+    window: Window,
+    demo: Child,
+    origin: String,
+    name: &'static str,
+    pictures: usize,
+}
+
+impl Walk {
+    /// `None` where there is no Chromium, said aloud.
+    fn begin(name: &'static str) -> Option<Self> {
+        let window = match Window::open() {
+            Ok(window) => window,
+            Err(why) => {
+                eprintln!("SKIPPED: no walk through the demo in a real browser: {why}");
+                return None;
+            }
+        };
+        let port = free_port().to_string();
+        let demo = Child::start(gatekeep().args(["demo", "--port", &port]));
+        let line = demo.wait_for("/hello?from=demo", 1);
+        let origin = line.trim().strip_suffix("/hello?from=demo").expect("an address").to_owned();
+        demo.wait_for("Ctrl-C ends all of it.", 1);
+        Some(Self { window, demo, origin, name, pictures: 0 })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// Keeps what is seen, if anybody asked for it.
+    fn picture(&mut self, what: &str) {
+        if std::env::var_os("GATEKEEP_SCREENSHOTS").is_some() {
+            self.pictures += 1;
+            let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+            let file: PathBuf =
+                directory.join(format!("{}-{:02}-{what}.png", self.name, self.pictures));
+            self.window.screenshot(&file);
+        }
+    }
+
+    /// Signs in as somebody at the pretended GitHub, from whatever page asked for it.
+    fn pass_github(&mut self, person: &str) {
+        assert_eq!(self.window.text("h1"), "Who are you today?");
+        assert!(!self.window.url().starts_with(&self.origin), "{}", self.window.url());
+        self.picture("github-who");
+        self.window.click(&format!("button[name=person][value={person}]"));
+        assert_eq!(self.window.text("#person"), person);
+        self.picture("github-consent");
+        self.window.click("button[value=authorize]");
+    }
+}
+
+/// A port that was free a moment ago; `demo` takes the next one if it is not any more.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+#[test]
+fn the_demo_shows_a_real_browser_all_of_it_from_the_first_page_to_signing_out() {
+    let Some(mut walk) = Walk::begin("walk") else { return };
+    let deep = "/deep/link?u=https://elsewhere.example/x&y=1&z=%C3%A4";
+    let asked = walk.url(deep);
+    walk.window.go(&asked);
+    walk.pass_github("octocat");
+
+    // Back on the very page, with an identity that the app has checked.
+    assert_eq!(walk.window.text("h1"), "Hello from the demo app");
+    assert_eq!(walk.window.url(), asked);
+    let who = walk.window.text("#who");
+    assert_eq!(who, "The gateway says you are octocat (The Octocat, octocat@github.example).");
+    assert_eq!(walk.window.text("#path"), deep);
+    assert_eq!(walk.window.text("#jwt-verdict"), "signature verified");
+    assert_eq!(walk.window.script_cookies(), "", "a script can read our cookies");
+    assert!(!walk.window.text("#headers").contains("gatekeep="), "the app sees our cookie");
+    walk.picture("app");
+
+    // A page for others says for whom, and offers another account.
+    walk.window.go(&walk.url("/admin"));
+    assert_eq!(walk.window.text("h1"), "This page is not for you");
+    let denied = walk.window.page();
+    for words in ["octocat", "acme/admins", "not-admitted", "Use another account", "Sign out"] {
+        assert!(denied.contains(words), "{words} is not in {denied}");
+    }
+    walk.picture("denied");
+
+    walk.window.go(&walk.url("/.gatekeep/account"));
+    assert_eq!(walk.window.text("h1"), "Your account");
+    let account = walk.window.page();
+    for words in ["octocat", "octocat@github.example", "acme/platform", "583231"] {
+        assert!(account.contains(words), "{words} is not in {account}");
+    }
+    walk.picture("account");
+
+    // A link asks, the button does it.
+    walk.window.go(&walk.url("/.gatekeep/sign_out"));
+    assert_eq!(walk.window.text("h1"), "Sign out?");
+    walk.picture("sign-out");
+    walk.window.click("form button");
+    assert_eq!(walk.window.text("h1"), "You are signed out");
+    walk.picture("signed-out");
+    // GitHub remembers person and consent, so it asks again only when told to.
+    walk.window.go(&walk.url("/.gatekeep/account"));
+    assert_eq!(walk.window.text("h1"), "Your account");
+
+    walk.demo.signal("INT");
+    assert_eq!(walk.demo.end().code(), Some(0));
+}
+
+#[test]
+fn another_account_is_chosen_from_the_page_that_denies_one() {
+    let Some(mut walk) = Walk::begin("other") else { return };
+    walk.window.go(&walk.url("/admin"));
+    walk.pass_github("stranger");
+    assert_eq!(walk.window.text("h1"), "This page is not for you");
+    walk.window.click("a.primary");
+    walk.pass_github("hubot");
+    assert_eq!(walk.window.text("h1"), "The admins' page");
+    walk.picture("admins");
+    assert_eq!(walk.window.url(), walk.url("/admin"));
+    assert!(walk.window.text("#who").starts_with("The gateway says you are hubot"));
+}
