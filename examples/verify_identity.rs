@@ -6,6 +6,8 @@
 //! another language the same six checks apply: the algorithm, the key by `kid`, `iss`, `aud`, `exp`
 //! and `typ`.
 
+#![expect(clippy::print_stdout, reason = "an app may speak")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 

@@ -67,7 +67,7 @@ pub struct Forward {
     pub path_and_query: Option<String>,
     /// Header fields to set, after stripping.
     pub fields: Vec<(HeaderName, HeaderValue)>,
-    /// Whether silence is no fault: `WebSocket`s and event streams.
+    /// Whether silence is no fault: WebSockets and event streams.
     pub may_stay_silent: bool,
 }
 

@@ -117,7 +117,7 @@ pub enum Algorithm {
 pub struct Timeouts {
     /// For a TCP connection to stand.
     pub connect: Duration,
-    /// Between two reads of the app's answer. Does not apply to `WebSocket`s and event streams.
+    /// Between two reads of the app's answer. Does not apply to WebSockets and event streams.
     pub read: Duration,
     /// For one write to the app.
     pub write: Duration,

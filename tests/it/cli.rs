@@ -66,7 +66,8 @@ fn help_names_every_command_and_its_arguments() {
          Usage: gatekeep <COMMAND>\n\
          \n\
          Commands:\n\
-         \x20 run      Run the gateway. SIGHUP reloads FILE, SIGTERM lets requests in flight finish\n\
+         \x20 run      Run the gateway. SIGHUP reloads FILE, SIGTERM lets requests in flight \
+         finish\n\
          \x20 check    Check a configuration: every problem with its place, or what it means. Exit \
          code 0 or 2\n\
          \x20 explain  Explain which route and rule a request meets, what is decided, and why\n\

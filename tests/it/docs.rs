@@ -18,11 +18,16 @@ fn read(path: &str) -> String {
 /// The fenced blocks of one language.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
-    text.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
+    text.split(&fence)
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn pages() -> Vec<(String, String)> {
-    let mut pages = vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned(), "benches/README.md".to_owned()];
+    let mut pages =
+        vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned(), "benches/README.md".to_owned()];
     for entry in fs::read_dir(root().join("docs")).expect("docs") {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|extension| extension == "md") {
@@ -38,10 +43,12 @@ fn with_certificates() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let made = rcgen::generate_simple_self_signed(vec!["app.example.com".into()]).expect("made");
     fs::write(folder.path().join("fullchain.pem"), made.cert.pem()).expect("written");
-    fs::write(folder.path().join("privkey.pem"), made.signing_key.serialize_pem()).expect("written");
+    fs::write(folder.path().join("privkey.pem"), made.signing_key.serialize_pem())
+        .expect("written");
     folder
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an environment may lack a variable")]
 fn environment(name: &str) -> Option<String> {
     Some(format!("{name}-0123456789-abcdefghijklmnopqrstuvwxyz"))
 }
@@ -72,7 +79,8 @@ fn the_route_keys_shown_for_apps_load() {
 
 #[test]
 fn every_command_shown_exists() {
-    let help = Command::new(env!("CARGO_BIN_EXE_gatekeep")).arg("--help").output().expect("it runs");
+    let help =
+        Command::new(env!("CARGO_BIN_EXE_gatekeep")).arg("--help").output().expect("it runs");
     let help = String::from_utf8(help.stdout).expect("text");
     for (page, text) in pages() {
         for line in blocks(&text, "sh").iter().flat_map(|block| block.lines()) {
@@ -107,6 +115,9 @@ fn every_link_within_the_documentation_leads_somewhere() {
 fn every_reason_is_explained_to_operators() {
     let page = read("docs/operations.md");
     for reason in Reason::ALL {
-        assert!(page.contains(&format!("`{reason}`")), "`{reason}` is missing in docs/operations.md");
+        assert!(
+            page.contains(&format!("`{reason}`")),
+            "`{reason}` is missing in docs/operations.md"
+        );
     }
 }

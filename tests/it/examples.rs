@@ -15,10 +15,16 @@ impl Drop for Ended {
     }
 }
 
+/// `cargo test` builds the examples; `cargo test --test it` does not.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("this test");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE");
-    profile.join("examples").join(name)
+    let program = profile.join("examples").join(name);
+    if !program.exists() {
+        let built = Command::new(env!("CARGO")).args(["build", "--example", name]).status();
+        assert!(built.expect("cargo runs").success(), "the example builds");
+    }
+    program
 }
 
 #[test]
@@ -39,10 +45,13 @@ fn an_app_verifies_the_identity_by_itself() {
     let world = World::with(&keys, &routes);
 
     let (_, page) = world.signed_in("octocat", &format!("{origin}/"));
-    assert_eq!(page.text(), "Hello \"octocat\", you are \"github:127.0.0.1:PORT:583231\".\n"
-        .replace("127.0.0.1:PORT", world.github.url().trim_start_matches("http://")));
+    assert_eq!(
+        page.text(),
+        "Hello \"octocat\", you are \"github:127.0.0.1:PORT:583231\".\n"
+            .replace("127.0.0.1:PORT", world.github.url().trim_start_matches("http://"))
+    );
 
     let mut liar = Browser::new(address.parse().expect("an address"));
-    let lie = liar.send("GET", &format!("{origin}/"), &[("x-gatekeep-jwt", "a.b.c")], "");
-    assert!(lie.text().starts_with("I do not believe this: "), "{}", lie.text());
+    let doubt = liar.send("GET", &format!("{origin}/"), &[("x-gatekeep-jwt", "a.b.c")], "");
+    assert!(doubt.text().starts_with("I do not believe this: "), "{}", doubt.text());
 }

@@ -2,6 +2,7 @@
 //! by hand or to the end.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::http::{Connection, Response};
@@ -76,13 +77,13 @@ impl Browser {
         let mut text =
             format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: test browser\r\n");
         for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
+            write!(text, "{name}: {value}\r\n").expect("memory is written");
         }
         if let Some(cookies) = self.cookie_header(&host) {
-            text += &format!("cookie: {cookies}\r\n");
+            write!(text, "cookie: {cookies}\r\n").expect("memory is written");
         }
         if !body.is_empty() || method == "POST" {
-            text += &format!("content-length: {}\r\n", body.len());
+            write!(text, "content-length: {}\r\n", body.len()).expect("memory is written");
         }
         text += "connection: close\r\n\r\n";
         text += body;

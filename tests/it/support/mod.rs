@@ -54,7 +54,7 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 pub(crate) const PUBLIC: &str = "https://auth.example.com";
 
 /// The routes of most tests. `@APP@` is the app's URL.
-pub(crate) const ROUTES: &str = r#"
+pub(crate) const ROUTES: &str = r"
   - name: app
     host: app.example.com
     upstream: @APP@
@@ -66,7 +66,7 @@ pub(crate) const ROUTES: &str = r#"
     host: auth.example.com
     upstream: @APP@
     allow: anyone
-"#;
+";
 
 impl World {
     /// The usual world.
