@@ -19,20 +19,12 @@ pub(super) fn run(file: &Path) -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let callback = config.callback_url();
     let server =
         match Server::bind(config, Some(file.to_owned()), Arc::new(System), AccessLog::to_stdout())
         {
             Ok(server) => server,
             Err(error) => return fail(&error, 1),
         };
-    for address in server.addresses() {
-        tracing::info!("listening on {address}");
-    }
-    if let Some(address) = server.admin_address() {
-        tracing::info!("metrics and health on http://{address}");
-    }
-    tracing::info!("GitHub sends visitors back to {callback}");
     match server.run(Stop::OnSignal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),

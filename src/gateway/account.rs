@@ -57,7 +57,7 @@ fn account_page(request: &Request<'_>, live: &LiveSession) -> Page {
     );
     fact("Signed in at", Some(session.created.to_string()));
     fact("Session ends", Some(session.expires.to_string()));
-    fact("Ends unused at", Some((live.seen() + idle).min(session.expires).to_string()));
+    fact("Ends when unused at", Some((live.seen() + idle).min(session.expires).to_string()));
     Page {
         status: StatusCode::OK,
         title: "Your account".into(),

@@ -119,10 +119,10 @@ fn requirements(policy: &Policy) -> Vec<(String, String)> {
         (!names.is_empty()).then(|| (label.to_owned(), names.join(", ")))
     }
     [
-        list("Members of", &policy.orgs),
-        list("Teams", &policy.teams),
-        list("E-mail", &policy.emails),
-        list("Accounts", &policy.users),
+        list("Open to members of", &policy.orgs),
+        list("Open to teams", &policy.teams),
+        list("Open to e-mail", &policy.emails),
+        list("Open to accounts", &policy.users),
     ]
     .into_iter()
     .flatten()

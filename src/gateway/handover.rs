@@ -7,8 +7,9 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::action::Answer;
+use super::attempts::{clear_attempt, find_attempt};
 use super::authenticate::Authenticated;
-use super::sign_in::{clear_attempt, find_attempt, redirect};
+use super::sign_in::redirect;
 use super::{Gateway, LiveSession, Request, error};
 use crate::defence::{Defence, stands};
 use crate::login::{Errand, LoginAttempt};

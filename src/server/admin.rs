@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::Shared;
+use super::listen::BREATH;
 
 /// Connections at once: a scraper, a health check, an operator.
 const MOST_CONNECTIONS: usize = 64;
@@ -28,7 +29,10 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, stopping: 
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
-        let Ok((tcp, _)) = listener.accept().await else { continue };
+        let Ok((tcp, _)) = listener.accept().await else {
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
         let (shared, stopping) = (shared.clone(), stopping.clone());
         tokio::spawn(async move {
             let _place = place;

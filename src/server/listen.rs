@@ -39,7 +39,7 @@ pub(super) struct Entrance {
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// After a failure to accept: most often there are no file descriptors left.
-const BREATH: Duration = Duration::from_millis(100);
+pub(super) const BREATH: Duration = Duration::from_millis(100);
 
 // === impl Acceptor ===
 

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use arc_swap::ArcSwap;
 use pingora::apps::HttpServerOptions;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -167,6 +169,8 @@ impl Server {
     }
 
     async fn serve(self, stop: Stop) -> Result<(), StartError> {
+        let stop = stop.prepare();
+        let (addresses, admin) = (self.addresses(), self.admin_address());
         let (shutdown, watch) = watch::channel(false);
         let proxy = Arc::new(self.proxy());
         self.shared.running.load().backends.resolve_now().await;
@@ -189,12 +193,13 @@ impl Server {
                 watch.clone(),
             ));
         }
+        self.shared.say_where(&addresses, admin);
         tokio::spawn(sweep_forever(self.shared.clone()));
         tokio::spawn(resolve_forever(self.shared.clone()));
         if let Some(file) = self.file {
             tokio::spawn(reload::on_hangup(self.shared.clone(), file));
         }
-        stop.wait().await;
+        stop.await;
         tracing::info!("stopping: requests in flight have {:?} to finish", self.grace);
         let _ = shutdown.send(true);
         pingora::apps::HttpServerApp::http_cleanup(&*proxy).await;
@@ -230,15 +235,18 @@ pub enum Stop {
 // === impl Stop ===
 
 impl Stop {
-    async fn wait(self) {
+    /// Gets ready to be told: a signal that comes after this call is not lost.
+    fn prepare(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         match self {
+            Self::When(told) => Box::pin(async move { drop(told.await) }),
             Self::OnSignal => {
-                use tokio::signal::unix::{SignalKind, signal};
-                let mut terminate = signal(SignalKind::terminate()).expect("signals can be had");
-                let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be had");
-                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+                let caught = |kind| signal(kind).expect("signals can be caught");
+                let mut terminate = caught(SignalKind::terminate());
+                let mut interrupt = caught(SignalKind::interrupt());
+                Box::pin(async move {
+                    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+                })
             }
-            Self::When(stop) => drop(stop.await),
         }
     }
 }
@@ -281,6 +289,17 @@ async fn resolve_forever(shared: Arc<Shared>) {
 // === impl Shared ===
 
 impl Shared {
+    fn say_where(&self, addresses: &[SocketAddr], admin: Option<SocketAddr>) {
+        for address in addresses {
+            tracing::info!("listening on {address}");
+        }
+        if let Some(address) = admin {
+            tracing::info!("metrics and health on http://{address}");
+        }
+        let callback = self.running.load().snapshot.config.callback_url();
+        tracing::info!("GitHub sends visitors back to {callback}");
+    }
+
     fn count_dropped_lines(&self) {
         let dropped = i64::try_from(self.access_log.dropped()).unwrap_or(i64::MAX);
         self.metrics.access_log_dropped.set(dropped);

@@ -16,6 +16,7 @@ struct Walk {
 
 impl Walk {
     /// `None` where there is no Chromium, said aloud.
+    #[expect(clippy::print_stderr, reason = "a skipped test says so aloud")]
     fn begin(name: &'static str) -> Option<Self> {
         let window = match Window::open() {
             Ok(window) => window,

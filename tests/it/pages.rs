@@ -76,7 +76,7 @@ fn a_denied_program_learns_as_much_as_a_person() {
                  beside the organisation, and sign in here again."
             ),
         ],
-        "facts": { "Signed in as": "octocat", "Teams": "acme/admins" },
+        "facts": { "Open to teams": "acme/admins", "Signed in as": "octocat" },
         "reason": "not-admitted",
         "request_id": id,
         "actions": [

@@ -142,12 +142,12 @@ fn the_denial_names_who_would_be_let_in() {
     let mut hubot = signed_in(&world, "hubot");
     let me = "Signed in as";
     for (path, expected, speaks_of_approval) in [
-        ("/users", json!({ me: "stranger", "Accounts": "OctoCat" }), false),
-        ("/org", json!({ me: "stranger", "Members of": "ACME" }), true),
-        ("/octo", json!({ me: "stranger", "Members of": "octo-org, nobody-here" }), true),
-        ("/team", json!({ me: "stranger", "Teams": "acme/platform" }), true),
-        ("/domain", json!({ me: "stranger", "E-mail": "*@acme.example" }), false),
-        ("/rules/admin", json!({ me: "stranger", "Teams": "acme/admins" }), true),
+        ("/users", json!({ me: "stranger", "Open to accounts": "OctoCat" }), false),
+        ("/org", json!({ me: "stranger", "Open to members of": "ACME" }), true),
+        ("/octo", json!({ me: "stranger", "Open to members of": "octo-org, nobody-here" }), true),
+        ("/team", json!({ me: "stranger", "Open to teams": "acme/platform" }), true),
+        ("/domain", json!({ me: "stranger", "Open to e-mail": "*@acme.example" }), false),
+        ("/rules/admin", json!({ me: "stranger", "Open to teams": "acme/admins" }), true),
     ] {
         let response = stranger.fetch(&at(path));
         let page = response.json();
@@ -167,7 +167,7 @@ fn the_denial_names_who_would_be_let_in() {
         assert_eq!(response.header("cache-control"), Some("no-store"));
     }
     let several = hubot.fetch(&at("/users")).json();
-    assert_eq!(facts(&several), json!({ me: "hubot", "Accounts": "OctoCat" }));
+    assert_eq!(facts(&several), json!({ me: "hubot", "Open to accounts": "OctoCat" }));
     let denied = hubot.fetch(&at("/denied")).json();
     assert_eq!(denied["reason"], json!("user-denied"));
     assert_eq!(facts(&denied), json!({ me: "hubot" }), "whom else it lets in is no help");

@@ -48,7 +48,7 @@ fn a_good_file_is_in_force_for_the_next_request_of_those_who_are_signed_in() {
     run.reload(&with("{ teams: [acme/admins] }"));
     let denied = browser.fetch(HOME);
     assert_eq!((denied.status, &denied.json()["reason"]), (403, &"not-admitted".into()));
-    assert_eq!(denied.json()["facts"]["Teams"], "acme/admins");
+    assert_eq!(denied.json()["facts"]["Open to teams"], "acme/admins");
     run.reload(&with("{ users: [octocat] }"));
     assert_eq!(browser.fetch(HOME).status, 200);
     assert_eq!(run.metric(SUCCESSFUL), Some(1.0));
@@ -89,14 +89,14 @@ fn a_request_under_way_keeps_its_configuration_to_its_end() {
         yaml(&github, "", &route(&held.url, &more))
     };
     let mut run = Run::start(&with("1MiB"));
-    let head = "POST /up HTTP/1.1\r\nhost: app.example.com\r\ncontent-length: 5000\r\n\r\n";
+    let header = "POST /up HTTP/1.1\r\nhost: app.example.com\r\ncontent-length: 5000\r\n\r\n";
     let mut under_way = Connection::open(run.address);
-    under_way.send(head.as_bytes()).expect("the gateway reads");
+    under_way.send(header.as_bytes()).expect("the gateway reads");
     under_way.send(&[b'a'; 1000]).expect("the gateway reads");
     held.arrived();
     run.reload(&with("2000"));
     let mut next = Connection::open(run.address);
-    next.send(head.as_bytes()).expect("the gateway reads");
+    next.send(header.as_bytes()).expect("the gateway reads");
     assert_eq!(next.receive(false).expect("an answer").status, 413);
     // What began under the old limit ends under it.
     under_way.send(&[b'a'; 4000]).expect("the gateway reads on");
@@ -104,7 +104,7 @@ fn a_request_under_way_keeps_its_configuration_to_its_end() {
     let answer = under_way.receive(false).expect("an answer");
     assert_eq!((answer.status, answer.text().as_str()), (200, "finished after 5000 bytes"));
     // And its connection asks under the new one.
-    under_way.send(head.as_bytes()).expect("it is kept");
+    under_way.send(header.as_bytes()).expect("it is kept");
     assert_eq!(under_way.receive(false).expect("an answer").status, 413);
 }
 

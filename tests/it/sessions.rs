@@ -338,7 +338,7 @@ fn the_account_page_shows_the_facts() {
         "GitHub account": format!("number 583231 at {github}"),
         "Signed in at": begun.to_string(),
         "Session ends": (begun + Duration::from_secs(7200)).to_string(),
-        "Ends unused at": (now + Duration::from_secs(1800)).to_string(),
+        "Ends when unused at": (now + Duration::from_secs(1800)).to_string(),
     });
     assert_eq!(response.json()["facts"], expected);
     let nobody = world.browser().get("https://app.example.com/.gatekeep/account");

@@ -85,7 +85,7 @@ fn the_certificate_is_chosen_by_the_name_that_the_browser_asks_for() {
     }
     // A name that no certificate fits gets the first, which the browser refuses.
     let refused = handshake(address, &tls.authority, "elsewhere.example", &[]);
-    let error = refused.err().expect("the certificate is for others").to_string();
+    let error = refused.expect_err("the certificate is for others").to_string();
     assert!(error.contains("auth.example.com"), "{error}");
     // And a browser that trusts somebody else comes no further.
     let foreign = handshake(address, &Authority::new(), "app.example.com", &[]);

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -173,11 +173,6 @@ impl Run {
             run.metric("gatekeep_config_last_reload_successful") == Some(1.0)
         });
         run
-    }
-
-    /// The directory of its configuration.
-    pub(crate) fn directory(&self) -> &Path {
-        self.file.parent().expect("it lies in a directory")
     }
 
     /// Writes a new configuration and waits until it is in force.
