@@ -80,13 +80,25 @@ impl Default for Settings {
 
 /// Sends events to standard error. A second call, as in tests, changes nothing.
 pub fn init(settings: &Settings) {
-    let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(filter_of(&settings.level))
+        .unwrap_or_else(|_| EnvFilter::new(filter_of("info")));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Pingora logs a line for each client that leaves early; that belongs to its debugging.
     drop(match settings.format {
         Format::Json => builder.json().flatten_event(true).try_init(),
         Format::Text => builder.try_init(),
     });
+}
+
+const SILENT: [&str; 6] =
+    ["pingora", "pingora_core", "pingora_proxy", "pingora_pool", "h2", "hyper"];
+
+/// Pingora and h2 log a line for each client that leaves early, and whole headers when debugging:
+/// cookies and tokens of apps. They speak only when they are named.
+fn filter_of(level: &str) -> String {
+    if level.contains("pingora") || level.contains("h2=") {
+        return level.to_owned();
+    }
+    SILENT.iter().fold(level.to_owned(), |filter, target| format!("{filter},{target}=off"))
 }
 
 // === impl AccessLog ===

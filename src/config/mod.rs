@@ -185,6 +185,17 @@ impl Config {
             })
     }
 
+    /// Whether an origin is ours by its very name, not merely by a wildcard, whose names may lead
+    /// elsewhere.
+    pub fn names_origin(&self, origin: &Origin) -> bool {
+        *origin == self.public_url
+            || self.routes.iter().any(|route| {
+                !route.host.wildcard
+                    && route.host.fits(origin.host())
+                    && self.origin_of(route, origin.host()) == *origin
+            })
+    }
+
     /// Whether this address may speak for others in `X-Forwarded-*`.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|net| net.contains(&peer))

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Response};
 
 use super::admission::Passport;
 use super::{LiveSession, Request, upstream};
+use crate::clock::Time;
 use crate::reason::Reason;
 use crate::route::Route;
 use crate::store::Unavailable;
@@ -122,9 +123,9 @@ impl Visitor {
         self.live.session.identity.login.as_str()
     }
 
-    /// Whether the session was ended since: long-lived connections ask.
-    pub fn has_left(&self) -> bool {
-        self.live.has_ended()
+    /// Whether the session is over by now: long-lived connections ask.
+    pub fn has_left(&self, now: Time) -> bool {
+        self.live.has_ended() || now >= self.live.session.expires
     }
 
     pub(super) fn passport(&self) -> &Passport {
@@ -148,7 +149,7 @@ impl Forward {
             visitor,
             reason,
             path_and_query: (!target.is_verbatim()).then(|| target.path_and_query().into_owned()),
-            may_stay_silent: request.is_upgrade() || request.wants_events(),
+            may_stay_silent: request.may_stay_silent(),
         }
     }
 }

@@ -87,7 +87,7 @@ impl Gateway {
         if !stands(Defence::SingleUse) {
             return Ok(true);
         }
-        let end = attempt.started + LIFE + LIFE;
+        let end = attempt.started + LIFE + Duration::from_secs(60);
         self.store.insert(Table::SpentAttempt, attempt.state.as_bytes(), Vec::new(), end).await
     }
 
@@ -101,6 +101,8 @@ impl Gateway {
         let (config, github) = (request.config(), &request.snapshot.github);
         let facts = config.routes.facts();
         let asking = async {
+            // Codes that anybody can make up must not become a flood of our own.
+            let _turn = self.sign_ins.acquire().await;
             let authorization = github.exchange(&config.callback_url(), code, attempt).await?;
             github.who(&authorization, facts).await
         };
@@ -124,7 +126,7 @@ impl Gateway {
             before => {
                 let live = self.begin_session(request, identity).await?;
                 if let Authenticated::Session(old) = before {
-                    self.sessions.end(&old).await?;
+                    self.sessions.end(&old, self.clock.now()).await?;
                 }
                 live
             }

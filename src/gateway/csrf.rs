@@ -26,7 +26,16 @@ fn is_same_site(request: &Request<'_>) -> bool {
 }
 
 fn has_token(request: &Request<'_>, live: &LiveSession, purpose: &str) -> bool {
-    let Some(text) = forms::field(&request.body, FIELD) else { return false };
+    forms::field(&request.body, FIELD).is_some_and(|text| is_token(request, live, purpose, &text))
+}
+
+/// Whether a text is this session's token for a purpose.
+pub(super) fn is_token(
+    request: &Request<'_>,
+    live: &LiveSession,
+    purpose: &str,
+    text: &str,
+) -> bool {
     let Ok(token) = URL_SAFE_NO_PAD.decode(text) else { return false };
     request.config().keys.csrf_token_is_good(live.key.as_bytes(), purpose, &token)
 }

@@ -73,10 +73,14 @@ impl Endpoint {
     }
 
     fn named(name: &str, method: &Method) -> Self {
-        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let is_head = method == Method::HEAD;
+        let method = if is_head { &Method::GET } else { method };
         TABLE
             .iter()
             .find(|(known, takes, _)| *known == name && takes == method)
-            .map_or(Self::Unknown, |(_, _, endpoint)| *endpoint)
+            .map(|(_, _, endpoint)| *endpoint)
+            // A look ahead must not use an attempt up.
+            .filter(|endpoint| !is_head || !matches!(endpoint, Self::Callback | Self::Handover))
+            .unwrap_or(Self::Unknown)
     }
 }

@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::header::SET_COOKIE;
+use http::{HeaderValue, StatusCode};
 
 use super::action::Answer;
 use super::attempts::{clear_attempt, find_attempt};
 use super::authenticate::Authenticated;
+use super::pages::{Page, Way};
 use super::sign_in::redirect;
-use super::{Gateway, LiveSession, Request, error};
+use super::{Gateway, LiveSession, Request, csrf, error};
 use crate::defence::{Defence, stands};
 use crate::login::{Errand, LoginAttempt};
 use crate::reason::Reason;
@@ -30,6 +32,10 @@ impl Gateway {
         cookies: &[HeaderValue],
     ) -> Answer {
         let origin = return_to.origin();
+        let asks = !request.config().names_origin(origin);
+        if asks && !has_consent(request, live, errand, return_to) {
+            return consent_page(request, live, errand, return_to, cookies);
+        }
         let handover = Handover { session: live.key, challenge: errand.challenge.clone() };
         let (keys, now) = (&request.config().keys, self.clock.now());
         match self.handovers.issue(keys, origin.host(), &handover, now).await {
@@ -113,4 +119,57 @@ impl Gateway {
         let reason = attempt.map_or(Reason::UnknownAttempt, |_| Reason::AttemptSpent);
         error::fault(request, reason)
     }
+}
+
+/// What a consent is good for: this very errand.
+fn consent_purpose(errand: &Errand, return_to: &ReturnTo) -> String {
+    format!("hand-over {} {} {}", errand.state, errand.challenge, return_to.to_url())
+}
+
+fn has_consent(
+    request: &Request<'_>,
+    live: &LiveSession,
+    errand: &Errand,
+    return_to: &ReturnTo,
+) -> bool {
+    let given = request.parameter("consent").ok().flatten();
+    given.is_some_and(|token| {
+        csrf::is_token(request, live, &consent_purpose(errand, return_to), &token)
+    })
+}
+
+/// A name under a wildcard may be somebody else's: whoever serves it would get the visitor's code,
+/// so the visitor says first that this is where he wants to go.
+fn consent_page(
+    request: &Request<'_>,
+    live: &LiveSession,
+    errand: &Errand,
+    return_to: &ReturnTo,
+    cookies: &[HeaderValue],
+) -> Answer {
+    let (host, login) = (return_to.origin().host(), &live.session.identity.login);
+    let consent = csrf::token(request, live, &consent_purpose(errand, return_to));
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("rd", &return_to.to_url())
+        .append_pair("state", &errand.state)
+        .append_pair("challenge", &errand.challenge)
+        .append_pair("consent", &consent)
+        .finish();
+    let page = Page {
+        status: StatusCode::OK,
+        title: format!("Continue to {host}?"),
+        lead: format!("{host} asks to sign you in as {login}."),
+        help: vec!["Go on only if you were on your way there.".into()],
+        actions: vec![Way::Link {
+            label: format!("Continue to {host}"),
+            href: format!("{}?{query}", request.own_path("start")),
+            primary: true,
+        }],
+        ..Page::default()
+    };
+    let mut answer = error::answer(request, &page, Reason::Endpoint);
+    for cookie in cookies {
+        answer.response.headers_mut().append(SET_COOKIE, cookie.clone());
+    }
+    answer
 }

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::defence::{Defence, stands};
@@ -56,6 +58,8 @@ pub struct Gateway {
     sessions: Arc<Sessions<Admissions>>,
     handovers: Handovers,
     signing_key: SigningKey,
+    /// Sign-ins that ask GitHub at once.
+    sign_ins: Semaphore,
     metrics: Arc<Metrics>,
 }
 
@@ -93,6 +97,7 @@ impl Gateway {
             sessions: Arc::new(Sessions::new(store.clone())),
             handovers: Handovers::new(store.clone()),
             signing_key: SigningKey::generate(),
+            sign_ins: Semaphore::new(SIGN_INS_AT_ONCE),
             store,
             clock,
             metrics,
@@ -212,6 +217,9 @@ impl Gateway {
         tracing::error!(request.id = request.id, "{unavailable}");
     }
 }
+
+/// Sign-ins that may ask GitHub at the same time; the others wait their turn.
+const SIGN_INS_AT_ONCE: usize = 64;
 
 /// How long a browser may keep the published keys.
 pub(crate) const KEYS_MAX_AGE: Duration = Duration::from_secs(300);

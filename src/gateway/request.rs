@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ORIGIN, UPGRADE};
+use http::header::{ACCEPT, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{LastSession, Snapshot};
@@ -69,8 +69,7 @@ impl Request<'_> {
         if host == config.public_url.host() {
             return config.public_url.clone();
         }
-        let route = config.routes.iter().find(|route| route.host.fits(host));
-        match route {
+        match config.routes.first_at(host) {
             Some(route) => config.origin_of(route, host),
             None => Origin::new(config.public_url.is_secure(), host, config.public_url.port()),
         }
@@ -101,9 +100,14 @@ impl Request<'_> {
         self.headers.contains_key(UPGRADE)
     }
 
-    /// Whether it asks for server-sent events.
-    pub fn wants_events(&self) -> bool {
-        self.header(ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/event-stream"))
+    /// Whether silence of the app is no fault: WebSockets and server-sent events, which begin with
+    /// a GET that has no body.
+    pub fn may_stay_silent(&self) -> bool {
+        let accepts = |kind| self.header(ACCEPT.as_str()).is_some_and(|a| a.contains(kind));
+        *self.method == Method::GET
+            && !self.headers.contains_key(CONTENT_LENGTH)
+            && !self.headers.contains_key(TRANSFER_ENCODING)
+            && (self.is_upgrade() || accepts("text/event-stream"))
     }
 
     /// Whether a person follows a link or types an address, rather than a script asking: only then

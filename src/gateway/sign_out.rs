@@ -19,7 +19,8 @@ impl Gateway {
     pub(super) async fn sign_out_page(&self, request: &Request<'_>) -> Answer {
         match self.authenticate(request).await {
             Authenticated::Unknown(_) => error::fault(request, Reason::StoreUnavailable),
-            Authenticated::Nobody(_) => signed_out(request),
+            Authenticated::Nobody(Reason::NoSession | Reason::SessionEnded) => signed_out(request),
+            Authenticated::Nobody(reason) => error::fault(request, reason),
             Authenticated::Session(live) => {
                 let page = Page {
                     status: StatusCode::OK,
@@ -40,13 +41,17 @@ impl Gateway {
     pub(super) async fn sign_out(&self, request: &Request<'_>) -> Answer {
         let live = match self.authenticate(request).await {
             Authenticated::Unknown(_) => return error::fault(request, Reason::StoreUnavailable),
-            Authenticated::Nobody(_) => return signed_out(request),
+            Authenticated::Nobody(Reason::NoSession | Reason::SessionEnded) => {
+                return signed_out(request);
+            }
+            // There may be a session, so it would not be true that there is none.
+            Authenticated::Nobody(reason) => return error::fault(request, reason),
             Authenticated::Session(live) => live,
         };
         if !csrf::is_ours(request, &live, PURPOSE) {
             return error::fault(request, Reason::CrossSiteForm);
         }
-        if let Err(unavailable) = self.sessions.end(&live).await {
+        if let Err(unavailable) = self.sessions.end(&live, self.clock.now()).await {
             self.store_failed(request, &unavailable);
             return error::fault(request, Reason::StoreUnavailable);
         }

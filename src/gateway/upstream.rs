@@ -39,8 +39,13 @@ const RESERVED: [&str; 9] = [
 ];
 
 /// Beginnings of such names.
-const RESERVED_STEMS: [&str; 8] = [
+const RESERVED_STEMS: [&str; 13] = [
     "remote",
+    "xwebauth",
+    "xauthentik",
+    "xclusterclient",
+    "xsendfile",
+    "xaccel",
     "xgatekeep",
     "xforwarded",
     "xauthrequest",

@@ -140,6 +140,7 @@ impl Route {
     /// What the route asks of a request at this path: the first rule that matches, else whether the
     /// path is public, else the route's own policy.
     pub fn access(&self, path: &str, method: &Method) -> Result<Access<'_>, Miss> {
+        let plainest = if self.rules.is_empty() { None } else { path::plainest(path) };
         for (index, rule) in self.rules.iter().enumerate() {
             if !takes(rule.methods.as_deref(), method) {
                 continue;
@@ -147,7 +148,8 @@ impl Route {
             if rule.path.covers(path) {
                 return Ok(Access::Guarded(&rule.policy, Some(index)));
             }
-            if rule.path.covers_without_case(path) {
+            let mut readings = [Some(path), plainest.as_deref()].into_iter().flatten();
+            if readings.any(|reading| rule.path.covers_without_case(reading)) {
                 return Err(Miss::Ambiguous);
             }
         }
@@ -164,8 +166,11 @@ impl Route {
     }
 }
 
+/// Whether a list takes a method. Apps answer HEAD as they answer GET (RFC 9110 §9.3.2), so a list
+/// with GET is a list with HEAD.
 fn takes(methods: Option<&[Method]>, method: &Method) -> bool {
-    methods.is_none_or(|methods| methods.contains(method))
+    let same = if method == Method::HEAD { &Method::GET } else { method };
+    methods.is_none_or(|methods| methods.contains(method) || methods.contains(same))
 }
 
 // === impl Upstream ===
@@ -251,6 +256,11 @@ mod tests {
             ("/share/private/x", "rule"),
             ("/share/privatex", "public"),
             ("/share/Private/x", "ambiguous"),
+            ("/share/private./x", "ambiguous"),
+            ("/share/private%20", "ambiguous"),
+            ("/share/private%3Bx", "ambiguous"),
+            ("/share/private%23", "ambiguous"),
+            ("/share/notes%20.", "public"),
         ] {
             assert_eq!(access(path), what, "{path}");
         }

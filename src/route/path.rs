@@ -28,6 +28,25 @@ pub enum PathPattern {
     Below(Box<str>),
 }
 
+/// A path as the least careful server would name the file: each segment cut at an encoded `;`, `?`
+/// or `#`, without dots and spaces at its end. `None` when that changes nothing.
+pub(super) fn plainest(path: &str) -> Option<String> {
+    if !path.contains('%') && !path.ends_with('.') && !path.contains("./") {
+        return None;
+    }
+    let plain = |segment: &str| {
+        let cuts = ["%3B", "%3F", "%23"];
+        let end = cuts.iter().filter_map(|cut| segment.find(cut)).min().unwrap_or(segment.len());
+        let mut rest = &segment[..end];
+        while let Some(shorter) = rest.strip_suffix('.').or_else(|| rest.strip_suffix("%20")) {
+            rest = shorter;
+        }
+        rest.to_owned()
+    };
+    let plainest = path.split('/').map(plain).collect::<Vec<_>>().join("/");
+    (plainest != path).then_some(plainest)
+}
+
 // === impl PathPrefix, PathPattern, HostPattern ===
 
 impl PathPrefix {

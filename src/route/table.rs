@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::path::plainest;
 use super::{PathPrefix, Route, takes};
 use crate::policy::Facts;
 use crate::target::Target;
@@ -85,6 +86,12 @@ impl RouteTable {
         self.host_routes(host).is_some()
     }
 
+    /// Some route of a host, by the same rule as [`find`](Self::find): exact before wildcard.
+    pub fn first_at(&self, host: &str) -> Option<&Arc<Route>> {
+        let place = *self.host_routes(host)?.by_prefix.values().flatten().min()?;
+        self.routes.get(place)
+    }
+
     /// The facts that some policy asks for.
     pub fn facts(&self) -> Facts {
         self.routes.iter().fold(Facts::default(), |facts, route| facts.and(route.facts()))
@@ -134,6 +141,14 @@ impl HostRoutes {
                 return Err(Miss::Ambiguous);
             }
         }
+        if self.depth > 0
+            && let Some(plainest) = plainest(path)
+        {
+            let other = self.prefixes(&plainest).find_map(|p| self.by_prefix.get_key_value(p));
+            if other.map(|(prefix, _)| prefix) != exact.map(|(prefix, _)| prefix) {
+                return Err(Miss::Ambiguous);
+            }
+        }
         exact.map(|(_, indices)| indices.as_slice()).ok_or(Miss::NoRoute)
     }
 
@@ -179,6 +194,10 @@ mod tests {
             ("b.example", "/only/", Ok("only")),
             ("a.example", "/API/x", Err(Miss::Ambiguous)),
             ("a.example", "/Other", Ok("root")),
+            ("a.example", "/api./x", Err(Miss::Ambiguous)),
+            ("a.example", "/api%20", Err(Miss::Ambiguous)),
+            ("a.example", "/api%3Fx", Err(Miss::Ambiguous)),
+            ("a.example", "/other%20.", Ok("root")),
         ] {
             let found = find(&table, host, path, &Method::GET);
             assert_eq!(found, name.map(str::to_owned), "{host}{path}");

@@ -1,5 +1,6 @@
 //! Upstreams: addresses resolved off the request path, and Pingora's peers made ready from them.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,8 +71,7 @@ impl Backend {
             tls: upstream.tls.is_some(),
             sni: upstream.tls.as_ref().map(|tls| tls.server_name.to_string()).unwrap_or_default(),
             options,
-            // Pingora's pool does not look at CA and time-outs: routes do not share connections.
-            group: u64::try_from(route.index).unwrap_or(u64::MAX) + 1,
+            group: group_of(route),
             peers: ArcSwap::default(),
             turn: AtomicUsize::new(0),
         };
@@ -133,6 +133,16 @@ impl Backend {
         peer.group_key = self.group;
         peer
     }
+}
+
+/// Pingora's pool does not look at CA and time-outs: routes that differ in them, also before and
+/// after a reload, do not share connections.
+fn group_of(route: &Route) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let ca = route.upstream.tls.as_ref().and_then(|tls| tls.ca.as_deref());
+    let timeouts = &route.timeouts;
+    (route.index, ca, timeouts.connect, timeouts.read, timeouts.write).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The certificates that an upstream is checked against, instead of the system's.

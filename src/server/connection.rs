@@ -56,6 +56,8 @@ pub(super) struct Peer {
     pub(super) last: LastSession,
     /// Answers every request with the `https` address.
     pub(super) redirects: bool,
+    /// HTTP/2 has many requests at once: the deadline is for the first alone.
+    h2: bool,
     phase: AtomicU8,
     fragment: AtomicBool,
 }
@@ -65,6 +67,9 @@ pub(super) struct Connection {
     io: BufWriter<Stream>,
     peer: Arc<ProxyDigest>,
     header_timeout: Duration,
+    /// Bytes that the present header may still take.
+    header_room: usize,
+    header_bytes: usize,
     deadline: Option<Pin<Box<Sleep>>>,
     stall: Option<Pin<Box<Sleep>>>,
     /// Whether the request line has not ended yet.
@@ -79,6 +84,9 @@ const IDLE: u8 = 0;
 const HEADER: u8 = 1;
 /// The header is complete.
 const BODY: u8 = 2;
+
+/// What may come behind a header in one read.
+const READ_BUFFER: usize = 64 * 1024;
 
 /// How long a client may take nothing of its answer.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -177,7 +185,7 @@ impl Peer {
     pub(super) fn new(address: SocketAddr, redirects: bool) -> Self {
         let client = RequestClient::direct(address.ip().to_canonical());
         let (phase, fragment) = (AtomicU8::new(IDLE), AtomicBool::new(false));
-        Self { client, last: LastSession::default(), redirects, phase, fragment }
+        Self { client, last: LastSession::default(), redirects, h2: false, phase, fragment }
     }
 
     /// The header is complete: the deadline is met.
@@ -192,6 +200,9 @@ impl Peer {
 
     /// The request is over: the next header may come.
     pub(super) fn request_done(&self) {
+        if self.h2 {
+            return;
+        }
         self.fragment.store(false, Ordering::Relaxed);
         self.phase.store(IDLE, Ordering::Relaxed);
     }
@@ -201,17 +212,20 @@ impl Peer {
 
 impl Connection {
     /// Takes a connection over, after TLS.
-    pub(super) fn new(io: Stream, peer: Peer, header_timeout: Duration) -> Self {
+    pub(super) fn new(io: Stream, mut peer: Peer, limits: &Limits) -> Self {
         if matches!(io.selected_alpn_proto(), Some(ALPN::H2)) {
-            // HTTP/2 has many requests at once and its own timers.
-            peer.header_done();
+            // The deadline covers preface and first request; Pingora's handshake has none.
+            peer.h2 = true;
+            peer.phase.store(HEADER, Ordering::Relaxed);
         }
         let response = ResponseHeader::build(200, None).expect("200 is a status");
         let digest = ProxyDigest::new(Box::new(response), Some(Box::new(peer)));
         Self {
             io: BufWriter::with_capacity(WRITE_BUFFER, io),
             peer: Arc::new(digest),
-            header_timeout,
+            header_timeout: limits.header_timeout,
+            header_room: 0,
+            header_bytes: limits.header_bytes + READ_BUFFER,
             deadline: None,
             stall: None,
             in_line: false,
@@ -253,20 +267,26 @@ impl Connection {
     }
 
     /// Looks at bytes that have just come. The first after a request begin a request line.
-    fn note_bytes(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
-        let begins = self.phase().is_some_and(|phase| {
-            phase.compare_exchange(IDLE, HEADER, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        });
+    fn note_bytes(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> io::Result<()> {
+        let Some(peer) = peer_of(&self.peer).filter(|peer| !peer.h2) else { return Ok(()) };
+        let (relaxed, phase) = (Ordering::Relaxed, &peer.phase);
+        let begins = phase.compare_exchange(IDLE, HEADER, relaxed, relaxed).is_ok();
+        if begins {
+            self.header_room = self.header_bytes;
+        }
+        if phase.load(relaxed) == HEADER {
+            // Pingora would gather a megabyte before it looks.
+            let room = self.header_room.checked_sub(buf.filled().len() - before);
+            self.header_room = room.ok_or(io::ErrorKind::InvalidData)?;
+        }
         if !begins && !self.in_line {
-            return;
+            return Ok(());
         }
         let bytes = &buf.filled()[before..];
         let line = request_line::inspect(bytes);
         self.in_line = !line.ends;
-        if line.fragment
-            && let Some(peer) = peer_of(&self.peer)
-        {
-            peer.fragment.store(true, Ordering::Relaxed);
+        if line.fragment {
+            peer.fragment.store(true, relaxed);
         }
         if let Some(rewritten) = line.rewritten {
             self.rewritten.extend_from_slice(&rewritten);
@@ -274,6 +294,7 @@ impl Connection {
             buf.set_filled(before);
             self.hand_out(buf);
         }
+        Ok(())
     }
 
     /// Gives out rewritten bytes, as many as there is room for.
@@ -302,7 +323,7 @@ impl AsyncRead for Connection {
         match Pin::new(&mut self.io).poll_read(cx, buf) {
             Poll::Ready(result) => {
                 if buf.filled().len() > before {
-                    self.note_bytes(buf, before);
+                    self.note_bytes(buf, before)?;
                 }
                 Poll::Ready(result)
             }

@@ -1,16 +1,21 @@
 //! A request's header before the gateway sees it: within its limits, and its target canonical.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::Method;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
-use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
 
 use crate::config::{Config, Limits};
 use crate::gateway::{Endpoint, LARGEST_FORM};
 use crate::reason::Reason;
 use crate::target::{Ambiguity, Target};
+
+/// For the whole body of a form.
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Refuses what breaks the limits, and methods that are none.
 pub(super) fn check_header(head: &RequestHeader, limits: &Limits) -> Result<(), Reason> {
@@ -21,6 +26,12 @@ pub(super) fn check_header(head: &RequestHeader, limits: &Limits) -> Result<(), 
         fields += 1;
     }
     if bytes > limits.header_bytes || fields > limits.header_fields {
+        return Err(Reason::BadHeader);
+    }
+    // Lists and repetitions of one length are one to us and something else to others.
+    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
+    let is_number = |value: &http::HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
+    if !lengths.next().is_none_or(is_number) || lengths.next().is_some() {
         return Err(Reason::BadHeader);
     }
     // `get` and `GET` are two methods; an upstream that takes them for one would get around rules.
@@ -69,10 +80,16 @@ fn is_form(head: &RequestHeader, config: &Config) -> bool {
 /// The body of one of our own forms, empty for every other request; `None` when it is too large to
 /// be one.
 pub(super) async fn form_body(session: &mut Session, config: &Config) -> Result<Option<Bytes>> {
-    let mut body = BytesMut::new();
     if !is_form(session.req_header(), config) {
         return Ok(Some(Bytes::new()));
     }
+    tokio::time::timeout(FORM_TIMEOUT, read_form(session))
+        .await
+        .unwrap_or_else(|_| Err(Error::new(ErrorType::ReadTimedout).into_down()))
+}
+
+async fn read_form(session: &mut Session) -> Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
     while let Some(chunk) = session.read_request_body().await? {
         body.extend_from_slice(&chunk);
         if body.len() > LARGEST_FORM {

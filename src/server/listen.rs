@@ -104,8 +104,8 @@ impl Entrance {
             let _place = place;
             let Some(stream) = entrance.acceptor.begin(tcp).await else { return };
             let peer = Peer::new(address, entrance.acceptor.redirects());
-            let timeout = entrance.shared.running.load().snapshot.config.limits.header_timeout;
-            let connection = Connection::new(stream, peer, timeout);
+            let limits = &entrance.shared.running.load().snapshot.config.limits;
+            let connection = Connection::new(stream, peer, limits);
             entrance.proxy.process_new(Box::new(connection), &entrance.watch).await;
         });
     }

@@ -39,7 +39,7 @@ mod tls;
 use backend::Backends;
 use connection::Admittance;
 use proxy::Proxy;
-use tls::Certificates;
+use tls::{ByAddress, Certificates};
 
 /// A gateway with its sockets bound, not yet serving.
 pub struct Server {
@@ -56,8 +56,8 @@ struct Shared {
     gateway: Gateway,
     running: ArcSwap<Running>,
     admittance: Admittance,
-    /// The certificates of each listener that has some, by its place.
-    certificates: Vec<Option<Arc<Certificates>>>,
+    /// The certificates of each listener that has some, by its configured address.
+    certificates: ByAddress,
     metrics: Arc<Metrics>,
     access_log: AccessLog,
 }
@@ -135,11 +135,7 @@ impl Server {
         let (grace, threads) = (config.grace, config.threads);
         let gateway = Gateway::new(store, clock, metrics.clone());
         let admittance = Admittance::new(config.limits.clone(), metrics.clone());
-        let certificates = config
-            .listen
-            .iter()
-            .map(|listener| Certificates::of(listener).transpose().map(|c| c.map(Arc::new)))
-            .collect::<Result<_, _>>()?;
+        let certificates = Certificates::of_all(&config)?;
         let running = ArcSwap::from_pointee(Running::new(&gateway, config)?);
         let shared = Shared { gateway, running, admittance, certificates, metrics, access_log };
         let shared = Arc::new(shared);
@@ -174,7 +170,7 @@ impl Server {
         let (shutdown, watch) = watch::channel(false);
         let proxy = Arc::new(self.proxy());
         self.shared.running.load().backends.resolve_now().await;
-        for ((socket, kind), certificates) in
+        for ((socket, kind), (_, certificates)) in
             self.listeners.into_iter().zip(&self.shared.certificates)
         {
             let acceptor = listen::Acceptor::new(&kind, certificates.as_ref());

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::request::Parts as RequestParts;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -47,6 +47,9 @@ pub(super) struct Ctx {
     in_flight: bool,
 }
 
+/// For one write to an HTTP/2 stream.
+const H2_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Connections to an upstream that are tried for one request.
 const MOST_TRIES: u8 = 3;
 
@@ -55,6 +58,16 @@ const MOST_TRIES: u8 = 3;
 impl Proxy {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared, ids: RequestIds::new() }
+    }
+
+    /// A long answer or a WebSocket does not outlive its session.
+    fn still_signed_in(&self, forward: &Forward) -> Result<()> {
+        let now = self.shared.gateway.clock().now();
+        if forward.visitor.as_ref().is_some_and(|visitor| visitor.has_left(now)) {
+            let ended = Error::explain(ErrorType::ConnectionClosed, "the session is over");
+            return Err(ended.into_down());
+        }
+        Ok(())
     }
 
     /// Answers or prepares to forward; the one place where a request meets the gateway.
@@ -149,6 +162,10 @@ impl ProxyHttp for Proxy {
         if let Some(peer) = peer_of_session(session) {
             peer.header_done();
         }
+        if session.req_header().version == Version::HTTP_2 {
+            // A client that opens no window stalls one stream, which the connection cannot see.
+            session.set_write_timeout(Some(H2_WRITE_TIMEOUT));
+        }
         self.shared.metrics.http_requests_in_flight.inc();
         ctx.in_flight = true;
         match self.handle(session, ctx).await? {
@@ -209,12 +226,6 @@ impl ProxyHttp for Proxy {
         for (name, value) in &forward.fields {
             parts.headers.insert(name.clone(), value.clone());
         }
-        // Two equal lengths are one length (RFC 9112 §6.3); upstreams may think otherwise.
-        if parts.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
-            && let Some(length) = parts.headers.get(CONTENT_LENGTH).cloned()
-        {
-            parts.headers.insert(CONTENT_LENGTH, length);
-        }
         *upstream = RequestHeader::from(parts);
         if let Some(ends_here) = ends_here {
             upstream.set_send_end_stream(ends_here);
@@ -227,18 +238,19 @@ impl ProxyHttp for Proxy {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         ctx: &mut Ctx,
     ) -> Result<()> {
         let Some(forward) = &ctx.forward else { return Ok(()) };
         ctx.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        if ctx.body_bytes > forward.route.body_limit {
+        // What a WebSocket carries is no body.
+        if ctx.body_bytes > forward.route.body_limit && !session.was_upgraded() {
             ctx.reason = Reason::BodyTooLarge;
             return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
         }
-        still_signed_in(forward)
+        self.still_signed_in(forward)
     }
 
     async fn upstream_response_filter(
@@ -271,7 +283,7 @@ impl ProxyHttp for Proxy {
         _end: bool,
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
-        ctx.forward.as_ref().map_or(Ok(()), |forward| still_signed_in(forward))?;
+        ctx.forward.as_ref().map_or(Ok(()), |forward| self.still_signed_in(forward))?;
         Ok(None)
     }
 
@@ -355,16 +367,6 @@ fn empty_header() -> Result<RequestHeader> {
 #[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]
 fn nothing_decided() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "the request was not decided")
-}
-
-/// A long answer or a WebSocket does not outlive its session.
-fn still_signed_in(forward: &Forward) -> Result<()> {
-    if forward.visitor.as_ref().is_some_and(Visitor::has_left) {
-        return Err(
-            Error::explain(ErrorType::ConnectionClosed, "the session was ended").into_down()
-        );
-    }
-    Ok(())
 }
 
 fn peer_of_session(session: &Session) -> Option<&Peer> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::tls::Certificates;
+use super::tls::{ByAddress, Certificates};
 use super::{Running, Shared, StartError};
 use crate::config::Config;
 
@@ -27,8 +27,9 @@ async fn reload(shared: &Shared, file: &Path) -> Result<(), StartError> {
     let (running, certificates) = made?;
     running.backends.resolve_now().await;
     shared.running.store(Arc::new(running));
-    for (old, new) in shared.certificates.iter().zip(&certificates) {
-        if let (Some(old), Some(new)) = (old, new) {
+    for (address, old) in &shared.certificates {
+        let new = certificates.iter().find(|(known, new)| known == address && new.is_some());
+        if let (Some(old), Some((_, Some(new)))) = (old, new) {
             old.replace_by(new);
         }
     }
@@ -36,17 +37,10 @@ async fn reload(shared: &Shared, file: &Path) -> Result<(), StartError> {
 }
 
 /// Everything that can fail, before anything is put in force.
-fn prepare(
-    shared: &Shared,
-    file: &Path,
-) -> Result<(Running, Vec<Option<Certificates>>), StartError> {
+fn prepare(shared: &Shared, file: &Path) -> Result<(Running, ByAddress), StartError> {
     let config = Config::load(file)?;
     warn_of_restart(shared, &config);
-    let certificates = config
-        .listen
-        .iter()
-        .map(|listener| Certificates::of(listener).transpose())
-        .collect::<Result<_, _>>()?;
+    let certificates = Certificates::of_all(&config)?;
     Ok((Running::new(&shared.gateway, config)?, certificates))
 }
 

@@ -20,7 +20,9 @@ pub(super) struct Inspected {
 
 /// Looks at the next bytes of a request line.
 pub(super) fn inspect(bytes: &[u8]) -> Inspected {
-    let end = bytes.iter().position(|&b| b == b'\n');
+    // Servers skip empty lines before the first one (RFC 9112 §2.2).
+    let blank = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    let end = bytes[blank..].iter().position(|&b| b == b'\n').map(|at| blank + at);
     let length = end.map_or(bytes.len(), |at| at + 1);
     let line = &bytes[..length];
     let is_raw = |b: &u8| matches!(b, b'"' | b'<' | b'>' | b'`');
@@ -69,6 +71,7 @@ mod tests {
     #[test]
     fn a_fragment_is_noted_in_the_line_alone() {
         assert!(inspect(b"GET /a#b HTTP/1.1\r\n").fragment);
+        assert!(inspect(b"\r\n\r\nGET /a#b HTTP/1.1\r\n").fragment);
         assert!(!inspect(b"GET /a HTTP/1.1\r\nX: #\r\n").fragment);
     }
 

@@ -1,5 +1,6 @@
 //! TLS for browsers: certificates from files, chosen by SNI, replaced on reload.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::config::{CertificateFiles, Listener, ListenerKind};
+use crate::config::{CertificateFiles, Config, Listener, ListenerKind};
 
 /// Why a certificate cannot be used. `Display` is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ pub enum CertificateError {
 #[derive(Debug)]
 pub(super) struct Certificates(ArcSwap<Vec<Arc<CertifiedKey>>>);
 
+/// The certificates of listeners that have some, by their configured addresses.
+pub(super) type ByAddress = Vec<(SocketAddr, Option<Arc<Certificates>>)>;
+
 /// What a listener with these certificates speaks: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
 pub(super) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig> {
     let builder = ServerConfig::builder().with_no_client_auth();
@@ -41,8 +45,17 @@ pub(super) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig
 // === impl Certificates ===
 
 impl Certificates {
+    /// The certificates of every listener, by its address.
+    pub(super) fn of_all(config: &Config) -> Result<ByAddress, CertificateError> {
+        let of = |listener: &Listener| {
+            let certificates = Self::of(listener).transpose()?;
+            Ok((listener.address, certificates.map(Arc::new)))
+        };
+        config.listen.iter().map(of).collect()
+    }
+
     /// The certificates that a listener names; `None` when it speaks no TLS.
-    pub(super) fn of(listener: &Listener) -> Option<Result<Self, CertificateError>> {
+    fn of(listener: &Listener) -> Option<Result<Self, CertificateError>> {
         match &listener.kind {
             ListenerKind::Tls(files) => {
                 let loaded = files.iter().map(load).collect::<Result<Vec<_>, _>>();

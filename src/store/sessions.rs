@@ -1,8 +1,8 @@
 //! Sessions: opened by the HMAC of a cookie's id, kept sealed in the store, and held open in this
 //! process, so that a signed-in request costs one look-up and neither I/O nor decryption.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -31,7 +31,10 @@ pub struct Live<M> {
     pub memo: M,
     seen: AtomicI64,
     stored_seen: AtomicI64,
-    ended: AtomicBool,
+    /// When it was ended, in seconds since 1970; zero while it was not.
+    ended: AtomicI64,
+    /// The cookies it was given, host by host; the oldest go.
+    tickets: Mutex<Vec<(Box<str>, Digest)>>,
 }
 
 /// What a sweep found.
@@ -53,6 +56,12 @@ struct SessionRow {
 struct TicketRow {
     session: SessionKey,
 }
+
+/// Cookies of one session at one host: a browser needs one, and tabs that sign in at once a few.
+const TICKETS_PER_HOST: usize = 4;
+
+/// How long an ended session is remembered as ended.
+const ENDED_IS_KEPT: Duration = Duration::from_secs(60);
 
 /// How stale the stored "last seen" may be: a write a minute per active visitor.
 const SEEN_WRITTEN_EVERY: Duration = Duration::from_secs(60);
@@ -91,6 +100,10 @@ impl<M: Default> Sessions<M> {
         let sealed = keys.seal_record(&row(Table::Ticket, &digest), &plain);
         self.store.put(Table::Ticket, &digest, sealed, live.session.expires).await?;
         self.tickets.insert(digest, live.clone());
+        if let Some(surplus) = live.note_ticket(host, digest) {
+            self.tickets.remove(&surplus);
+            self.store.take(Table::Ticket, &surplus).await?;
+        }
         Ok(id)
     }
 
@@ -149,13 +162,15 @@ impl<M: Default> Sessions<M> {
 
     /// Ends a session on every host. It is over when this returns `Ok`; with an error it may not
     /// be over elsewhere, and the caller must not say so.
-    pub async fn end(&self, live: &Arc<Live<M>>) -> Result<(), Unavailable> {
+    pub async fn end(&self, live: &Arc<Live<M>>, now: Time) -> Result<(), Unavailable> {
         self.store.take(Table::Session, live.key.as_bytes()).await?;
-        live.ended.store(true, Ordering::SeqCst);
-        // The ended one stays until the next sweep, so that a load that began before finds it.
+        live.end_at(now);
+        // The ended one stays for a while, so that a load that began before finds it.
         if let Some(other) = self.by_key.insert(live.key, live.clone()) {
-            other.ended.store(true, Ordering::SeqCst);
+            other.end_at(now);
         }
+        // Whatever was written between the first removal and the mark.
+        self.store.take(Table::Session, live.key.as_bytes()).await?;
         Ok(())
     }
 
@@ -174,8 +189,11 @@ impl<M: Default> Sessions<M> {
 
     /// Lets go of sessions that are over, here and in the store.
     pub async fn sweep(&self, lifetimes: Lifetimes, now: Time) -> Result<SweepReport, Unavailable> {
-        let is_over =
-            |live: &Live<M>| live.has_ended() || live.standing(now, lifetimes) != Standing::Live;
+        let is_over = |live: &Live<M>| {
+            let ended = Time::from_unix(live.ended.load(Ordering::Acquire));
+            live.standing(now, lifetimes) != Standing::Live
+                || (live.has_ended() && now.since(ended) >= ENDED_IS_KEPT)
+        };
         self.tickets.retain(|_, live| !is_over(live));
         self.by_key.retain(|_, live| !is_over(live));
         self.store.sweep().await?;
@@ -207,7 +225,8 @@ impl<M: Default> Live<M> {
             memo: M::default(),
             seen: AtomicI64::new(seen.unix()),
             stored_seen: AtomicI64::new(seen.unix()),
-            ended: AtomicBool::new(false),
+            ended: AtomicI64::new(0),
+            tickets: Mutex::default(),
         }
     }
 }
@@ -215,7 +234,20 @@ impl<M: Default> Live<M> {
 impl<M> Live<M> {
     /// Whether it was ended.
     pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        self.ended.load(Ordering::Acquire) != 0
+    }
+
+    fn end_at(&self, now: Time) {
+        self.ended.store(now.unix().max(1), Ordering::SeqCst);
+    }
+
+    /// Notes a new cookie for a host; returns one that is too many.
+    fn note_ticket(&self, host: &str, digest: Digest) -> Option<Digest> {
+        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        tickets.push((host.into(), digest));
+        let at_host = tickets.iter().filter(|(known, _)| &**known == host).count();
+        let oldest = tickets.iter().position(|(known, _)| &**known == host);
+        oldest.filter(|_| at_host > TICKETS_PER_HOST).map(|place| tickets.remove(place).1)
     }
 
     /// When it was last used.
@@ -309,11 +341,29 @@ mod tests {
         let live = sessions.begin(&keys(), octocat(), at(1000)).await.unwrap();
         let a = sessions.open_at(&keys(), &live, "a").await.unwrap();
         let b = sessions.open_at(&keys(), &live, "b").await.unwrap();
-        sessions.end(&live).await.unwrap();
+        sessions.end(&live, at(1000)).await.unwrap();
         sessions.write_seen(&keys(), &live).await.unwrap();
+        sessions.sweep(Lifetimes::default(), at(1030)).await.unwrap();
         for (id, host) in [(&a, "a"), (&b, "b")] {
             assert!(sessions.find(&keys(), id, host).await.unwrap().is_none(), "{host}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_session_has_a_few_cookies_at_a_host_and_no_more() {
+        let sessions = Sessions::<()>::new(store().1);
+        let live = sessions.begin(&keys(), octocat(), at(1000)).await.unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..TICKETS_PER_HOST + 2 {
+            ids.push(sessions.open_at(&keys(), &live, "a").await.unwrap());
+        }
+        let other = sessions.open_at(&keys(), &live, "b").await.unwrap();
+        let mut open = Vec::new();
+        for id in &ids {
+            open.push(sessions.find(&keys(), id, "a").await.unwrap().is_some());
+        }
+        assert_eq!(open, [false, false, true, true, true, true]);
+        assert!(sessions.find(&keys(), &other, "b").await.unwrap().is_some());
     }
 
     #[tokio::test]

@@ -363,3 +363,36 @@ fn a_code_goes_to_our_own_hosts_alone() {
         assert!(!to.contains("code="), "{to}");
     }
 }
+
+/// A name under a wildcard may lead elsewhere: to a tenant's server, or to whoever took over a
+/// forgotten one. The attacker begins at the gateway under that name, lures a signed-in visitor to
+/// the errand, reads the code at his own server, and comes back with it. So nobody is sent to such
+/// a name without a word: the visitor is asked, and a consent is good for one errand alone.
+#[test]
+fn a_name_under_a_wildcard_gets_no_code_without_consent() {
+    let routes = r"
+  - { name: auth, host: auth.example.com, upstream: @APP@, allow: anyone }
+  - { name: tenants, host: '*.w.example.com', upstream: @APP@, allow: anyone }
+";
+    let world = World::with("", routes);
+    let mut attacker = world.browser();
+    let errand = start_url(&mut attacker, "https://evil.w.example.com/");
+    let mut victim = signed_in_at_auth(&world, "octocat");
+    let lured = victim.get(&errand);
+    assert_eq!(lured.status, 200);
+    assert!(lured.text().contains("<h1>Continue to evil.w.example.com?</h1>"), "{}", lured.text());
+    assert_eq!(lured.header("location"), None);
+
+    // The visitor's own way there works, after one click.
+    let mut own = start_url(&mut victim, "https://mine.w.example.com/notes?a=1");
+    let page = victim.get(&own).text();
+    let href = page.split("href=\"").find(|part| part.contains("consent=")).expect("a link");
+    let href = href.split('"').next().expect("its end").replace("&amp;", "&");
+    own = crate::support::browser::join("https://auth.example.com/", &href);
+    let (url, arrived) = victim.follow(&own);
+    assert_eq!((url.as_str(), arrived.status), ("https://mine.w.example.com/notes?a=1", 200));
+
+    // That consent opens no other errand.
+    let consent = parameter(&own, "consent").expect("a consent");
+    assert_eq!(victim.get(&format!("{errand}&consent={consent}")).status, 200);
+}

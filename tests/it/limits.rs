@@ -270,3 +270,41 @@ fn a_body_in_chunks_is_counted_and_the_app_never_has_all_of_it() {
     assert_eq!(bodies[0], 1024);
     assert!(bodies[1..].iter().all(|&bytes| bytes == 0), "the app had all of it: {bodies:?}");
 }
+
+/// A list of equal lengths is one length to us; an app that reads it as none takes the body for the
+/// next request.
+#[test]
+fn a_length_is_said_once_and_as_a_number() {
+    let world = World::new();
+    let ask = |lengths: &str| {
+        let request = format!("POST /public/x HTTP/1.1\r\nhost: {APP}\r\n{lengths}\r\n12345");
+        world.gate.raw(request.as_bytes()).expect("an answer").status
+    };
+    for bad in [
+        "content-length: 5, 5\r\n",
+        "content-length: 5\r\ncontent-length: 5\r\n",
+        "content-length: 5,5\r\ncontent-length: 5\r\n",
+        "content-length: +5\r\n",
+    ] {
+        assert_eq!(ask(bad), 400, "{bad}");
+    }
+    assert_eq!(world.app.hits(), 0);
+    assert_eq!(ask("content-length: 5\r\n"), 200);
+}
+
+/// A header that is sent in pieces is not gathered without bound.
+#[test]
+fn a_header_without_an_end_is_cut_long_before_a_megabyte() {
+    use std::io::Write;
+    let world = World::new();
+    let mut connection = Connection::open(world.gate.address);
+    let mut sent = format!("GET /public/x HTTP/1.1\r\nhost: {APP}\r\n").len();
+    let begun = connection.send(format!("GET /public/x HTTP/1.1\r\nhost: {APP}\r\n").as_bytes());
+    begun.expect("the gateway reads");
+    let piece = format!("x-more: {}\r\n", "a".repeat(8 * 1024));
+    while sent < 900 * 1024 && connection.stream().write_all(piece.as_bytes()).is_ok() {
+        sent += piece.len();
+    }
+    assert!(connection.receive(false).is_none(), "it was cut");
+    assert_eq!(world.app.hits(), 0);
+}

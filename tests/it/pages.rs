@@ -92,7 +92,7 @@ fn a_denied_program_learns_as_much_as_a_person() {
     let html = get(&mut browser, "/admin?x=1").text();
     for words in [
         "<h1>This page is not for you</h1>",
-        "<dt>Teams</dt><dd>acme/admins</dd>",
+        "<dt>Open to teams</dt><dd>acme/admins</dd>",
         "<dt>Signed in as</dt><dd>octocat</dd>",
         "<code>not-admitted</code>",
         "href=\"/.gatekeep/start?rd=%2Fadmin%3Fx%3D1&amp;prompt=select_account\"",

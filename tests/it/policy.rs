@@ -229,3 +229,23 @@ fn github_is_asked_only_for_what_a_policy_needs() {
         assert_eq!(calls, [1, 1, orgs, teams], "{allow}");
     }
 }
+
+/// Apps answer HEAD as they answer GET, so a rule for GET must not leave HEAD open.
+#[test]
+fn a_rule_for_get_is_a_rule_for_head() {
+    let routes = r"
+  - name: app
+    host: app.example.com
+    upstream: @APP@
+    allow: anyone
+    public: [/share/*]
+    rules: [{ path: /share/private, methods: [GET], allow: { teams: [acme/admins] } }]
+";
+    let world = World::with("", routes);
+    let ask = |method: &str, path: &str| {
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: app.example.com\r\n\r\n");
+        world.gate.raw(request.as_bytes()).expect("an answer").status
+    };
+    assert_eq!((ask("GET", "/share/x"), ask("HEAD", "/share/x")), (200, 200));
+    assert_eq!((ask("GET", "/share/private"), ask("HEAD", "/share/private")), (401, 401));
+}

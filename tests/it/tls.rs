@@ -181,6 +181,30 @@ fn http_2_carries_bodies_and_many_requests_at_once() {
     assert_eq!(found, expected);
 }
 
+/// Frames of HTTP/2 are no request lines: nothing in them is rewritten or taken for a fragment, on
+/// the first request of a connection as on the last.
+#[test]
+fn http_2_fields_and_bodies_arrive_as_they_were_sent() {
+    let tls = world();
+    let client = browser(&tls);
+    let odd = r#"a<b>c"d`e#f"#;
+    let found = block_on(async {
+        let mut found = Vec::new();
+        for _ in 0..20 {
+            let request = client.post("https://app.example.com/public/echo").header("x-odd", odd);
+            let answer = request.body(odd.repeat(50)).send().await.expect("an answer");
+            let version = answer.version();
+            let body = answer.bytes().await.expect("a body");
+            let echo: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            found.push((version, echo["body"].clone()));
+        }
+        found
+    });
+    assert_eq!(found, vec![(reqwest::Version::HTTP_2, json!(odd.repeat(50))); 20]);
+    let seen = tls.world.app.requests();
+    assert!(seen.iter().all(|request| request.header("x-odd") == Some(odd)), "{seen:?}");
+}
+
 #[test]
 fn plain_http_is_sent_to_https_for_known_hosts_alone() {
     let tls = world();
