@@ -1,7 +1,7 @@
 //! The mutation control: each defence that the attack tests rely on has a name here, so that a
 //! test build can take it away and show that its tests then fail.
 //!
-//! In every other build [`stands`] is the constant `true`. The feature `sabotage` exists for
+//! In every other build `stands` is the constant `true`. The feature `sabotage` exists for
 //! `cargo test` alone: a build with optimisations refuses it.
 
 #[cfg(all(feature = "sabotage", not(debug_assertions)))]

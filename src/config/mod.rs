@@ -1,6 +1,6 @@
 //! The configuration: what an operator wrote in YAML, checked whole, and what it means.
 //!
-//! Two types and one way between them: [`raw`] mirrors the text, [`Config`] holds ready values, and
+//! Two types and one way between them: `raw` mirrors the text, [`Config`] holds ready values, and
 //! `check` goes from one to the other and reports every problem it finds with its place.
 
 use std::net::{IpAddr, SocketAddr};
