@@ -3,9 +3,10 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
@@ -58,15 +59,23 @@ pub struct Access<'a> {
     pub duration_us: u64,
 }
 
-/// Takes access lines. When standard output stalls, lines are dropped and counted.
-#[derive(Clone, Debug)]
+/// Takes access lines. When standard output stalls, lines are dropped and counted. Dropping the log
+/// waits until the last line is written, but not for ever.
+#[derive(Debug)]
 pub struct AccessLog {
-    lines: SyncSender<String>,
-    dropped: Arc<AtomicU64>,
+    /// `None` once the log is being dropped.
+    lines: Option<SyncSender<String>>,
+    written: Mutex<Receiver<()>>,
+    dropped: AtomicU64,
 }
 
 /// Lines that may wait for a stalled standard output.
 const WAITING_LINES: usize = 16_384;
+/// The writer rests between batches, so that a busy gateway wakes it a hundred times a second and
+/// not once a request.
+const REST: Duration = Duration::from_millis(10);
+/// For the last lines when the gateway ends.
+const LAST_LINES: Duration = Duration::from_secs(1);
 /// Lines are written together up to this many bytes.
 const BATCH_BYTES: usize = 64 * 1024;
 
@@ -112,9 +121,14 @@ impl AccessLog {
     /// A log that writes elsewhere.
     pub fn to(sink: impl Write + Send + 'static) -> Self {
         let (lines, receiver) = sync_channel(WAITING_LINES);
+        let (done, written) = sync_channel(1);
         let thread = std::thread::Builder::new().name("access-log".to_owned());
-        thread.spawn(move || write_lines(&receiver, sink)).expect("a thread can be started");
-        Self { lines, dropped: Arc::default() }
+        let work = move || {
+            write_lines(&receiver, sink);
+            drop(done);
+        };
+        thread.spawn(work).expect("a thread can be started");
+        Self { lines: Some(lines), written: Mutex::new(written), dropped: AtomicU64::new(0) }
     }
 
     /// Hands a line over and returns at once.
@@ -123,7 +137,7 @@ impl AccessLog {
             Format::Json => json_line(access),
             Format::Text => text_line(access),
         };
-        if self.lines.try_send(line).is_err() {
+        if self.lines.as_ref().is_none_or(|lines| lines.try_send(line).is_err()) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -131,6 +145,15 @@ impl AccessLog {
     /// Lines lost to a stalled output so far.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.lines = None;
+        let written = self.written.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Nothing is ever sent: the other end is dropped when the last line is written.
+        let _ = written.recv_timeout(LAST_LINES);
     }
 }
 
@@ -145,6 +168,7 @@ fn write_lines(lines: &Receiver<String>, mut sink: impl Write) {
         // Nobody can be told that the log cannot be written; the next batch may get through.
         drop(sink.write_all(batch.as_bytes()).and_then(|()| sink.flush()));
         batch.clear();
+        std::thread::sleep(REST);
     }
 }
 
