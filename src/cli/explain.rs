@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use http::Method;
 use url::Url;
 
-use super::{ExplainArgs, REFUSED, fail};
+use super::{ExplainArgs, REFUSED, fail, say};
 use crate::config::Config;
+use crate::gateway::Endpoint;
 use crate::identity::{Identity, NameError};
 use crate::policy::{Policy, Verdict};
 use crate::route::{Access, Miss, Route};
@@ -26,11 +27,10 @@ enum ExplainError {
     Address(String),
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn explain(args: &ExplainArgs) -> ExitCode {
     match explanation(args) {
         Ok(text) => {
-            print!("{text}");
+            say(&text);
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error, REFUSED),
@@ -47,6 +47,9 @@ fn explanation(args: &ExplainArgs) -> Result<String, ExplainError> {
     match Target::parse(line.as_bytes(), std::iter::once(authority.as_bytes()), None) {
         Err(ambiguity) => {
             line_of(&mut out, "decision", &format!("400, ambiguous-target: {ambiguity}"));
+        }
+        Ok(target) if Endpoint::at(&config, &method, &target).is_some() => {
+            line_of(&mut out, "decision", "endpoint: the gateway's own page, never forwarded");
         }
         Ok(target) => match config.routes.find(&target, &method) {
             Err(miss) => line_of(&mut out, "decision", &miss_text(miss)),

@@ -21,7 +21,7 @@ pub(super) fn health(url: &str) -> ExitCode {
 
 fn status(url: &str) -> std::io::Result<String> {
     let bad = || std::io::Error::other("write it as http://ADDRESS:PORT/readyz");
-    let url = Url::parse(url).map_err(|_| bad())?;
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "http").ok_or_else(bad)?;
     let addresses = url.socket_addrs(|| None).map_err(|_| bad())?;
     let address = addresses.first().ok_or_else(bad)?;
     let mut stream = TcpStream::connect_timeout(address, TIMEOUT)?;

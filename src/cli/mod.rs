@@ -1,5 +1,6 @@
 //! The command line: the only room that speaks to standard output.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,23 +103,27 @@ pub fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
 fn keygen() -> ExitCode {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    println!("{}", URL_SAFE_NO_PAD.encode(crate::keys::random::<32>()));
+    say(&format!("{}\n", URL_SAFE_NO_PAD.encode(crate::keys::random::<32>())));
     ExitCode::SUCCESS
 }
 
+/// Prints what a command was asked for. Whoever closes the pipe has seen enough.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn warn(text: &str) {
+    let _ = std::io::stderr().write_all(format!("warning: {text}\n").as_bytes());
+}
+
 /// Says why a command cannot go on.
-#[expect(clippy::print_stderr, reason = "operators read it there")]
 fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
     let text = error.to_string();
-    if text.starts_with("error") {
-        eprintln!("{}", text.trim_end());
-    } else {
-        eprintln!("error: {}", text.trim_end());
-    }
+    let prefix = if text.starts_with("error") { "" } else { "error: " };
+    let _ = std::io::stderr().write_all(format!("{prefix}{}\n", text.trim_end()).as_bytes());
     ExitCode::from(code)
 }
 

@@ -58,7 +58,8 @@ impl Endpoint {
         method == Method::POST && Self::at(config, method, target) == Some(Self::SignOut)
     }
 
-    fn at(config: &Config, method: &Method, target: &Target<'_>) -> Option<Self> {
+    /// The same of a method and a target.
+    pub fn at(config: &Config, method: &Method, target: &Target<'_>) -> Option<Self> {
         let (host, path) = (target.host(), target.path());
         let is_own_host = host == config.public_url.host();
         if is_own_host && path == WELL_KNOWN_KEYS {

@@ -223,7 +223,7 @@ fn notice(reason: Reason) -> Notice {
             S::NOT_FOUND,
             "Nothing is here",
             "No app is configured for this address.",
-            "Check the address. Operators: `gatekeep explain` shows which routes there are.",
+            "Check the address. Operators: `gatekeep check` shows which routes there are.",
         ),
         R::NoSuchPage => Notice(
             S::NOT_FOUND,

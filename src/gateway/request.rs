@@ -90,7 +90,7 @@ impl Request<'_> {
         format!("{}/{name}", self.config().prefix)
     }
 
-    /// One header field, when it is there once and is text.
+    /// The first header field of a name, when it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }

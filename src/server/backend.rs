@@ -12,6 +12,7 @@ use pingora::upstreams::peer::{HttpPeer, PeerOptions};
 use pingora::utils::tls::{WrappedX509, parse_x509};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::task::JoinSet;
 
 use crate::route::{Route, RouteTable, UpstreamAddress, UpstreamTls};
 
@@ -22,7 +23,7 @@ pub(super) const RESOLVE_EVERY: Duration = Duration::from_secs(15);
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The upstreams of a configuration, by the route's place in it.
-pub(super) struct Backends(Vec<Backend>);
+pub(super) struct Backends(Vec<Arc<Backend>>);
 
 /// One upstream.
 pub(super) struct Backend {
@@ -39,18 +40,21 @@ pub(super) struct Backend {
 
 impl Backends {
     pub(super) fn new(routes: &RouteTable) -> Self {
-        Self(routes.iter().map(|route| Backend::new(route)).collect())
+        Self(routes.iter().map(|route| Arc::new(Backend::new(route))).collect())
     }
 
     pub(super) fn of(&self, route: &Route) -> Option<&Backend> {
-        self.0.get(route.index)
+        self.0.get(route.index).map(|backend| &**backend)
     }
 
-    /// Looks every name up. What cannot be resolved keeps its last addresses.
+    /// Looks every name up, all at once. What cannot be resolved keeps its last addresses.
     pub(super) async fn resolve_now(&self) {
-        for backend in &self.0 {
-            backend.resolve().await;
+        let mut looking = JoinSet::new();
+        for backend in self.0.iter().filter(|backend| backend.has_name()) {
+            let backend = backend.clone();
+            looking.spawn(async move { backend.resolve().await });
         }
+        while looking.join_next().await.is_some() {}
     }
 }
 
@@ -96,20 +100,20 @@ impl Backend {
                     .inspect_err(|e| tracing::error!("the socket {path} cannot be used: {e}"))
                     .unwrap_or_default()
             }
-            UpstreamAddress::Tcp { host, port } => host
-                .trim_start_matches('[')
-                .trim_end_matches(']')
+            UpstreamAddress::Tcp { host, port } => bare(host)
                 .parse::<IpAddr>()
                 .map(|ip| vec![self.peer_at(SocketAddr::new(ip, *port))])
                 .unwrap_or_default(),
         }
     }
 
+    /// Whether the address is a name that must be looked up.
+    fn has_name(&self) -> bool {
+        matches!(&self.address, UpstreamAddress::Tcp { host, .. } if bare(host).parse::<IpAddr>().is_err())
+    }
+
     async fn resolve(&self) {
         let UpstreamAddress::Tcp { host, port } = &self.address else { return };
-        if host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok() {
-            return;
-        }
         let looking = tokio::net::lookup_host((&**host, *port));
         match tokio::time::timeout(RESOLVE_TIMEOUT, looking).await {
             Ok(Ok(addresses)) => {
@@ -133,6 +137,11 @@ impl Backend {
         peer.group_key = self.group;
         peer
     }
+}
+
+/// An IPv6 address without its brackets; anything else as it is.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// Pingora's pool does not look at CA and time-outs: routes that differ in them, also before and

@@ -137,7 +137,9 @@ impl Place {
         let mut by_address = admittance.of_address();
         let count = by_address.entry(address).or_default();
         *count += 1;
-        let too_many = *count > admittance.limits.connections_per_address;
+        // A trusted proxy brings everybody's connections.
+        let is_one = !shared.running.load().snapshot.config.trusts(peer.ip().to_canonical());
+        let too_many = is_one && *count > admittance.limits.connections_per_address;
         drop(by_address);
         admittance.metrics.connections.inc();
         // Made before the check, so that dropping it takes both counts back.

@@ -72,9 +72,7 @@ struct Running {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
-    #[error(
-        "cannot listen on {0}: {1}; is another program using it? `listen` and `admin` choose the addresses"
-    )]
+    #[error("cannot listen on {0}: {1}; {hint}", hint = listen_hint(.1))]
     Listen(SocketAddr, std::io::Error),
     /// A certificate cannot be used.
     #[error(transparent)]
@@ -253,6 +251,14 @@ impl Running {
     fn new(gateway: &Gateway, config: Config) -> Result<Self, GitHubError> {
         let backends = Backends::new(&config.routes);
         Ok(Self { snapshot: gateway.snapshot(config)?, backends })
+    }
+}
+
+fn listen_hint(error: &std::io::Error) -> &'static str {
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        "ports below 1024 take the capability CAP_NET_BIND_SERVICE (or a higher port and a redirect)"
+    } else {
+        "is another program using it? `listen` and `admin` choose the addresses"
     }
 }
 

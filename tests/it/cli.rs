@@ -325,3 +325,29 @@ fn health_is_good_or_bad_by_exit_code() {
     assert_eq!(code, 1);
     assert!(err.contains("write it as http://ADDRESS:PORT/readyz"), "{err}");
 }
+
+/// What the gateway answers itself never meets a route.
+#[test]
+fn explain_knows_the_gateways_own_pages() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("gatekeep.yaml");
+    let yaml = "listen: [{ address: '127.0.0.1:0' }]\n\
+                public_url: https://auth.example.com\n\
+                secret: k3yZ-for-tests-0123456789-abcdefghijklmnop\n\
+                github: { client_id: x, client_secret: y }\n\
+                routes: [{ name: app, upstream: 'http://127.0.0.1:1', allow: anyone }]\n";
+    std::fs::write(&file, yaml).expect("written");
+    let explain = |url: &str| {
+        let out =
+            gatekeep().arg("explain").arg(&file).args(["GET", url]).output().expect("it runs");
+        String::from_utf8(out.stdout).expect("text")
+    };
+    let own = "decision      endpoint: the gateway's own page, never forwarded";
+    for url in [
+        "https://auth.example.com/.gatekeep/callback",
+        "https://auth.example.com/.well-known/jwks.json",
+    ] {
+        assert_eq!(explain(url), format!("GET {url}\n  {own}\n"));
+    }
+    assert!(!explain("https://auth.example.com/other").contains(own));
+}
