@@ -14,7 +14,8 @@ use std::os::fd::AsRawFd;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::connection::{Connection, Peer, Place};
+use super::admittance::Place;
+use super::connection::{Connection, Peer};
 use super::proxy::Proxy;
 use super::tls::{self, Certificates};
 use super::{Shared, StartError};

@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::store::{Memory, Store};
 
 mod admin;
+mod admittance;
 mod answer;
 mod backend;
 mod client;
@@ -36,8 +37,8 @@ mod reload;
 mod request_line;
 mod tls;
 
+use admittance::Admittance;
 use backend::Backends;
-use connection::Admittance;
 use proxy::Proxy;
 use tls::{ByAddress, Certificates};
 
