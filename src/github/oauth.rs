@@ -133,7 +133,10 @@ fn exchange_error(error: ExchangeError) -> GitHubError {
             code @ "bad_verification_code" => GitHubError::BadCode(code.to_owned()),
             code => GitHubError::Refused(WHAT, code.chars().take(64).collect()),
         },
-        RequestTokenError::Parse(e, _) => GitHubError::Malformed(WHAT, e.inner().to_string()),
+        // The place alone: serde's words quote the value, which may be a token.
+        RequestTokenError::Parse(e, _) => {
+            GitHubError::Malformed(WHAT, format!("`{}` is not what it should be", e.path()))
+        }
         RequestTokenError::Other(text) => GitHubError::Malformed(WHAT, text),
     }
 }

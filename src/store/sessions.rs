@@ -200,11 +200,6 @@ impl<M: Default> Sessions<M> {
         Ok(SweepReport { open: self.by_key.len() })
     }
 
-    /// Sessions held open now.
-    pub fn open(&self) -> usize {
-        self.by_key.len()
-    }
-
     async fn write(&self, keys: &Keys, live: &Live<M>) -> Result<(), Unavailable> {
         let seen = live.seen();
         let stored = SessionRow { session: live.session.clone(), seen };

@@ -2,71 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use async_trait::async_trait;
-use gatekeep::clock::Time;
-use gatekeep::store::{Memory, Store, Table, Unavailable};
+use gatekeep::store::Memory;
 
 use crate::support::child::get;
+use crate::support::fuse::Fuse;
 use crate::support::http::Connection;
 use crate::support::upstream::Held;
 use crate::support::{ROUTES, World, eventually};
 
 const HOME: &str = "https://app.example.com/";
-
-/// A store that can be made to fail.
-struct Moody {
-    inner: Memory,
-    fails: Arc<AtomicBool>,
-}
-
-impl Moody {
-    fn mood(&self) -> Result<(), Unavailable> {
-        let fails = self.fails.load(Ordering::SeqCst);
-        if fails { Err(Unavailable("the test says so".to_owned())) } else { Ok(()) }
-    }
-}
-
-#[async_trait]
-impl Store for Moody {
-    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.mood()?;
-        self.inner.get(table, key).await
-    }
-
-    async fn put(
-        &self,
-        table: Table,
-        key: &[u8],
-        value: Vec<u8>,
-        end: Time,
-    ) -> Result<(), Unavailable> {
-        self.mood()?;
-        self.inner.put(table, key, value, end).await
-    }
-
-    async fn insert(
-        &self,
-        table: Table,
-        key: &[u8],
-        value: Vec<u8>,
-        end: Time,
-    ) -> Result<bool, Unavailable> {
-        self.mood()?;
-        self.inner.insert(table, key, value, end).await
-    }
-
-    async fn take(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.mood()?;
-        self.inner.take(table, key).await
-    }
-
-    async fn sweep(&self) -> Result<(), Unavailable> {
-        self.mood()?;
-        self.inner.sweep().await
-    }
-}
 
 #[test]
 fn health_is_answered_on_the_admin_listener_alone() {
@@ -96,20 +42,18 @@ fn health_is_answered_on_the_admin_listener_alone() {
 
 #[test]
 fn readiness_follows_the_store_and_health_does_not() {
-    let fails = Arc::new(AtomicBool::new(false));
-    let mood = fails.clone();
-    let world = World::build("", ROUTES, |clock| {
-        Arc::new(Moody { inner: Memory::new(clock), fails: mood })
-    });
+    let left = Arc::new(AtomicI64::new(i64::MAX));
+    let of_store = left.clone();
+    let world = World::build("", ROUTES, |clock| Arc::new(Fuse::new(Memory::new(clock), of_store)));
     let ready = || {
         let answer = get(world.gate.admin, "/readyz");
         (answer.status, answer.text())
     };
     assert_eq!(ready(), (200, "ready\n".to_owned()));
-    fails.store(true, Ordering::SeqCst);
+    left.store(0, Ordering::SeqCst);
     assert_eq!(ready(), (503, "the session store gives no answer\n".to_owned()));
     assert_eq!(get(world.gate.admin, "/healthz").status, 200);
-    fails.store(false, Ordering::SeqCst);
+    left.store(i64::MAX, Ordering::SeqCst);
     assert_eq!(ready(), (200, "ready\n".to_owned()));
 }
 

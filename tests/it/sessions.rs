@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use gatekeep::clock::{Clock, Time};
-use gatekeep::store::{Memory, Store, Table, Unavailable};
+use gatekeep::clock::Clock;
+use gatekeep::store::{Memory, Store};
 use serde_json::json;
 
 use crate::support::browser::{Browser, join};
+use crate::support::fuse::Fuse;
 use crate::support::http::Response;
 use crate::support::{Gate, PUBLIC, ROUTES, World, yaml};
 
@@ -18,63 +18,12 @@ const SESSION: &str = "__Host-gatekeep";
 const AUTH: &str = "https://auth.example.com";
 const APP: &str = "https://app.example.com/page";
 
-/// A store that answers so many times more, and then no more.
-struct Fuse {
-    inner: Memory,
-    left: Arc<AtomicI64>,
-}
-
-// === impl Fuse ===
-
-impl Fuse {
-    fn burn(&self) -> Result<(), Unavailable> {
-        match self.left.fetch_sub(1, Ordering::SeqCst) {
-            1.. => Ok(()),
-            _ => Err(Unavailable("the fuse is blown".into())),
-        }
-    }
-}
-
-#[async_trait]
-impl Store for Fuse {
-    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.burn()?;
-        self.inner.get(table, key).await
-    }
-
-    async fn put(&self, t: Table, key: &[u8], v: Vec<u8>, end: Time) -> Result<(), Unavailable> {
-        self.burn()?;
-        self.inner.put(t, key, v, end).await
-    }
-
-    async fn insert(
-        &self,
-        table: Table,
-        key: &[u8],
-        value: Vec<u8>,
-        end: Time,
-    ) -> Result<bool, Unavailable> {
-        self.burn()?;
-        self.inner.insert(table, key, value, end).await
-    }
-
-    async fn take(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.burn()?;
-        self.inner.take(table, key).await
-    }
-
-    async fn sweep(&self) -> Result<(), Unavailable> {
-        // Its time is no test's choice.
-        self.inner.sweep().await
-    }
-}
-
 /// A world on a store with a fuse, the fuse, and the store.
 fn fused() -> (World, Arc<AtomicI64>, Arc<dyn Store>) {
     let left = Arc::new(AtomicI64::new(i64::MAX));
     let (of_store, mut store) = (left.clone(), None);
     let world = World::build("", ROUTES, |clock| {
-        let fuse = Arc::new(Fuse { inner: Memory::new(clock), left: of_store });
+        let fuse = Arc::new(Fuse::new(Memory::new(clock), of_store));
         store = Some(fuse.clone() as Arc<dyn Store>);
         fuse
     });

@@ -18,6 +18,7 @@ use gatekeep::store::{Memory, Store};
 
 pub(crate) mod browser;
 pub(crate) mod child;
+pub(crate) mod fuse;
 pub(crate) mod http;
 pub(crate) mod upstream;
 pub(crate) mod webdriver;

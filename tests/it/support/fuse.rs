@@ -1,0 +1,64 @@
+//! A store that stops answering when the test says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use gatekeep::clock::Time;
+use gatekeep::store::{Memory, Store, Table, Unavailable};
+
+/// A store that answers so many times more, and then no more.
+pub(crate) struct Fuse {
+    inner: Memory,
+    left: Arc<AtomicI64>,
+}
+
+// === impl Fuse ===
+
+impl Fuse {
+    /// A store whose answers left are counted by `left`: zero means none, and many mean no end.
+    pub(crate) fn new(inner: Memory, left: Arc<AtomicI64>) -> Self {
+        Self { inner, left }
+    }
+
+    fn burn(&self) -> Result<(), Unavailable> {
+        match self.left.fetch_sub(1, Ordering::SeqCst) {
+            1.. => Ok(()),
+            _ => Err(Unavailable("the fuse is blown".into())),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Fuse {
+    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.burn()?;
+        self.inner.get(table, key).await
+    }
+
+    async fn put(&self, t: Table, key: &[u8], v: Vec<u8>, end: Time) -> Result<(), Unavailable> {
+        self.burn()?;
+        self.inner.put(t, key, v, end).await
+    }
+
+    async fn insert(
+        &self,
+        table: Table,
+        key: &[u8],
+        value: Vec<u8>,
+        end: Time,
+    ) -> Result<bool, Unavailable> {
+        self.burn()?;
+        self.inner.insert(table, key, value, end).await
+    }
+
+    async fn take(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.burn()?;
+        self.inner.take(table, key).await
+    }
+
+    async fn sweep(&self) -> Result<(), Unavailable> {
+        // Its time is no test's choice.
+        self.inner.sweep().await
+    }
+}
