@@ -4,82 +4,186 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Store, Table};
-use crate::clock::{Clock, Manual};
+use crate::clock::Clock;
+
+/// Lets time pass for a store: by hand, or by waiting where the store has a clock of its own.
+pub(crate) type Advance<'a> = &'a (dyn Fn(Duration) + Send + Sync);
 
 /// Runs the suite against an empty store whose time is `clock`'s.
-pub(crate) async fn run(store: Arc<dyn Store>, clock: &Manual) {
+pub(crate) async fn run(store: Arc<dyn Store>, clock: &dyn Clock, advance: Advance<'_>) {
     what_was_put_is_got(&*store, clock).await;
     tables_are_apart(&*store, clock).await;
-    a_row_ends_on_time(&*store, clock).await;
+    only_what_was_read_is_replaced(&*store, clock).await;
+    a_row_ends_on_time(&*store, clock, advance).await;
     one_of_many_inserts(store.clone(), clock).await;
-    one_of_many_takes(store, clock).await;
+    one_of_many_replaces(store.clone(), clock).await;
+    one_of_many_takes(store.clone(), clock).await;
+    a_scan_sees_every_row_of_its_table(&*store, clock).await;
+    keys_and_values_are_any_bytes(&*store, clock).await;
+    news_reach_every_listener_in_order(store).await;
 }
 
-async fn what_was_put_is_got(store: &dyn Store, clock: &Manual) {
+async fn what_was_put_is_got(store: &dyn Store, clock: &dyn Clock) {
     let end = clock.now() + Duration::from_secs(60);
     assert_eq!(store.get(Table::Session, b"a").await, Ok(None));
-    store.put(Table::Session, b"a", b"one".to_vec(), end).await.unwrap();
+    assert_eq!(store.insert(Table::Session, b"a", b"one".to_vec(), end).await, Ok(true));
     assert_eq!(store.get(Table::Session, b"a").await, Ok(Some(b"one".to_vec())));
-    store.put(Table::Session, b"a", b"two".to_vec(), end).await.unwrap();
-    assert_eq!(store.get(Table::Session, b"a").await, Ok(Some(b"two".to_vec())));
-    assert_eq!(store.take(Table::Session, b"a").await, Ok(Some(b"two".to_vec())));
+    assert_eq!(store.insert(Table::Session, b"a", b"two".to_vec(), end).await, Ok(false));
+    assert_eq!(store.get(Table::Session, b"a").await, Ok(Some(b"one".to_vec())));
+    assert_eq!(store.take(Table::Session, b"a").await, Ok(Some(b"one".to_vec())));
     assert_eq!(store.get(Table::Session, b"a").await, Ok(None));
     assert_eq!(store.take(Table::Session, b"a").await, Ok(None));
 }
 
-async fn tables_are_apart(store: &dyn Store, clock: &Manual) {
+async fn tables_are_apart(store: &dyn Store, clock: &dyn Clock) {
     let end = clock.now() + Duration::from_secs(60);
-    store.put(Table::Session, b"k", b"session".to_vec(), end).await.unwrap();
-    assert_eq!(store.get(Table::Ticket, b"k").await, Ok(None));
-    assert_eq!(store.take(Table::Handover, b"k").await, Ok(None));
+    store.insert(Table::Session, b"k", b"session".to_vec(), end).await.unwrap();
+    for table in Table::ALL.iter().filter(|table| **table != Table::Session) {
+        assert_eq!(store.get(*table, b"k").await, Ok(None), "{table:?}");
+        assert_eq!(store.take(*table, b"k").await, Ok(None), "{table:?}");
+    }
     assert_eq!(store.take(Table::Session, b"k").await, Ok(Some(b"session".to_vec())));
 }
 
-async fn a_row_ends_on_time(store: &dyn Store, clock: &Manual) {
-    let end = clock.now() + Duration::from_secs(10);
-    for key in [&b"got"[..], b"taken", b"inserted"] {
-        store.put(Table::Ticket, key, b"x".to_vec(), end).await.unwrap();
+async fn only_what_was_read_is_replaced(store: &dyn Store, clock: &dyn Clock) {
+    let end = clock.now() + Duration::from_secs(60);
+    let replace = |old: &'static [u8], new: &'static [u8], end| {
+        store.replace(Table::Account, b"r", old, new.to_vec(), end)
+    };
+    assert_eq!(replace(b"", b"one", end).await, Ok(false), "nothing is there");
+    assert_eq!(store.get(Table::Account, b"r").await, Ok(None));
+    store.insert(Table::Account, b"r", b"one".to_vec(), end).await.unwrap();
+    assert_eq!(replace(b"other", b"two", end).await, Ok(false));
+    assert_eq!(replace(b"one", b"two", end).await, Ok(true));
+    assert_eq!(replace(b"one", b"three", end).await, Ok(false));
+    assert_eq!(store.get(Table::Account, b"r").await, Ok(Some(b"two".to_vec())));
+    assert_eq!(replace(b"two", b"", clock.now()).await, Ok(true), "an end that has come removes");
+    assert_eq!(store.get(Table::Account, b"r").await, Ok(None));
+    assert_eq!(store.insert(Table::Account, b"r", vec![], end).await, Ok(true));
+    assert_eq!(store.take(Table::Account, b"r").await, Ok(Some(vec![])));
+}
+
+async fn a_row_ends_on_time(store: &dyn Store, clock: &dyn Clock, advance: Advance<'_>) {
+    let end = clock.now() + Duration::from_secs(3);
+    for key in [&b"got"[..], b"taken", b"inserted", b"replaced", b"scanned"] {
+        store.insert(Table::Ticket, key, b"x".to_vec(), end).await.unwrap();
     }
-    clock.advance(Duration::from_secs(9));
+    let later = clock.now() + Duration::from_secs(60);
+    store.insert(Table::Ticket, b"prolonged", b"x".to_vec(), end).await.unwrap();
+    assert_eq!(
+        store.replace(Table::Ticket, b"prolonged", b"x", b"y".to_vec(), later).await,
+        Ok(true)
+    );
     assert_eq!(store.get(Table::Ticket, b"got").await, Ok(Some(b"x".to_vec())));
-    clock.advance(Duration::from_secs(1));
+    advance(Duration::from_secs(3));
     assert_eq!(store.get(Table::Ticket, b"got").await, Ok(None));
     assert_eq!(store.take(Table::Ticket, b"taken").await, Ok(None));
-    let later = clock.now() + Duration::from_secs(10);
+    assert_eq!(
+        store.replace(Table::Ticket, b"replaced", b"x", b"y".to_vec(), later).await,
+        Ok(false)
+    );
+    let there = store.scan(Table::Ticket, None).await.unwrap();
+    assert_eq!(there.rows, [(b"prolonged".to_vec(), b"y".to_vec())]);
     assert_eq!(store.insert(Table::Ticket, b"inserted", vec![], later).await, Ok(true));
     store.sweep().await.unwrap();
     assert_eq!(store.get(Table::Ticket, b"inserted").await, Ok(Some(vec![])));
+    assert_eq!(store.take(Table::Ticket, b"inserted").await, Ok(Some(vec![])));
+    assert_eq!(store.take(Table::Ticket, b"prolonged").await, Ok(Some(b"y".to_vec())));
 }
 
-async fn one_of_many_inserts(store: Arc<dyn Store>, clock: &Manual) {
+async fn one_of_many_inserts(store: Arc<dyn Store>, clock: &dyn Clock) {
     let end = clock.now() + Duration::from_secs(60);
-    let tasks: Vec<_> = (0..100u8)
-        .map(|n| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                store.insert(Table::SpentAttempt, b"once", vec![n], end).await.unwrap()
-            })
-        })
-        .collect();
-    let mut inserted = 0;
-    for task in tasks {
-        inserted += usize::from(task.await.unwrap());
-    }
-    assert_eq!(inserted, 1);
+    let inserted = of_a_hundred(|n| {
+        let store = store.clone();
+        async move { store.insert(Table::SpentAttempt, b"once", vec![n], end).await.unwrap() }
+    });
+    assert_eq!(inserted.await, 1);
 }
 
-async fn one_of_many_takes(store: Arc<dyn Store>, clock: &Manual) {
+async fn one_of_many_replaces(store: Arc<dyn Store>, clock: &dyn Clock) {
     let end = clock.now() + Duration::from_secs(60);
-    store.put(Table::Handover, b"once", b"x".to_vec(), end).await.unwrap();
-    let tasks: Vec<_> = (0..100)
-        .map(|_| {
-            let store = store.clone();
-            tokio::spawn(async move { store.take(Table::Handover, b"once").await.unwrap() })
-        })
-        .collect();
-    let mut taken = 0;
+    store.insert(Table::Lease, b"once", b"free".to_vec(), end).await.unwrap();
+    let replaced = of_a_hundred(|n| {
+        let store = store.clone();
+        async move { store.replace(Table::Lease, b"once", b"free", vec![n], end).await.unwrap() }
+    });
+    assert_eq!(replaced.await, 1);
+}
+
+async fn one_of_many_takes(store: Arc<dyn Store>, clock: &dyn Clock) {
+    let end = clock.now() + Duration::from_secs(60);
+    store.insert(Table::Handover, b"once", b"x".to_vec(), end).await.unwrap();
+    let taken = of_a_hundred(|_| {
+        let store = store.clone();
+        async move { store.take(Table::Handover, b"once").await.unwrap().is_some() }
+    });
+    assert_eq!(taken.await, 1);
+}
+
+/// How many of a hundred tasks at once say yes.
+async fn of_a_hundred<F>(task: impl Fn(u8) -> F) -> usize
+where
+    F: Future<Output = bool> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..100).map(|n| tokio::spawn(task(n))).collect();
+    let mut yes = 0;
     for task in tasks {
-        taken += usize::from(task.await.unwrap().is_some());
+        yes += usize::from(task.await.unwrap());
     }
-    assert_eq!(taken, 1);
+    yes
+}
+
+async fn a_scan_sees_every_row_of_its_table(store: &dyn Store, clock: &dyn Clock) {
+    let end = clock.now() + Duration::from_secs(60);
+    for n in 0..2500_u32 {
+        let key = n.to_be_bytes();
+        store.insert(Table::Credential, &key, key.to_vec(), end).await.unwrap();
+    }
+    store.insert(Table::Session, b"other", vec![], end).await.unwrap();
+    let (mut seen, mut from) = (std::collections::BTreeMap::new(), None);
+    loop {
+        let page = store.scan(Table::Credential, from.as_deref()).await.unwrap();
+        seen.extend(page.rows);
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 2500);
+    assert!(seen.iter().all(|(key, value)| key == value));
+}
+
+async fn keys_and_values_are_any_bytes(store: &dyn Store, clock: &dyn Clock) {
+    let end = clock.now() + Duration::from_secs(60);
+    let value: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    for key in [&b"\0"[..], b"\xff\xfe", b"a:b*?[]\r\n", &[7; 200]] {
+        assert_eq!(store.insert(Table::Delivery, key, value.clone(), end).await, Ok(true));
+        assert_eq!(store.get(Table::Delivery, key).await, Ok(Some(value.clone())));
+        assert_eq!(store.replace(Table::Delivery, key, &value, vec![0], end).await, Ok(true));
+        assert_eq!(store.take(Table::Delivery, key).await, Ok(Some(vec![0])));
+    }
+}
+
+async fn news_reach_every_listener_in_order(store: Arc<dyn Store>) {
+    store.announce(b"before").await.unwrap();
+    let begun = store.listen(None).await.unwrap();
+    assert!(begun.news.is_empty(), "whoever begins now hears what comes, not what was");
+    let waiting = {
+        let (store, mark) = (store.clone(), begun.mark.clone());
+        tokio::spawn(async move { store.listen(Some(&mark)).await.unwrap() })
+    };
+    for n in 0..50_u8 {
+        store.announce(&[n]).await.unwrap();
+    }
+    assert!(!waiting.await.unwrap().news.is_empty(), "a listener that waits is woken");
+    for _ in 0..2 {
+        let (mut heard, mut mark) = (Vec::new(), begun.mark.clone());
+        while heard.len() < 50 {
+            let more = store.listen(Some(&mark)).await.unwrap();
+            assert_eq!(more.epoch, begun.epoch);
+            heard.extend(more.news);
+            mark = more.mark;
+        }
+        assert_eq!(heard, (0..50_u8).map(|n| vec![n]).collect::<Vec<_>>());
+    }
 }

@@ -47,7 +47,7 @@ impl Handovers {
         let digest = keys.handover_digest(&code, host);
         let plain = serde_json::to_vec(handover).expect("a hand-over is plain JSON");
         let sealed = keys.seal_record(&[Table::Handover.name().as_bytes(), &digest], &plain);
-        self.store.put(Table::Handover, &digest, sealed, now + HANDOVER_LIFE).await?;
+        self.store.insert(Table::Handover, &digest, sealed, now + HANDOVER_LIFE).await?;
         Ok(URL_SAFE_NO_PAD.encode(code))
     }
 

@@ -1,10 +1,13 @@
 //! Where state is kept: a small trait, its backends, and the managers that give it meaning.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::clock::Time;
 
 mod handovers;
+mod local_news;
 mod memory;
 mod sessions;
 #[cfg(test)]
@@ -25,6 +28,16 @@ pub enum Table {
     SpentAttempt,
     /// One-time codes that carry a sign-in to another host.
     Handover,
+    /// Who somebody is, and which sessions are theirs, by the account's name.
+    Account,
+    /// An account's tokens at GitHub.
+    Credential,
+    /// Who may do something alone for a while: one node refreshes a token.
+    Lease,
+    /// The keys that sign identity tokens.
+    SigningKeys,
+    /// Webhooks that were heeded, so that each counts once.
+    Delivery,
 }
 
 /// The store gave no answer. It is neither "there" nor "not there": nobody is signed out for it.
@@ -32,22 +45,35 @@ pub enum Table {
 #[error("the session store gave no answer: {0}")]
 pub struct Unavailable(pub String);
 
+/// Some rows of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Keys and values.
+    pub rows: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Vec<u8>>,
+}
+
+/// What was announced, and how far one has heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The announcements, oldest first.
+    pub news: Vec<Vec<u8>>,
+    /// Listen from here next time.
+    pub mark: Vec<u8>,
+    /// The life of the store's data: another number means that all of it was lost.
+    pub epoch: u64,
+}
+
 /// A store of rows that end. Three answers: `Ok(Some)`, `Ok(None)`, and [`Unavailable`].
 ///
-/// A row whose end has come is not there any more, whether or not it has been removed yet.
+/// A row whose end has come is not there any more, whether or not it has been removed yet. What
+/// was written is durable when the call returns, as far as the backend goes. After an error it is
+/// not known whether a write was done.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// The row, if it is there.
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable>;
-
-    /// Writes a row, whatever was there. Durable when it returns, as far as the backend goes.
-    async fn put(
-        &self,
-        table: Table,
-        key: &[u8],
-        value: Vec<u8>,
-        end: Time,
-    ) -> Result<(), Unavailable>;
 
     /// Writes a row if none is there, and says whether it did. Of many at once, one does.
     async fn insert(
@@ -58,16 +84,51 @@ pub trait Store: Send + Sync + 'static {
         end: Time,
     ) -> Result<bool, Unavailable>;
 
+    /// Writes a row if `old` is there now, and says whether it did. Of many at once, one does. An
+    /// `end` that has come removes the row.
+    async fn replace(
+        &self,
+        table: Table,
+        key: &[u8],
+        old: &[u8],
+        new: Vec<u8>,
+        end: Time,
+    ) -> Result<bool, Unavailable>;
+
     /// Removes a row and returns it. Of many at once, one gets it.
     async fn take(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable>;
 
+    /// The rows of a table, page by page: `from` is the `next` of the page before. A row that is
+    /// there all the while is seen at least once.
+    async fn scan(&self, table: Table, from: Option<&[u8]>) -> Result<Page, Unavailable>;
+
     /// Removes whatever has ended, to make room.
     async fn sweep(&self) -> Result<(), Unavailable>;
+
+    /// Tells every node that listens.
+    async fn announce(&self, news: &[u8]) -> Result<(), Unavailable>;
+
+    /// What was announced since a mark; waits up to a second for something. Without a mark it
+    /// returns at once, with the mark of now.
+    async fn listen(&self, since: Option<&[u8]>) -> Result<Heard, Unavailable>;
 }
 
 // === impl Table ===
 
 impl Table {
+    /// Every table.
+    pub const ALL: &[Self] = &[
+        Self::Session,
+        Self::Ticket,
+        Self::SpentAttempt,
+        Self::Handover,
+        Self::Account,
+        Self::Credential,
+        Self::Lease,
+        Self::SigningKeys,
+        Self::Delivery,
+    ];
+
     /// Its name: in associated data, and wherever a backend writes it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -75,6 +136,20 @@ impl Table {
             Self::Ticket => "ticket",
             Self::SpentAttempt => "spent-attempt",
             Self::Handover => "handover",
+            Self::Account => "account",
+            Self::Credential => "credential",
+            Self::Lease => "lease",
+            Self::SigningKeys => "signing-keys",
+            Self::Delivery => "delivery",
         }
     }
+}
+
+/// A row that has ended is removed so much later: a clock that jumps ahead and back again shall not
+/// have destroyed what it made look old.
+const SWEPT_AFTER: Duration = Duration::from_secs(3600);
+
+/// Whether a row with this end can be removed.
+fn is_swept(end: Time, now: Time) -> bool {
+    end <= now - SWEPT_AFTER
 }

@@ -82,8 +82,9 @@ impl<M: Default> Sessions<M> {
         now: Time,
     ) -> Result<Arc<Live<M>>, Unavailable> {
         let live = Arc::new(Live::new(SessionKey::new(random()), session, now));
-        self.write(keys, &live).await?;
-        self.by_key.insert(live.key, live.clone());
+        let (key, end) = (live.key, live.session.expires);
+        self.store.insert(Table::Session, key.as_bytes(), live.sealed(keys), end).await?;
+        self.by_key.insert(key, live.clone());
         Ok(live)
     }
 
@@ -98,7 +99,7 @@ impl<M: Default> Sessions<M> {
         let digest = keys.session_digest(id.expose(), host);
         let plain = serde_json::to_vec(&TicketRow { session: live.key }).expect("plain JSON");
         let sealed = keys.seal_record(&row(Table::Ticket, &digest), &plain);
-        self.store.put(Table::Ticket, &digest, sealed, live.session.expires).await?;
+        self.store.insert(Table::Ticket, &digest, sealed, live.session.expires).await?;
         self.tickets.insert(digest, live.clone());
         if let Some(surplus) = live.note_ticket(host, digest) {
             self.tickets.remove(&surplus);
@@ -169,20 +170,15 @@ impl<M: Default> Sessions<M> {
         if let Some(other) = self.by_key.insert(live.key, live.clone()) {
             other.end_at(now);
         }
-        // Whatever was written between the first removal and the mark.
-        self.store.take(Table::Session, live.key.as_bytes()).await?;
         Ok(())
     }
 
-    /// Writes down that a session is in use.
+    /// Writes down that a session is in use, if it still is in the store.
     pub async fn write_seen(&self, keys: &Keys, live: &Live<M>) -> Result<(), Unavailable> {
-        if live.has_ended() {
-            return Ok(());
-        }
-        self.write(keys, live).await?;
-        if live.has_ended() {
-            // It ended while we wrote: what is final must not come back.
-            self.store.take(Table::Session, live.key.as_bytes()).await?;
+        let key = live.key.as_bytes();
+        if let Some(old) = self.store.get(Table::Session, key).await? {
+            let (new, end) = (live.sealed(keys), live.session.expires);
+            self.store.replace(Table::Session, key, &old, new, end).await?;
         }
         Ok(())
     }
@@ -198,15 +194,6 @@ impl<M: Default> Sessions<M> {
         self.by_key.retain(|_, live| !is_over(live));
         self.store.sweep().await?;
         Ok(SweepReport { open: self.by_key.len() })
-    }
-
-    async fn write(&self, keys: &Keys, live: &Live<M>) -> Result<(), Unavailable> {
-        let seen = live.seen();
-        let stored = SessionRow { session: live.session.clone(), seen };
-        let plain = serde_json::to_vec(&stored).expect("plain JSON");
-        let sealed = keys.seal_record(&row(Table::Session, live.key.as_bytes()), &plain);
-        let end = live.session.expires;
-        self.store.put(Table::Session, live.key.as_bytes(), sealed, end).await
     }
 }
 
@@ -243,6 +230,12 @@ impl<M> Live<M> {
         let at_host = tickets.iter().filter(|(known, _)| &**known == host).count();
         let oldest = tickets.iter().position(|(known, _)| &**known == host);
         oldest.filter(|_| at_host > TICKETS_PER_HOST).map(|place| tickets.remove(place).1)
+    }
+
+    fn sealed(&self, keys: &Keys) -> Vec<u8> {
+        let stored = SessionRow { session: self.session.clone(), seen: self.seen() };
+        let plain = serde_json::to_vec(&stored).expect("plain JSON");
+        keys.seal_record(&row(Table::Session, self.key.as_bytes()), &plain)
     }
 
     /// When it was last used.

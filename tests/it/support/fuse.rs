@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use gatekeep::clock::Time;
-use gatekeep::store::{Memory, Store, Table, Unavailable};
+use gatekeep::store::{Heard, Memory, Page, Store, Table, Unavailable};
 
 /// A store that answers so many times more, and then no more.
 pub(crate) struct Fuse {
@@ -36,11 +36,6 @@ impl Store for Fuse {
         self.inner.get(table, key).await
     }
 
-    async fn put(&self, t: Table, key: &[u8], v: Vec<u8>, end: Time) -> Result<(), Unavailable> {
-        self.burn()?;
-        self.inner.put(t, key, v, end).await
-    }
-
     async fn insert(
         &self,
         table: Table,
@@ -55,6 +50,33 @@ impl Store for Fuse {
     async fn take(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
         self.burn()?;
         self.inner.take(table, key).await
+    }
+
+    async fn replace(
+        &self,
+        table: Table,
+        key: &[u8],
+        old: &[u8],
+        new: Vec<u8>,
+        end: Time,
+    ) -> Result<bool, Unavailable> {
+        self.burn()?;
+        self.inner.replace(table, key, old, new, end).await
+    }
+
+    async fn scan(&self, table: Table, from: Option<&[u8]>) -> Result<Page, Unavailable> {
+        self.burn()?;
+        self.inner.scan(table, from).await
+    }
+
+    async fn announce(&self, news: &[u8]) -> Result<(), Unavailable> {
+        self.burn()?;
+        self.inner.announce(news).await
+    }
+
+    async fn listen(&self, since: Option<&[u8]>) -> Result<Heard, Unavailable> {
+        // Who listens in the background must not use answers up.
+        self.inner.listen(since).await
     }
 
     async fn sweep(&self) -> Result<(), Unavailable> {
