@@ -16,7 +16,7 @@ use gatekeep::route::{
 };
 use gatekeep::secret::Secret;
 use gatekeep::session::{Session, SessionId, SessionKey};
-use gatekeep::store::{Memory, Sessions};
+use gatekeep::store::{Memory, Profile, Sessions, Validators};
 use gatekeep::target::Target;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Method};
@@ -116,21 +116,27 @@ fn policy(c: &mut Criterion) {
 
 fn sessions(c: &mut Criterion) {
     const COUNT: u32 = 1_000_000;
+    const HOST: &str = "app.example.com";
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let keys = Keys::derive(&[Secret::new(vec![1; 32])]);
+    let keys = Keys::derive(&[Secret::new(vec![1; 32])], "realm");
     let now = Time::from_unix(1_000);
-    let sessions = Sessions::<()>::new(Arc::new(Memory::new(Arc::new(Manual::at(now)))));
+    let store = Arc::new(Memory::new(Arc::new(Manual::at(now))));
+    let sessions = Sessions::<()>::new(store, 4 << 30);
+    let validators = Validators::new();
     let ids: Vec<_> = runtime.block_on(async {
         let mut ids = Vec::new();
         for n in 0..COUNT {
+            let account = u64::from(n) + 1;
             let session = Session {
-                identity: octocat(),
+                account,
                 created: now,
                 expires: now + Duration::from_secs(1_000),
                 device: String::new(),
+                from: None,
             };
-            let live = sessions.begin(&keys, session, now).await.expect("memory answers");
-            let id = sessions.open_at(&keys, &live, "app.example.com").await.expect("it does");
+            let profile = Profile { identity: Identity { id: account, ..octocat() }, checked: now };
+            let begun = sessions.begin(&keys, session, HOST, &profile, &validators);
+            let (_, id) = begun.await.expect("memory answers");
             if n % 1_000 == 0 {
                 ids.push(id);
             }
@@ -141,7 +147,7 @@ fn sessions(c: &mut Criterion) {
     c.bench_function("session: HMAC and look-up among a million", |b| {
         b.iter(|| {
             turn = (turn + 1) % ids.len();
-            sessions.peek(&keys, black_box(&ids[turn]), "app.example.com").is_some()
+            sessions.peek(&keys, black_box(&ids[turn]), HOST).is_some()
         });
     });
 }

@@ -36,6 +36,7 @@ pub mod origin;
 pub mod policy;
 pub mod route;
 pub mod session;
+pub mod credential;
 pub mod claims;
 pub mod cookie;
 pub mod return_to;

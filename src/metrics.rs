@@ -57,10 +57,20 @@ metrics! {
     decisions: IntCounterVec = "gatekeep_decisions_total" ["route", "decision", "reason"],
     /// Sign-ins that came back from GitHub, by how they ended.
     sign_ins: IntCounterVec = "gatekeep_sign_ins_total" ["result"],
-    /// Sessions ended by their visitors.
-    sign_outs: IntCounter = "gatekeep_sign_outs_total",
+    /// Sessions ended before their time, by what ended them.
+    sessions_ended: IntCounterVec = "gatekeep_sessions_ended_total" ["cause"],
+    /// Tokens renewed at GitHub, by how it ended.
+    token_refreshes: IntCounterVec = "gatekeep_token_refreshes_total" ["result"],
+    /// Accounts asked about anew at GitHub, by how it ended.
+    rechecks: IntCounterVec = "gatekeep_rechecks_total" ["result"],
+    /// Requests let through on what GitHub said earlier, because it gives no answer now.
+    facts_kept: IntCounter = "gatekeep_facts_kept_total",
     /// Sessions held open in this process.
     sessions: IntGauge = "gatekeep_sessions",
+    /// Bytes that these sessions take, about.
+    session_bytes: IntGauge = "gatekeep_session_cache_bytes",
+    /// Whether this process hears what other nodes announce: 1 or 0.
+    store_in_touch: IntGauge = "gatekeep_store_in_touch",
     /// Failures of the session store.
     store_failures: IntCounter = "gatekeep_session_store_failures_total",
     /// Seconds that GitHub takes for a whole sign-in.

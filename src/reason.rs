@@ -49,6 +49,8 @@ reasons! {
     AmbiguousCookie => "ambiguous-cookie",
     /// The policy asks for facts (organisations, teams) that this session has not got yet.
     FactsMissing => "facts-missing",
+    /// What GitHub said of the visitor is too old, and it cannot be asked again without them.
+    FactsOutdated => "facts-outdated",
     /// The visitor signs in again and again without arriving.
     SignInLoop => "sign-in-loop",
 

@@ -1,6 +1,8 @@
 //! A session: one sign-in of one visitor, and how long it lasts.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine;
@@ -8,7 +10,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
-use crate::identity::Identity;
 use crate::secret::Secret;
 
 /// What a browser's cookie holds: 256 random bits that mean nothing by themselves. The store knows
@@ -18,19 +19,27 @@ pub struct SessionId(Secret<[u8; 32]>);
 
 /// The name of a session inside the store; no secret, and of no use in a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct SessionKey([u8; 16]);
+
+/// A text that is no [`SessionKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no session's name: 22 characters as in the list of sessions")]
+pub struct NoSessionKey;
 
 /// One sign-in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Who signed in, as GitHub said then.
-    pub identity: Identity,
+    /// The number of the account that signed in.
+    pub account: u64,
     /// When.
     pub created: Time,
     /// When it ends, whatever happens.
     pub expires: Time,
     /// The browser, as it called itself, shortened.
     pub device: String,
+    /// The address it came from.
+    pub from: Option<IpAddr>,
 }
 
 /// How long sessions live.
@@ -102,6 +111,30 @@ impl SessionKey {
     }
 }
 
+impl FromStr for SessionKey {
+    type Err = NoSessionKey;
+
+    fn from_str(text: &str) -> Result<Self, NoSessionKey> {
+        let mut bytes = [0; 16];
+        let is_key = text.len() == 22 && URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) == Ok(16);
+        if is_key { Ok(Self(bytes)) } else { Err(NoSessionKey) }
+    }
+}
+
+impl TryFrom<String> for SessionKey {
+    type Error = NoSessionKey;
+
+    fn try_from(text: String) -> Result<Self, NoSessionKey> {
+        text.parse()
+    }
+}
+
+impl From<SessionKey> for String {
+    fn from(key: SessionKey) -> Self {
+        key.to_string()
+    }
+}
+
 impl fmt::Display for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
@@ -113,17 +146,30 @@ impl fmt::Display for SessionKey {
 impl Session {
     /// Whether the session is good now, when it was last used at `seen`.
     pub fn standing(&self, seen: Time, now: Time, lifetimes: Lifetimes) -> Standing {
-        // A lifetime that was shortened since holds for sessions that are under way, too.
-        let end = self.expires.min(self.created + lifetimes.lifetime);
-        if now >= end {
-            Standing::Expired
-        } else if now.since(seen) >= lifetimes.idle {
-            Standing::Idle
-        } else {
-            Standing::Live
-        }
+        standing(self.created, self.expires, seen, now, lifetimes)
     }
 }
+
+/// Whether a session is good now.
+pub fn standing(
+    created: Time,
+    expires: Time,
+    seen: Time,
+    now: Time,
+    lifetimes: Lifetimes,
+) -> Standing {
+    // A lifetime that was shortened since holds for sessions that are under way, too.
+    let end = expires.min(created + lifetimes.lifetime);
+    if now >= end {
+        Standing::Expired
+    } else if now.since(seen) >= lifetimes.idle {
+        Standing::Idle
+    } else {
+        Standing::Live
+    }
+}
+
+// === impl Lifetimes ===
 
 impl Default for Lifetimes {
     fn default() -> Self {
@@ -162,8 +208,13 @@ mod tests {
         let at = Time::from_unix;
         let lifetimes =
             Lifetimes { lifetime: Duration::from_secs(100), idle: Duration::from_secs(10) };
-        let identity = serde_json::from_str(r#"{"id":1,"login":"octocat"}"#).unwrap();
-        let session = Session { identity, created: at(0), expires: at(100), device: String::new() };
+        let session = Session {
+            account: 1,
+            created: at(0),
+            expires: at(100),
+            device: String::new(),
+            from: None,
+        };
         for (seen, now, standing) in [
             (0, 9, Standing::Live),
             (0, 10, Standing::Idle),

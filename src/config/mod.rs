@@ -49,8 +49,12 @@ pub struct Config {
     pub github: github::Settings,
     /// Where sessions are kept.
     pub store: StoreKind,
+    /// What is held open in this process.
+    pub cache: Cache,
     /// How long sessions live.
     pub session: Lifetimes,
+    /// How often GitHub is asked about visitors again.
+    pub recheck: Recheck,
     /// Bounds on connections and requests.
     pub limits: Limits,
     /// Name and logo on the pages.
@@ -103,6 +107,24 @@ pub enum StoreKind {
     Memory,
 }
 
+/// What is held open in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Bytes, about.
+    pub size: usize,
+    /// How long it is believed without news from a store that several nodes share.
+    pub staleness: Duration,
+}
+
+/// How often GitHub is asked about visitors again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recheck {
+    /// Organisations, teams and e-mail are asked for again this often.
+    pub every: Duration,
+    /// How long after that the last answer counts when GitHub gives none.
+    pub grace: Duration,
+}
+
 /// Bounds that protect the gateway itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -128,6 +150,18 @@ pub struct Branding {
 }
 
 // === impl Default ===
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { size: 64 << 20, staleness: Duration::from_secs(5) }
+    }
+}
+
+impl Default for Recheck {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(600), grace: Duration::from_secs(86_400) }
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {

@@ -41,8 +41,8 @@ impl Gateway {
 }
 
 fn account_page(request: &Request<'_>, live: &LiveSession) -> Page {
-    let (session, idle) = (&live.session, request.config().session.idle);
-    let who = &session.identity;
+    let idle = request.config().session.idle;
+    let who = &live.account.identity();
     let mut facts = vec![("Signed in as".to_owned(), who.login.to_string())];
     let mut fact = |label: &str, value: Option<String>| {
         facts.extend(value.map(|value| (label.to_owned(), value)));
@@ -55,9 +55,9 @@ fn account_page(request: &Request<'_>, live: &LiveSession) -> Page {
         "GitHub account",
         Some(format!("number {} at {}", who.id, request.config().github.host())),
     );
-    fact("Signed in at", Some(session.created.to_string()));
-    fact("Session ends", Some(session.expires.to_string()));
-    fact("Ends when unused at", Some((live.seen() + idle).min(session.expires).to_string()));
+    fact("Signed in at", Some(live.created.to_string()));
+    fact("Session ends", Some(live.expires.to_string()));
+    fact("Ends when unused at", Some((live.seen() + idle).min(live.expires).to_string()));
     Page {
         status: StatusCode::OK,
         title: "Your account".into(),

@@ -10,7 +10,6 @@ use super::{LiveSession, Request, upstream};
 use crate::clock::Time;
 use crate::reason::Reason;
 use crate::route::Route;
-use crate::store::Unavailable;
 
 /// What to do with a request.
 pub enum Action {
@@ -43,8 +42,8 @@ pub enum Decision {
     SignIn(Reason),
     /// It may not, and why; with the session, if there is one.
     Deny(Reason, Option<Arc<LiveSession>>),
-    /// The store gave no answer: nobody passes, nobody is signed out.
-    Unavailable(Unavailable),
+    /// The store or GitHub gave no answer: nobody passes, nobody is signed out.
+    Unavailable(Reason),
 }
 
 /// A signed-in person whom a policy admitted. Only `decide` makes one, and only from one are
@@ -101,7 +100,7 @@ impl Decision {
             Self::Allow(visitor) => ("allow", visitor.reason),
             Self::SignIn(reason) => ("sign-in", *reason),
             Self::Deny(reason, _) => ("deny", *reason),
-            Self::Unavailable(_) => ("unavailable", Reason::StoreUnavailable),
+            Self::Unavailable(reason) => ("unavailable", *reason),
         }
     }
 }
@@ -120,12 +119,12 @@ impl Visitor {
 
     /// The account's name, for the log.
     pub fn login(&self) -> &str {
-        self.live.session.identity.login.as_str()
+        &self.passport.login
     }
 
     /// Whether the session is over by now: long-lived connections ask.
     pub fn has_left(&self, now: Time) -> bool {
-        self.live.has_ended() || now >= self.live.session.expires
+        self.live.has_ended() || now >= self.live.expires
     }
 
     pub(super) fn passport(&self) -> &Passport {

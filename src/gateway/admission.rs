@@ -3,20 +3,22 @@
 
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
 
 use super::{Gateway, LiveSession, Request, upstream};
 use crate::claims::{Claims, Parties, RENEW_AFTER};
 use crate::clock::Time;
+use crate::identity::Identity;
 use crate::keys::sign_hs256;
 use crate::policy::Verdict;
 use crate::route::{Algorithm, Route};
 use crate::secret::Secret;
+use crate::store::{Account, Memo, Profile};
 
 /// The admissions of one session. Reading takes no lock.
 #[derive(Debug, Default)]
-pub struct Admissions(ArcSwap<Vec<Arc<Admission>>>);
+pub struct Admissions(ArcSwapOption<Vec<Arc<Admission>>>);
 
 /// How one route, or one of its rules, judged one session.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(super) struct Admission {
     /// Holding the route keeps its address from being used again, so that a reloaded configuration
     /// never finds an old verdict.
     route: Arc<Route>,
+    /// What was known of the account then; holding it keeps its address, too.
+    profile: Arc<Profile>,
     rule: Option<usize>,
     host: Box<str>,
     passport: ArcSwapOption<Passport>,
@@ -35,9 +39,14 @@ pub(super) struct Admission {
 #[derive(Debug)]
 pub(super) struct Passport {
     minted: Time,
+    /// The account's name, for the log.
+    pub(super) login: Box<str>,
     /// Names and values.
     pub(super) fields: Vec<(HeaderName, HeaderValue)>,
 }
+
+/// What a header field costs beside its text.
+const FIELD: usize = size_of::<(HeaderName, HeaderValue)>() + 32;
 
 /// Routes and rules that are remembered for one session; the oldest is forgotten.
 const REMEMBERED: usize = 16;
@@ -51,32 +60,75 @@ impl Admissions {
         route: &Arc<Route>,
         rule: Option<usize>,
         host: &str,
-        judge: impl FnOnce() -> Verdict,
+        account: &Account,
+        judge: impl FnOnce(&Identity) -> Verdict,
     ) -> Arc<Admission> {
-        let known = self.0.load();
-        if let Some(admission) = known.iter().find(|known| known.is_for(route, rule, host)) {
+        let (known, profile) = (self.0.load(), account.profile());
+        let mut all = known.iter().flat_map(|known| known.iter());
+        if let Some(admission) = all.find(|known| known.is_for(route, rule, host, &profile)) {
             return admission.clone();
         }
+        let profile = Arc::clone(&profile);
         let new = Arc::new(Admission {
-            verdict: judge(),
+            verdict: judge(&profile.identity),
             route: route.clone(),
+            profile,
             rule,
             host: host.into(),
             passport: ArcSwapOption::empty(),
         });
         self.0.rcu(|known| {
-            let kept = known.iter().take(REMEMBERED - 1).cloned();
-            std::iter::once(new.clone()).chain(kept).collect::<Vec<_>>()
+            let known = known.iter().flat_map(|known| known.iter());
+            let current = known.filter(|known| Arc::ptr_eq(&known.profile, &new.profile));
+            let kept = current.take(REMEMBERED - 1).cloned();
+            Some(Arc::new(std::iter::once(new.clone()).chain(kept).collect::<Vec<_>>()))
         });
         new
+    }
+}
+
+impl Memo for Admissions {
+    fn bytes(&self) -> usize {
+        let known = self.0.load();
+        known.iter().flat_map(|known| known.iter()).map(|admission| admission.bytes()).sum()
+    }
+
+    /// Verdicts without a passport in use are cheaper to find again than to keep.
+    fn tidy(&self, now: Time) {
+        self.0.rcu(|known| {
+            let used = known.iter().flat_map(|known| known.iter());
+            let used: Vec<_> = used.filter(|known| known.is_in_use(now)).cloned().collect();
+            (!used.is_empty()).then(|| Arc::new(used))
+        });
     }
 }
 
 // === impl Admission ===
 
 impl Admission {
-    fn is_for(&self, route: &Arc<Route>, rule: Option<usize>, host: &str) -> bool {
-        Arc::ptr_eq(&self.route, route) && self.rule == rule && &*self.host == host
+    fn is_for(
+        &self,
+        route: &Arc<Route>,
+        rule: Option<usize>,
+        host: &str,
+        profile: &Arc<Profile>,
+    ) -> bool {
+        Arc::ptr_eq(&self.route, route)
+            && Arc::ptr_eq(&self.profile, profile)
+            && self.rule == rule
+            && &*self.host == host
+    }
+
+    fn is_in_use(&self, now: Time) -> bool {
+        self.passport.load().as_ref().is_some_and(|passport| passport.is_fresh(now))
+    }
+
+    fn bytes(&self) -> usize {
+        let passport = self.passport.load();
+        let fields = passport.iter().flat_map(|passport| &passport.fields);
+        let fields: usize =
+            fields.map(|(name, value)| FIELD + name.as_str().len() + value.len()).sum();
+        size_of::<Self>() + self.host.len() + fields
     }
 
     /// The passport: made anew where there is none, or where the present one has had four fifths
@@ -85,7 +137,7 @@ impl Admission {
         &self,
         gateway: &Gateway,
         request: &Request<'_>,
-        live: &LiveSession,
+        live: &Arc<LiveSession>,
     ) -> Arc<Passport> {
         let now = gateway.clock.now();
         let known = self.passport.load_full();
@@ -93,8 +145,10 @@ impl Admission {
             return passport;
         }
         let fields = self.fields(gateway, request, live, now);
-        let passport = Arc::new(Passport { minted: now, fields });
+        let login = self.profile.identity.login.as_str().into();
+        let passport = Arc::new(Passport { minted: now, login, fields });
         self.passport.store(Some(passport.clone()));
+        gateway.sessions.weigh(live);
         passport
     }
 
@@ -106,7 +160,7 @@ impl Admission {
         now: Time,
     ) -> Vec<(HeaderName, HeaderValue)> {
         let token = self.token(gateway, request, live, now);
-        let mut fields = upstream::plain_identity(&live.session.identity);
+        let mut fields = upstream::plain_identity(&self.profile.identity);
         fields.push(upstream::token_field(&self.route.token, &token));
         fields
     }
@@ -126,7 +180,7 @@ impl Admission {
             audience: self.route.token.audience.as_deref().unwrap_or(&own),
             github_host: config.github.host(),
         };
-        let claims = Claims::new(parties, &live.session.identity, live.key, now);
+        let claims = Claims::new(parties, &self.profile.identity, live.key, now);
         match &self.route.token.algorithm {
             Algorithm::Es256 => gateway.signing_key.sign(&claims),
             Algorithm::Hs256(secret) => sign_hs256(secret.expose(), &claims),

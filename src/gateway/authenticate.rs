@@ -62,6 +62,7 @@ impl Gateway {
     ) -> Result<Option<Arc<LiveSession>>, Unavailable> {
         let (config, host) = (request.config(), request.target.host());
         let mut found = request.last.recall(&config.keys, host, cookie);
+        found = found.filter(|_| self.sessions.is_in_touch());
         if found.is_none() {
             let Some(id) = SessionId::parse(cookie) else { return Ok(None) };
             found = self.sessions.find(&config.keys, &id, host).await?;
@@ -69,8 +70,13 @@ impl Gateway {
                 request.last.remember(&config.keys, host, cookie, live);
             }
         }
+        let Some(live) = found else { return Ok(None) };
         let now = self.clock.now();
-        Ok(found.filter(|live| live.standing(now, config.session) == Standing::Live))
+        if live.standing(now, config.session) == Standing::Idle {
+            // Here; perhaps not on another node.
+            self.sessions.look_again(&config.keys, &live).await?;
+        }
+        Ok(Some(live).filter(|live| live.standing(now, config.session) == Standing::Live))
     }
 
     /// Writes the use of a session down, once a minute and beside the request.

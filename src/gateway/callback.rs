@@ -11,13 +11,13 @@ use super::attempts::{clear_attempt, find_attempt};
 use super::authenticate::Authenticated;
 use super::sign_in::{parameters, redirect, trail};
 use super::{Gateway, LiveSession, Request, error};
+use crate::credential::Grant;
 use crate::defence::{Defence, stands};
-use crate::github::GitHubError;
-use crate::identity::Identity;
+use crate::github::{GitHubError, Said};
 use crate::login::{LIFE, LoginAttempt};
 use crate::reason::Reason;
-use crate::session::Session;
-use crate::store::{Table, Unavailable};
+use crate::session::{Session, SessionId};
+use crate::store::{Profile, Table, Unavailable};
 
 /// How long a sign-in is remembered to find loops.
 const TRAIL_LIFE: Duration = Duration::from_secs(30);
@@ -66,14 +66,14 @@ impl Gateway {
             // GitHub never answers so: the address was tampered with.
             (None, None) => return Err((Reason::UnknownAttempt, Some(attempt))),
         };
-        let identity = match self.identify(request, &code, &attempt).await {
-            Ok(identity) => identity,
+        let (said, grant) = match self.identify(request, &code, &attempt).await {
+            Ok(found) => found,
             Err(error) => {
                 tracing::warn!(request.id = request.id, "{error}");
                 return Err((error.reason(), Some(attempt)));
             }
         };
-        match self.admit(request, identity, &attempt).await {
+        match self.admit(request, &said, &grant, &attempt).await {
             Ok(answer) => Ok(answer),
             Err(unavailable) => {
                 self.store_failed(request, &unavailable);
@@ -97,14 +97,16 @@ impl Gateway {
         request: &Request<'_>,
         code: &str,
         attempt: &LoginAttempt,
-    ) -> Result<Identity, GitHubError> {
+    ) -> Result<(Said, Grant), GitHubError> {
         let (config, github) = (request.config(), &request.snapshot.github);
         let facts = config.routes.facts();
         let asking = async {
             // Codes that anybody can make up must not become a flood of our own.
             let _turn = self.sign_ins.acquire().await;
-            let authorization = github.exchange(&config.callback_url(), code, attempt).await?;
-            github.who(&authorization, facts).await
+            let now = self.clock.now();
+            let grant = github.exchange(&config.callback_url(), code, attempt, now).await?;
+            let said = github.who(&grant.access, facts, None).await?;
+            Ok((said, grant))
         };
         let _timer = self.metrics.github_sign_in_duration.start_timer();
         tokio::time::timeout(config.github.timeout * 2, asking).await.unwrap_or_else(|_| {
@@ -116,25 +118,29 @@ impl Gateway {
     async fn admit(
         &self,
         request: &Request<'_>,
-        identity: Identity,
+        said: &Said,
+        grant: &Grant,
         attempt: &LoginAttempt,
     ) -> Result<Answer, Unavailable> {
         let before = self.authenticate(request).await;
-        let live = match before {
+        let (live, mut cookies) = match before {
             // A session of before is never upgraded: who planted its cookie would share it.
-            Authenticated::Session(live) if !stands(Defence::NewSessionId) => live,
+            Authenticated::Session(live) if !stands(Defence::NewSessionId) => {
+                let cookies = self.further_cookies(request, &live).await?;
+                (live, cookies)
+            }
             before => {
-                let live = self.begin_session(request, identity).await?;
+                let (live, id) = self.begin_session(request, said, grant).await?;
                 if let Authenticated::Session(old) = before {
-                    self.sessions.end(&old, self.clock.now()).await?;
+                    self.end_session(request, old.key, old.account.id).await?;
                 }
-                live
+                let cookies = self.session_cookies(request, &live, &id);
+                (live, cookies)
             }
         };
-        let mut cookies = self.session_cookies(request, &live).await?;
         cookies.push(clear_attempt(request, attempt));
         self.metrics.sign_ins.with_label_values(&["signed-in"]).inc();
-        let login = live.session.identity.login.as_str();
+        let login = said.identity.login.as_str();
         tracing::info!(request.id = request.id, user.login = login, "signed in");
         Ok(match &attempt.errand {
             Some(errand) => {
@@ -149,34 +155,53 @@ impl Gateway {
     async fn begin_session(
         &self,
         request: &Request<'_>,
-        identity: Identity,
-    ) -> Result<Arc<LiveSession>, Unavailable> {
+        said: &Said,
+        grant: &Grant,
+    ) -> Result<(Arc<LiveSession>, SessionId), Unavailable> {
         let (config, now) = (request.config(), self.clock.now());
         let agent = request.header("user-agent").unwrap_or_default();
         let session = Session {
-            identity,
+            account: said.identity.id,
             created: now,
             expires: now + config.session.lifetime,
             device: agent.chars().take(200).collect(),
+            from: Some(request.client.address),
         };
-        self.sessions.begin(&config.keys, session, now).await
+        let (keys, account, end) = (&config.keys, session.account, session.expires);
+        let profile = Profile { identity: said.identity.clone(), checked: now };
+        let host = request.target.host();
+        // The cookie is set only after both are durable.
+        let (begun, ()) = tokio::try_join!(
+            self.sessions.begin(keys, session, host, &profile, &said.validators),
+            self.tokens.credentials().sign_in(keys, account, grant, end),
+        )?;
+        Ok(begun)
     }
 
-    /// The cookie of a session at this host, and the trail.
-    pub(super) async fn session_cookies(
+    /// A cookie for a session at a further host, and the trail.
+    pub(super) async fn further_cookies(
         &self,
         request: &Request<'_>,
         live: &Arc<LiveSession>,
     ) -> Result<Vec<HeaderValue>, Unavailable> {
         let keys = &request.config().keys;
         let id = self.sessions.open_at(keys, live, request.target.host()).await?;
+        Ok(self.session_cookies(request, live, &id))
+    }
+
+    fn session_cookies(
+        &self,
+        request: &Request<'_>,
+        live: &LiveSession,
+        id: &SessionId,
+    ) -> Vec<HeaderValue> {
         let jar = request.jar();
-        let left = live.session.expires.since(self.clock.now());
+        let left = live.expires.since(self.clock.now());
         let count = trail(request).saturating_add(1).to_string();
-        Ok(vec![
+        vec![
             jar.set(jar.session(), id.to_text().expose(), left),
             jar.set(jar.trail(), &count, TRAIL_LIFE),
-        ])
+        ]
     }
 
     /// A callback that leads to no new session. Who is signed in already simply lands where he

@@ -46,7 +46,7 @@ pub(super) fn denied(
         return fault(request, reason);
     };
     let mut page = page_of(reason, request.id);
-    page.facts.push(("Signed in as".into(), live.session.identity.login.to_string()));
+    page.facts.push(("Signed in as".into(), live.account.identity().login.to_string()));
     let policy = match route.access(request.target.path(), request.method) {
         Ok(Access::Guarded(policy, _)) => policy,
         _ => &route.policy,
@@ -173,6 +173,13 @@ fn notice(reason: Reason) -> Notice {
             S::UNAUTHORIZED,
             "Sign in again",
             "This page asks for organisations or teams, which your session does not know yet.",
+            "Sign in with GitHub once more to go on.",
+        ),
+        R::FactsOutdated => Notice(
+            S::UNAUTHORIZED,
+            "Sign in again",
+            "It is a while ago that GitHub said who you are, and it cannot be asked again without \
+             you.",
             "Sign in with GitHub once more to go on.",
         ),
         R::SignInLoop => Notice(

@@ -94,7 +94,7 @@ impl Gateway {
         live: &Arc<LiveSession>,
         attempt: &LoginAttempt,
     ) -> Answer {
-        match self.session_cookies(request, live).await {
+        match self.further_cookies(request, live).await {
             Ok(mut cookies) => {
                 cookies.push(clear_attempt(request, attempt));
                 let to = attempt.return_to.location(&request.here());
@@ -147,7 +147,7 @@ fn consent_page(
     return_to: &ReturnTo,
     cookies: &[HeaderValue],
 ) -> Answer {
-    let (host, login) = (return_to.origin().host(), &live.session.identity.login);
+    let (host, login) = (return_to.origin().host(), live.account.identity().login);
     let consent = csrf::token(request, live, &consent_purpose(errand, return_to));
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("rd", &return_to.to_url())

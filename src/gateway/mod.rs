@@ -11,14 +11,14 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::defence::{Defence, stands};
-use crate::github::{Client, GitHubError};
+use crate::github::{Asking, Client, GitHubError, Tokens};
 use crate::keys::SigningKey;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::policy::Verdict;
 use crate::reason::Reason;
 use crate::route::{Access, Miss, Route};
 use crate::session::Lifetimes;
-use crate::store::{Handovers, Live, Sessions, Store, Unavailable};
+use crate::store::{Credentials, Handovers, Live, Sessions, Store, Unavailable};
 
 mod account;
 mod action;
@@ -27,12 +27,15 @@ mod attempts;
 mod authenticate;
 mod callback;
 mod csrf;
+mod ending;
 mod endpoint;
 mod error;
 mod forms;
 mod handover;
+mod hearing;
 mod last_session;
 mod pages;
+mod recheck;
 mod request;
 mod sign_in;
 mod sign_out;
@@ -47,6 +50,7 @@ pub use last_session::LastSession;
 pub use request::{Client as RequestClient, Request, RequestIds};
 
 use authenticate::Authenticated;
+use recheck::Rechecks;
 
 /// A session with what the gateway remembers beside it.
 pub type LiveSession = Live<Admissions>;
@@ -56,6 +60,8 @@ pub struct Gateway {
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
     sessions: Arc<Sessions<Admissions>>,
+    tokens: Arc<Tokens>,
+    rechecks: Arc<Rechecks>,
     handovers: Handovers,
     signing_key: SigningKey,
     /// Sign-ins that ask GitHub at once.
@@ -81,6 +87,15 @@ impl Snapshot {
         Ok(Self { config, github, routes, own: metrics.for_route("gatekeep") })
     }
 
+    /// What it takes to ask GitHub in somebody's name.
+    fn asking(&self) -> Asking {
+        Asking {
+            github: self.github.clone(),
+            keys: self.config.keys.clone(),
+            callback: self.config.callback_url(),
+        }
+    }
+
     /// The counters of a route, or of the gateway's own answers.
     pub fn route_metrics(&self, route: Option<&Route>) -> &RouteMetrics {
         route.and_then(|route| self.routes.get(route.index)).unwrap_or(&self.own)
@@ -91,10 +106,22 @@ impl Snapshot {
 
 impl Gateway {
     /// A gateway on a store.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        cache: usize,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         crate::keys::install_jwt_provider();
+        let sessions = Arc::new(Sessions::new(store.clone(), cache));
+        let credentials = Credentials::new(store.clone());
+        let tokens = Arc::new(Tokens::new(credentials, clock.clone(), metrics.clone()));
+        let rechecks =
+            Rechecks::new(sessions.clone(), tokens.clone(), clock.clone(), metrics.clone());
         Self {
-            sessions: Arc::new(Sessions::new(store.clone())),
+            sessions,
+            tokens,
+            rechecks: Arc::new(rechecks),
             handovers: Handovers::new(store.clone()),
             signing_key: SigningKey::generate(),
             sign_ins: Semaphore::new(SIGN_INS_AT_ONCE),
@@ -150,8 +177,8 @@ impl Gateway {
                 Action::respond(error::denied(request, route, reason, visitor.as_ref()))
                     .for_route(route)
             }
-            Decision::Unavailable(_) => {
-                Action::respond(error::fault(request, Reason::StoreUnavailable)).for_route(route)
+            Decision::Unavailable(reason) => {
+                Action::respond(error::fault(request, reason)).for_route(route)
             }
         }
     }
@@ -166,11 +193,17 @@ impl Gateway {
         let live = match self.authenticate(request).await {
             Authenticated::Session(live) => live,
             Authenticated::Nobody(reason) => return Decision::SignIn(reason),
-            Authenticated::Unknown(unavailable) => return Decision::Unavailable(unavailable),
+            Authenticated::Unknown(_) => return Decision::Unavailable(Reason::StoreUnavailable),
         };
-        let admission = live.memo.get_or_judge(route, rule, request.target.host(), || {
-            policy.evaluate(&live.session.identity)
-        });
+        if !self.has_young_facts(request, &live)
+            && let Some(decision) = Box::pin(self.renew_facts(request, &live)).await
+        {
+            return decision;
+        }
+        let host = request.target.host();
+        let admission = live
+            .memo
+            .get_or_judge(route, rule, host, &live.account, |identity| policy.evaluate(identity));
         match admission.verdict {
             Verdict::FactsMissing => Decision::SignIn(Reason::FactsMissing),
             Verdict::Refused(reason) => Decision::Deny(reason, Some(live)),
@@ -202,7 +235,10 @@ impl Gateway {
     /// Work that belongs to no request: call it every minute or so.
     pub async fn sweep(&self, lifetimes: Lifetimes) -> Result<(), Unavailable> {
         let report = self.sessions.sweep(lifetimes, self.clock.now()).await?;
+        self.tokens.sweep();
+        self.rechecks.sweep();
         self.metrics.sessions.set(i64::try_from(report.open).unwrap_or(i64::MAX));
+        self.metrics.session_bytes.set(i64::try_from(report.bytes).unwrap_or(i64::MAX));
         Ok(())
     }
 

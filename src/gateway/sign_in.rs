@@ -111,7 +111,10 @@ impl Gateway {
         let facts = request.config().routes.facts();
         match self.authenticate(request).await {
             Authenticated::Session(live) => {
-                Ok(Some(live).filter(|live| has_facts(&live.session.identity, facts)))
+                let is_current = self.has_young_facts(request, &live)
+                    || self.renew_facts(request, &live).await.is_none();
+                let is_enough = is_current && has_facts(&live.account.profile().identity, facts);
+                Ok(is_enough.then_some(live))
             }
             Authenticated::Nobody(_) => Ok(None),
             Authenticated::Unknown(unavailable) => Err(unavailable),

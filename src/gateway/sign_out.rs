@@ -25,7 +25,7 @@ impl Gateway {
                 let page = Page {
                     status: StatusCode::OK,
                     title: "Sign out?".into(),
-                    lead: format!("You are signed in as {}.", live.session.identity.login),
+                    lead: format!("You are signed in as {}.", live.account.identity().login),
                     help: vec![
                         "This ends your session here and in every app behind this gateway.".into(),
                     ],
@@ -51,11 +51,10 @@ impl Gateway {
         if !csrf::is_ours(request, &live, PURPOSE) {
             return error::fault(request, Reason::CrossSiteForm);
         }
-        if let Err(unavailable) = self.sessions.end(&live, self.clock.now()).await {
+        if let Err(unavailable) = self.end_session(request, live.key, live.account.id).await {
             self.store_failed(request, &unavailable);
             return error::fault(request, Reason::StoreUnavailable);
         }
-        self.metrics.sign_outs.inc();
         signed_out(request)
     }
 }

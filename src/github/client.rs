@@ -1,5 +1,6 @@
 //! The HTTP client for GitHub: bounded in time and bytes, follows no redirect, names itself.
 
+use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
@@ -19,6 +20,14 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+}
+
+/// What a question with a known `ETag` brings.
+pub(super) enum News<T> {
+    /// GitHub says 304: as before, and no rate limit was spent.
+    Unchanged,
+    /// Something else than before, and its `ETag`.
+    New(T, Option<String>),
 }
 
 /// The largest answer that is read: GitHub's pages of 100 entries stay far below.
@@ -46,19 +55,27 @@ impl Client {
         Ok(Self { settings, http })
     }
 
-    /// Reads every page of a list, by the `Link` header (RFC 8288).
+    /// Reads every page of a list, by the `Link` header (RFC 8288). The `ETag` speaks for the
+    /// whole only where one page is the whole.
     pub(super) async fn list<T: DeserializeOwned>(
         &self,
         what: &'static str,
         token: &Secret<String>,
-    ) -> Result<Vec<T>, GitHubError> {
+        known: Option<&str>,
+    ) -> Result<News<Vec<T>>, GitHubError> {
         let mut url = format!("{}{what}?per_page=100", self.settings.api);
         let mut all = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let answer = self.get(what, &url, token).await?;
+        for page in 0..MOST_PAGES {
+            let answer = self.get(what, &url, token, known.filter(|_| page == 0)).await?;
+            if answer.status == StatusCode::NOT_MODIFIED {
+                return Ok(News::Unchanged);
+            }
             all.extend(json::<Vec<T>>(what, &answer)?);
             match next_page(&answer.headers) {
-                None => return Ok(all),
+                None => {
+                    let validator = etag(&answer.headers).filter(|_| page == 0);
+                    return Ok(News::New(all, validator));
+                }
                 Some(next) if self.is_own(&next) => url = next,
                 Some(_) => {
                     return Err(GitHubError::Malformed(what, "the next page is elsewhere".into()));
@@ -73,9 +90,13 @@ impl Client {
         &self,
         what: &'static str,
         token: &Secret<String>,
-    ) -> Result<T, GitHubError> {
-        let answer = self.get(what, &format!("{}{what}", self.settings.api), token).await?;
-        json(what, &answer)
+        known: Option<&str>,
+    ) -> Result<News<T>, GitHubError> {
+        let answer = self.get(what, &format!("{}{what}", self.settings.api), token, known).await?;
+        if answer.status == StatusCode::NOT_MODIFIED {
+            return Ok(News::Unchanged);
+        }
+        Ok(News::New(json(what, &answer)?, etag(&answer.headers)))
     }
 
     async fn get(
@@ -83,16 +104,21 @@ impl Client {
         what: &'static str,
         url: &str,
         token: &Secret<String>,
+        known: Option<&str>,
     ) -> Result<Answer, GitHubError> {
-        let request = self
+        let mut request = self
             .http
             .get(url)
             .bearer_auth(token.expose())
             .header("accept", "application/vnd.github+json")
             .header("x-github-api-version", API_VERSION);
+        if let Some(known) = known {
+            request = request.header(IF_NONE_MATCH, known);
+        }
         let answer = self.send(what, request).await?;
         match answer.status {
             StatusCode::OK => Ok(answer),
+            StatusCode::NOT_MODIFIED if known.is_some() => Ok(answer),
             status => Err(GitHubError::Failed(what, status.as_u16())),
         }
     }
@@ -104,8 +130,14 @@ impl Client {
         request: reqwest::RequestBuilder,
     ) -> Result<Answer, GitHubError> {
         // `without_url`: a URL may carry what no log should.
-        let lost = |e: reqwest::Error| GitHubError::Unreachable(what, describe(&e.without_url()));
-        let mut response = request.send().await.map_err(lost)?;
+        let lost = |e: reqwest::Error| GitHubError::NoAnswer(what, describe(&e.without_url()));
+        let failed = |e: reqwest::Error| {
+            if e.is_connect() {
+                return GitHubError::Unreachable(what, describe(&e.without_url()));
+            }
+            lost(e)
+        };
+        let mut response = request.send().await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
@@ -135,6 +167,10 @@ fn json<T: DeserializeOwned>(what: &'static str, answer: &Answer) -> Result<T, G
     serde_json::from_slice(&answer.body).map_err(|e| {
         GitHubError::Malformed(what, format!("{:?} error in line {}", e.classify(), e.line()))
     })
+}
+
+fn etag(headers: &HeaderMap) -> Option<String> {
+    headers.get(ETAG)?.to_str().ok().map(str::to_owned)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -5,12 +5,16 @@ use std::time::Duration;
 use crate::reason::Reason;
 use crate::secret::Secret;
 
+mod applications;
 mod client;
 mod oauth;
+mod tokens;
 mod who;
 
 pub use client::Client;
-pub use oauth::{Authorization, scopes_for};
+pub use oauth::scopes_for;
+pub use tokens::{Asking, TokenError, Tokens};
+pub use who::Said;
 
 /// GitHub's addresses and the gateway's credentials there.
 #[derive(Clone, Debug)]
@@ -27,16 +31,23 @@ pub struct Settings {
     pub scopes: Option<Vec<String>>,
     /// For one answer of GitHub, from connecting to the last byte.
     pub timeout: Duration,
+    /// The secrets that GitHub signs webhooks with; several are a rotation.
+    pub webhook_secrets: Vec<Secret<String>>,
+    /// Whether an account's token is revoked at GitHub when its last session ends.
+    pub revoke_tokens: bool,
 }
 
 /// Why GitHub gave nothing to work with. `Display` is for the operator's log; it holds no token.
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubError {
-    /// No answer, or none in time.
+    /// It was never asked: no connection.
     #[error(
         "GitHub cannot be reached for {0}: {1}; check the network, and github.web and github.api"
     )]
     Unreachable(&'static str, String),
+    /// It was asked, and no answer came: what was asked for may have happened.
+    #[error("GitHub gave no answer to {0}: {1}")]
+    NoAnswer(&'static str, String),
     /// GitHub's own trouble: 5xx, or a limit.
     #[error("GitHub answered {0} with status {1}")]
     Failed(&'static str, u16),
@@ -48,6 +59,9 @@ pub enum GitHubError {
     /// The visitor's code is not good (any more).
     #[error("GitHub does not know the code: {0}")]
     BadCode(String),
+    /// The refresh token is spent, expired or withdrawn.
+    #[error("GitHub does not take the refresh token: {0}")]
+    BadRefreshToken(String),
     /// The answer makes no sense.
     #[error("GitHub's answer to {0} cannot be used: {1}")]
     Malformed(&'static str, String),
@@ -56,6 +70,11 @@ pub enum GitHubError {
 // === impl Settings ===
 
 impl Settings {
+    /// The app at its GitHub: whose accounts and sessions these are.
+    pub fn realm(&self) -> String {
+        format!("{} {}", self.web, self.client_id)
+    }
+
     /// The host where people sign in: part of an identity, for each GitHub counts its own.
     pub fn host(&self) -> &str {
         self.web.split_once("://").map_or(self.web.as_str(), |(_, host)| host)
@@ -68,10 +87,13 @@ impl GitHubError {
     /// The word for page, log and metric.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Unreachable(..) | Self::Failed(..) => Reason::GitHubUnavailable,
+            Self::Unreachable(..) | Self::NoAnswer(..) | Self::Failed(..) => {
+                Reason::GitHubUnavailable
+            }
             Self::Refused(..) => Reason::GitHubRefused,
             // The browser brought the code: that is no fault of GitHub.
             Self::BadCode(_) => Reason::AttemptSpent,
+            Self::BadRefreshToken(_) => Reason::FactsOutdated,
             Self::Malformed(..) => Reason::BadAnswer,
         }
     }

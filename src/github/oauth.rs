@@ -2,26 +2,49 @@
 //! <https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps>
 
 use std::pin::Pin;
+use std::time::Duration;
 
-use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicTokenType};
+use oauth2::basic::{
+    BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
+    BasicTokenIntrospectionResponse, BasicTokenType,
+};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
-    EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, RequestTokenError, Scope, TokenResponse, TokenUrl,
+    EndpointNotSet, EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge,
+    PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardRevocableToken,
+    StandardTokenResponse, TokenResponse, TokenUrl,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{Client, GitHubError};
+use crate::clock::Time;
+use crate::credential::Grant;
 use crate::login::LoginAttempt;
 use crate::policy::Facts;
 use crate::secret::Secret;
 
-/// What a visitor granted.
-pub struct Authorization {
-    /// The access token.
-    pub token: Secret<String>,
+/// GitHub's addition to a token's answer (RFC 6749 §5.1).
+#[derive(Debug, Serialize, Deserialize)]
+struct RefreshLife {
+    refresh_token_expires_in: Option<u64>,
 }
 
-type OAuth = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+impl ExtraTokenFields for RefreshLife {}
+
+type TokenAnswer = StandardTokenResponse<RefreshLife, BasicTokenType>;
+
+type OAuth = oauth2::Client<
+    BasicErrorResponse,
+    TokenAnswer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
 
 const WHAT: &str = "the sign-in";
 
@@ -59,13 +82,14 @@ impl Client {
         Ok(request.url().0.to_string())
     }
 
-    /// Exchanges a code for a token.
+    /// Exchanges a code for tokens.
     pub async fn exchange(
         &self,
         callback: &str,
         code: &str,
         attempt: &LoginAttempt,
-    ) -> Result<Authorization, GitHubError> {
+        now: Time,
+    ) -> Result<Grant, GitHubError> {
         let verifier = PkceCodeVerifier::new(attempt.verifier().expose().clone());
         let answer = self
             .oauth(callback)?
@@ -74,17 +98,30 @@ impl Client {
             .request_async(self)
             .await
             .map_err(exchange_error)?;
-        if *answer.token_type() != BasicTokenType::Bearer {
-            return Err(GitHubError::Malformed(WHAT, "the token is no bearer token".into()));
-        }
-        Ok(Authorization { token: Secret::new(answer.access_token().secret().clone()) })
+        grant(&answer, now)
+    }
+
+    /// Exchanges a refresh token for new tokens. It works once; the old access token ends with it.
+    pub async fn refresh(
+        &self,
+        callback: &str,
+        refresh: &Secret<String>,
+        now: Time,
+    ) -> Result<Grant, GitHubError> {
+        let answer = self
+            .oauth(callback)?
+            .exchange_refresh_token(&RefreshToken::new(refresh.expose().clone()))
+            .request_async(self)
+            .await
+            .map_err(exchange_error)?;
+        grant(&answer, now)
     }
 
     fn oauth(&self, callback: &str) -> Result<OAuth, GitHubError> {
         let settings = &self.settings;
         let bad = |e: url::ParseError| GitHubError::Refused(WHAT, e.to_string());
         let url = |path: &str| format!("{}/login/oauth/{path}", settings.web);
-        Ok(BasicClient::new(ClientId::new(settings.client_id.clone()))
+        Ok(oauth2::Client::new(ClientId::new(settings.client_id.clone()))
             .set_client_secret(ClientSecret::new(settings.client_secret.expose().clone()))
             .set_auth_uri(AuthUrl::new(url("authorize")).map_err(bad)?)
             .set_token_uri(TokenUrl::new(url("access_token")).map_err(bad)?)
@@ -126,11 +163,31 @@ impl<'c> AsyncHttpClient<'c> for Client {
     }
 }
 
+/// What an answer grants, with the moments its spans lead to.
+fn grant(answer: &TokenAnswer, now: Time) -> Result<Grant, GitHubError> {
+    if *answer.token_type() != BasicTokenType::Bearer {
+        return Err(GitHubError::Malformed(WHAT, "the token is no bearer token".into()));
+    }
+    // GitHub separates scopes by commas, which the standard takes for one scope.
+    let scopes = answer.scopes().into_iter().flatten().flat_map(|scope| scope.split(','));
+    let refresh_life = answer.extra_fields().refresh_token_expires_in.map(Duration::from_secs);
+    Ok(Grant {
+        access: Secret::new(answer.access_token().secret().clone()),
+        access_ends: answer.expires_in().map(|life| now + life),
+        refresh: answer.refresh_token().map(|token| Secret::new(token.secret().clone())),
+        refresh_ends: refresh_life.map(|life| now + life),
+        scopes: scopes.filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+    })
+}
+
 fn exchange_error(error: ExchangeError) -> GitHubError {
     match error {
         RequestTokenError::Request(inner) => inner,
         RequestTokenError::ServerResponse(answer) => match answer.error().as_ref() {
             code @ "bad_verification_code" => GitHubError::BadCode(code.to_owned()),
+            code @ ("bad_refresh_token" | "invalid_grant" | "unauthorized_client") => {
+                GitHubError::BadRefreshToken(code.to_owned())
+            }
             code => GitHubError::Refused(WHAT, code.chars().take(64).collect()),
         },
         // The place alone: serde's words quote the value, which may be a token.

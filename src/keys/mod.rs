@@ -20,15 +20,20 @@ pub use signing::{SigningKey, sign_hs256};
 
 /// The keys of one configuration. Cheap to clone.
 #[derive(Clone)]
-pub struct Keys(Arc<Vec<Derived>>);
+pub struct Keys {
+    derived: Arc<Vec<Derived>>,
+    realm: u64,
+}
 
 /// What one master secret yields.
 struct Derived {
     session_id: hmac::Key,
     handover: hmac::Key,
     csrf: hmac::Key,
+    account: hmac::Key,
     attempt: Sealer,
     record: Sealer,
+    common: Sealer,
 }
 
 /// The store's name for something secret: its HMAC.
@@ -40,23 +45,42 @@ pub const MASTER_BYTES: usize = 32;
 // === impl Keys ===
 
 impl Keys {
-    /// Derives all keys. The first master seals and names; the others are still accepted.
+    /// Derives all keys for a realm: one app at one GitHub, whose accounts and sessions are not
+    /// those of another. The first master seals and names; the others are still accepted.
     ///
     /// # Panics
     /// When there is no master: the configuration's check refuses that.
-    pub fn derive(masters: &[Secret<Vec<u8>>]) -> Self {
+    pub fn derive(masters: &[Secret<Vec<u8>>], realm: &str) -> Self {
         assert!(!masters.is_empty(), "the configuration has a master secret");
-        Self(Arc::new(masters.iter().map(Derived::of).collect()))
+        let digest = ring::digest::digest(&ring::digest::SHA256, realm.as_bytes());
+        let (tag, _) = digest.as_ref().split_first_chunk().expect("a digest has 32 bytes");
+        let derived = masters.iter().map(|master| Derived::of(master, realm)).collect();
+        Self { derived: Arc::new(derived), realm: u64::from_be_bytes(*tag) }
     }
 
     /// Whether these are the very keys of another configuration, not merely equal ones.
     pub fn are_the_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.derived, &other.derived)
+    }
+
+    /// The realm, by a number; no secret.
+    pub fn realm(&self) -> u64 {
+        self.realm
+    }
+
+    /// The names under which an account may be stored: the first is for new ones.
+    pub fn account_digests(&self, id: u64) -> impl Iterator<Item = Digest> {
+        self.derived.iter().map(move |keys| mac(&keys.account, &[&id.to_be_bytes()]))
+    }
+
+    /// The name under which a new account is stored.
+    pub fn account_digest(&self, id: u64) -> Digest {
+        mac(&self.newest().account, &[&id.to_be_bytes()])
     }
 
     /// The names under which a host's session id may be stored: the first is for new ones.
     pub fn session_digests(&self, id: &[u8; 32], host: &str) -> impl Iterator<Item = Digest> {
-        self.0.iter().map(move |keys| mac(&keys.session_id, &[id, host.as_bytes()]))
+        self.derived.iter().map(move |keys| mac(&keys.session_id, &[id, host.as_bytes()]))
     }
 
     /// The name under which a new session id is stored.
@@ -78,7 +102,7 @@ impl Keys {
     /// Whether a form's token is good, in constant time.
     pub fn csrf_token_is_good(&self, session: &[u8], purpose: &str, token: &[u8]) -> bool {
         let message = framed(&[session, purpose.as_bytes()]);
-        self.0.iter().any(|keys| hmac::verify(&keys.csrf, &message, token).is_ok())
+        self.derived.iter().any(|keys| hmac::verify(&keys.csrf, &message, token).is_ok())
     }
 
     /// Seals a login attempt for its cookie.
@@ -88,7 +112,7 @@ impl Keys {
 
     /// Opens a login attempt. `None` for anything that is not ours, to the bit.
     pub fn open_attempt(&self, row: &[&[u8]], sealed: &[u8]) -> Opened {
-        self.0.iter().find_map(|keys| keys.attempt.open(row, sealed))
+        self.derived.iter().find_map(|keys| keys.attempt.open(row, sealed))
     }
 
     /// Seals a record of the store for its row.
@@ -98,33 +122,48 @@ impl Keys {
 
     /// Opens a record of the store. `None` when it belongs to another row or was altered.
     pub fn open_record(&self, row: &[&[u8]], sealed: &[u8]) -> Opened {
-        self.0.iter().find_map(|keys| keys.record.open(row, sealed))
+        self.derived.iter().find_map(|keys| keys.record.open(row, sealed))
+    }
+
+    /// Seals a record that is the same in every realm, for its row.
+    pub fn seal_common(&self, row: &[&[u8]], plain: &[u8]) -> Vec<u8> {
+        self.newest().common.seal(row, plain)
+    }
+
+    /// Opens such a record.
+    pub fn open_common(&self, row: &[&[u8]], sealed: &[u8]) -> Opened {
+        self.derived.iter().find_map(|keys| keys.common.open(row, sealed))
     }
 
     fn newest(&self) -> &Derived {
-        &self.0[0]
+        &self.derived[0]
     }
 }
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Keys([redacted]; {} masters)", self.0.len())
+        write!(f, "Keys([redacted]; {} masters)", self.derived.len())
     }
 }
 
 // === impl Derived ===
 
 impl Derived {
-    fn of(master: &Secret<Vec<u8>>) -> Self {
-        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"gatekeep/v1").extract(master.expose());
+    fn of(master: &Secret<Vec<u8>>, realm: &str) -> Self {
+        let extract =
+            |salt: &[u8]| hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(master.expose());
+        let every = extract(b"gatekeep/v1");
+        let root = extract(&framed(&[b"gatekeep/v1", realm.as_bytes()]));
         let mac_key =
             |label: &str| hmac::Key::new(hmac::HMAC_SHA256, expand(&root, label).expose());
         Self {
             session_id: mac_key("gatekeep/v1/session-id-mac"),
             handover: mac_key("gatekeep/v1/handover-mac"),
             csrf: mac_key("gatekeep/v1/csrf"),
+            account: mac_key("gatekeep/v1/account-mac"),
             attempt: Sealer::new(&expand(&root, "gatekeep/v1/attempt-aead")),
             record: Sealer::new(&expand(&root, "gatekeep/v1/record-aead")),
+            common: Sealer::new(&expand(&every, "gatekeep/v1/common-aead")),
         }
     }
 }
@@ -171,7 +210,7 @@ mod tests {
 
     fn keys(masters: &[u8]) -> Keys {
         let masters: Vec<_> = masters.iter().map(|&b| Secret::new(vec![b; 32])).collect();
-        Keys::derive(&masters)
+        Keys::derive(&masters, "github.com/app")
     }
 
     #[test]
@@ -196,6 +235,19 @@ mod tests {
         assert!(rotated.csrf_token_is_good(b"s", "sign-out", &token));
         assert!(!rotated.csrf_token_is_good(b"s", "other", &token));
         assert!(!rotated.csrf_token_is_good(b"", "ssign-out", &token));
+    }
+
+    #[test]
+    fn another_realm_has_other_names_and_opens_nothing() {
+        let (here, there) = (keys(&[1]), Keys::derive(&[Secret::new(vec![1; 32])], "other"));
+        assert_ne!(here.session_digest(&[7; 32], "a"), there.session_digest(&[7; 32], "a"));
+        assert_ne!(here.account_digest(7), there.account_digest(7));
+        assert_ne!(here.realm(), there.realm());
+        let sealed = here.seal_record(&[b"row"], b"hello");
+        assert_eq!(there.open_record(&[b"row"], &sealed), None);
+        let common = here.seal_common(&[b"row"], b"hello");
+        assert_eq!(there.open_common(&[b"row"], &common).as_deref(), Some(&b"hello"[..]));
+        assert_eq!(here.open_record(&[b"row"], &common), None);
     }
 
     #[test]

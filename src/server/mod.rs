@@ -132,7 +132,7 @@ impl Server {
             .collect::<Result<_, StartError>>()?;
         let admin = config.admin.map(bind).transpose()?;
         let (grace, threads) = (config.grace, config.threads);
-        let gateway = Gateway::new(store, clock, metrics.clone());
+        let gateway = Gateway::new(store, config.cache.size, clock, metrics.clone());
         let admittance = Admittance::new(config.limits.clone(), metrics.clone());
         let certificates = Certificates::of_all(&config)?;
         let running = ArcSwap::from_pointee(Running::new(&gateway, config)?);
@@ -190,6 +190,7 @@ impl Server {
         }
         self.shared.say_where(&addresses, admin);
         tokio::spawn(sweep_forever(self.shared.clone()));
+        tokio::spawn(hear_forever(self.shared.clone()));
         tokio::spawn(resolve_forever(self.shared.clone()));
         if let Some(file) = self.file {
             tokio::spawn(reload::on_hangup(self.shared.clone(), file));
@@ -279,6 +280,15 @@ async fn sweep_forever(shared: Arc<Shared>) {
         }
         shared.count_dropped_lines();
     }
+}
+
+async fn hear_forever(shared: Arc<Shared>) {
+    let settings = || {
+        let running = shared.running.load();
+        let config = &running.snapshot.config;
+        (config.keys.clone(), config.cache.staleness)
+    };
+    match shared.gateway.hear(settings).await {}
 }
 
 async fn resolve_forever(shared: Arc<Shared>) {

@@ -78,7 +78,14 @@ impl Ask {
 
     /// The scopes this person would grant: those asked for, or all granted before if none were.
     pub(super) fn scopes_of(&self, shared: &Shared, person: PersonKey) -> Vec<String> {
-        let before = lock(&shared.world).granted(person).map(<[String]>::to_vec);
+        let before = {
+            let world = lock(&shared.world);
+            if world.tokens.expiring.is_some() {
+                // A GitHub App has permissions instead, whatever it asks for.
+                return Vec::new();
+            }
+            world.granted(person).map(<[String]>::to_vec)
+        };
         let asked = self.scopes.clone().or(before).unwrap_or_default();
         match shared.knobs.grants_at_most() {
             Some(most) => {

@@ -1,77 +1,80 @@
-//! The web flow's second half: `POST /login/oauth/access_token`, a code for a token.
+//! The token endpoint, `POST /login/oauth/access_token`: the web flow's second half.
 
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::StatusCode;
 use ring::digest;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    github::{CLIENT_ID, CLIENT_SECRET, Shared},
+    client::Credentials,
+    github::Shared,
     record::{Recorded, lock},
+    refresh,
+    refusal::{Refusal, WRONG_CALLBACK, WRONG_CLIENT, WRONG_CODE, WRONG_GRANT},
+    tokens::Token,
     web::{Pairs, Reply, encode, first, full, json, reply},
     world::Code,
 };
 
-/// Why there is no token, in GitHub's words.
-struct Refusal {
-    error: &'static str,
-    description: &'static str,
-}
-
-const WRONG_CLIENT: Refusal = Refusal {
-    error: "incorrect_client_credentials",
-    description: "The client_id and/or client_secret passed are incorrect.",
-};
-const WRONG_CALLBACK: Refusal = Refusal {
-    error: "redirect_uri_mismatch",
-    description: "The redirect_uri MUST match the registered callback URL for this application.",
-};
-const WRONG_CODE: Refusal = Refusal {
-    error: "bad_verification_code",
-    description: "The code passed is incorrect or expired.",
-};
-const WRONG_GRANT: Refusal =
-    Refusal { error: "unsupported_grant_type", description: "The grant_type is not supported." };
+/// Where codes and refresh tokens are exchanged.
+pub(super) const PATH: &str = "/login/oauth/access_token";
 
 /// Answers 200 whatever happened: the `error` field tells, as on GitHub.
 pub(super) fn answer(shared: &Shared, request: &Recorded) -> Reply {
-    let fields = match exchange(shared, request) {
-        Ok((token, scope)) => vec![
-            ("access_token".to_owned(), token),
-            ("token_type".to_owned(), "bearer".to_owned()),
-            ("scope".to_owned(), scope),
-        ],
+    let fields = match grant(shared, request) {
+        Ok(token) => fields(&token),
         Err(refusal) => refusal.fields(),
     };
     if request.header("accept").is_some_and(|accept| accept.contains("json")) {
-        let object = fields.into_iter().map(|(name, value)| (name, json!(value))).collect();
-        return json(StatusCode::OK, &serde_json::Value::Object(object));
+        let object = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        return json(StatusCode::OK, &Value::Object(object));
     }
+    let word = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pairs: Pairs =
+        fields.into_iter().map(|(name, value)| (name.to_owned(), word(value))).collect();
     let form = "application/x-www-form-urlencoded; charset=utf-8";
-    reply(StatusCode::OK, form, full(encode(&fields)))
+    reply(StatusCode::OK, form, full(encode(&pairs)))
 }
 
-fn exchange(shared: &Shared, request: &Recorded) -> Result<(String, String), Refusal> {
+fn grant(shared: &Shared, request: &Recorded) -> Result<Token, Refusal> {
     let form = request.form();
-    if client(request, &form) != Some((CLIENT_ID.to_owned(), CLIENT_SECRET.to_owned())) {
+    if !Credentials::of(request, &form).is_some_and(|client| client.right()) {
         return Err(WRONG_CLIENT);
     }
-    if first(&form, "grant_type").is_some_and(|grant| grant != "authorization_code") {
-        return Err(WRONG_GRANT);
+    match first(&form, "grant_type") {
+        None | Some("authorization_code") => exchange(shared, &form),
+        Some(refresh::GRANT) => refresh::refresh(shared, &form),
+        Some(_) => Err(WRONG_GRANT),
     }
+}
+
+fn exchange(shared: &Shared, form: &Pairs) -> Result<Token, Refusal> {
+    let at_most = shared.knobs.tokens_together();
     let mut world = lock(&shared.world);
-    let given = first(&form, "code").unwrap_or_default();
+    let given = first(form, "code").unwrap_or_default();
     let code = world.take_code(given).ok_or(WRONG_CODE)?;
     if shared.knobs.reuses_codes() {
         world.put_code_back(given, code.clone());
     }
-    check(&code, &form)?;
-    let scope = code.scopes.join(",");
-    Ok((world.issue_token(code.person, code.scopes), scope))
+    check(&code, form)?;
+    let now = world.now();
+    Ok(world.tokens.issue(code.person, code.scopes, now, at_most))
+}
+
+/// The answer that brings a token, and the refresh token if it has one.
+fn fields(token: &Token) -> Vec<(&'static str, Value)> {
+    let mut fields = vec![("access_token", json!(token.word))];
+    if let Some(renewal) = &token.renewal {
+        fields.extend([
+            ("expires_in", json!(renewal.lives.access.as_secs())),
+            ("refresh_token", json!(renewal.word)),
+            ("refresh_token_expires_in", json!(renewal.lives.refresh.as_secs())),
+        ]);
+    }
+    let scope = token.rights.scopes().join(",");
+    fields.extend([("token_type", json!("bearer")), ("scope", json!(scope))]);
+    fields
 }
 
 /// Whether who brings the code is who asked for it.
@@ -85,36 +88,9 @@ fn check(code: &Code, form: &Pairs) -> Result<(), Refusal> {
     if s256(verifier) == *challenge { Ok(()) } else { Err(WRONG_CODE) }
 }
 
-/// Who calls: from the form, or from Basic authentication.
-fn client(request: &Recorded, form: &Pairs) -> Option<(String, String)> {
-    if let Some(basic) = request.header("authorization").and_then(|it| it.strip_prefix("Basic ")) {
-        let both = String::from_utf8(STANDARD.decode(basic).ok()?).ok()?;
-        let (id, secret) = both.split_once(':')?;
-        return Some((id.to_owned(), secret.to_owned()));
-    }
-    Some((first(form, "client_id")?.to_owned(), first(form, "client_secret")?.to_owned()))
-}
-
 /// RFC 7636's transformation.
 fn s256(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))
-}
-
-// === impl Refusal ===
-
-impl Refusal {
-    fn fields(&self) -> Pairs {
-        let uri = format!(
-            "https://docs.github.com/apps/managing-oauth-apps/\
-             troubleshooting-oauth-app-access-token-request-errors/#{}",
-            self.error.replace('_', "-")
-        );
-        vec![
-            ("error".to_owned(), self.error.to_owned()),
-            ("error_description".to_owned(), self.description.to_owned()),
-            ("error_uri".to_owned(), uri),
-        ]
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,12 +20,13 @@ use super::{
     authorize::{self, AUTHORIZE, Ask},
     cast::{self, Person},
     exchange,
-    knobs::{Knobs, Trouble},
+    knobs::Knobs,
     pages,
     record::{API, Log, Recorded, lock},
-    rest, scopes,
+    refresh, rest,
     serve::{Bound, HangUp, Running},
     spoil::{spoil, verbatim},
+    trouble::Trouble,
     visitor,
     web::{Reply, full, html, reply},
     world::World,
@@ -40,6 +44,7 @@ pub(super) struct Shared {
     pub(super) api_url: String,
     pub(super) world: Mutex<World>,
     pub(super) knobs: Knobs,
+    pub(super) refresh_attempts: AtomicUsize,
     log: Log,
 }
 
@@ -49,7 +54,7 @@ pub(super) struct Shared {
 /// Server.
 #[derive(Debug)]
 pub struct Simulator {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     server: Running,
 }
 
@@ -65,6 +70,7 @@ impl Simulator {
             url,
             world: Mutex::new(World::with(cast::everyone())),
             knobs: Knobs::default(),
+            refresh_attempts: AtomicUsize::new(0),
             log: Log::default(),
         });
         let handler = {
@@ -120,6 +126,11 @@ impl Simulator {
         self.shared.log.calls(call)
     }
 
+    /// How many of them were answered with this status: 304 is another than 200.
+    pub fn answered(&self, call: &str, status: u16) -> usize {
+        self.shared.log.answered(call, status)
+    }
+
     /// The last 10,000 requests, oldest first.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.log.all()
@@ -141,16 +152,6 @@ impl Simulator {
                 panic!("redirect_uri missing or not allowed: {authorize_url}")
             }
         }
-    }
-
-    /// A token of this person with these scopes (separated by spaces), without any flow.
-    ///
-    /// # Panics
-    /// If nobody is called so.
-    pub fn token_for(&self, person: &str, scopes: &str) -> String {
-        let mut world = lock(&self.shared.world);
-        let person = world.find(person).expect("the person is in the cast");
-        world.issue_token(person, scopes::normalise(scopes))
     }
 
     /// Adds somebody, or replaces who had the login.
@@ -197,29 +198,26 @@ impl Simulator {
         });
     }
 
-    /// Makes a token invalid; `false` if it was already.
-    pub fn revoke_token(&self, token: &str) -> bool {
-        lock(&self.shared.world).revoke(token)
-    }
-
-    /// Somebody withdraws the app's authorisation: all their tokens die, consent is asked anew.
-    pub fn revoke_grant(&self, login: &str) {
-        let mut world = lock(&self.shared.world);
-        if let Some(key) = world.find(login) {
-            world.revoke_grant(key);
-        }
-    }
-
-    /// Lets time pass on GitHub's side, so that codes expire.
+    /// Lets time pass on GitHub's side, so that codes and tokens expire.
     pub fn advance(&self, by: Duration) {
         lock(&self.shared.world).advance(by);
     }
 }
 
-/// One request: noted, troubled if a knob says so, answered.
+/// One request: noted, answered, and its answer noted.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply, HangUp> {
     let request = read(request).await?;
     shared.log.note(&request);
+    if refresh::attempted(&request) {
+        shared.refresh_attempts.fetch_add(1, Ordering::Relaxed);
+    }
+    let reply = respond(&shared, &request).await?;
+    shared.log.note_answer(&request, reply.status().as_u16());
+    Ok(reply)
+}
+
+/// The right answer, or what a knob makes of it.
+async fn respond(shared: &Shared, request: &Recorded) -> Result<Reply, HangUp> {
     let trouble = shared.knobs.trouble(request.path());
     match &trouble {
         Some(Trouble::Refuse) => return Err(HangUp),
@@ -230,9 +228,14 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply
         Some(Trouble::Hold(gate)) => gate.pass().await,
         _ => {}
     }
-    let reply = route(&shared, &request);
-    match trouble {
-        Some(trouble) => Ok(spoil(reply, &trouble).await),
+    let reply = route(shared, request);
+    match &trouble {
+        Some(Trouble::Swallow) => return Err(HangUp),
+        Some(Trouble::Late(time)) => tokio::time::sleep(*time).await,
+        _ => {}
+    }
+    match &trouble {
+        Some(trouble) => Ok(spoil(reply, trouble).await),
         None => Ok(reply),
     }
 }
@@ -251,7 +254,7 @@ fn route(shared: &Shared, request: &Recorded) -> Reply {
     match (request.method.as_str(), path) {
         ("GET" | "HEAD", AUTHORIZE) => authorize::show(shared, request),
         ("POST", AUTHORIZE) => authorize::decide(shared, request),
-        ("POST", "/login/oauth/access_token") => exchange::answer(shared, request),
+        ("POST", exchange::PATH) => exchange::answer(shared, request),
         ("GET" | "POST", "/logout") => visitor::log_out(request),
         ("GET" | "HEAD", "/") => front(shared, request),
         ("GET" | "HEAD", _) if path.starts_with("/avatars/u/") => {

@@ -1,35 +1,54 @@
 //! A GitHub to play with and an app to stand behind the gateway, both over real HTTP.
 //!
-//! [`Simulator`] is GitHub: the web flow with its pages, the token exchange and the endpoints that
-//! tell who somebody is, with a small [cast] of people and [`Knobs`] to make it misbehave.
+//! [`Simulator`] is GitHub: the web flow with its pages, tokens from exchange to revocation, the
+//! endpoints that tell who somebody is, and signed webhooks, with a small [cast] of people and
+//! [`Knobs`] to make it misbehave.
 //! [`Echo`] is the app: it shows or returns exactly what reached it. Nothing here uses the rest of
 //! the crate, or it would agree with our mistakes.
 
 mod web;
 mod record;
 mod serve;
+mod calendar;
 mod gate;
-mod knobs;
+mod trouble;
 mod spoil;
 mod scopes;
 pub mod cast;
+mod tokens;
+mod lockout;
 mod world;
+mod etag;
+mod knobs;
 mod callback;
 mod visitor;
 mod authorize;
 mod pages;
+mod client;
+mod refusal;
+mod refresh;
 mod exchange;
 mod paginate;
 mod resource;
+mod caller;
+mod outcome;
+mod applications;
 mod rest;
 mod github;
+mod custody;
+mod webhook;
 mod echo;
 #[cfg(test)]
 mod tests;
 
 pub use cast::{Email, Membership, Person};
 pub use echo::{Echo, EchoSettings, Seen};
+pub use etag::Etags;
 pub use gate::Gate;
 pub use github::Simulator;
-pub use knobs::{Knobs, Trouble};
+pub use knobs::Knobs;
+pub use lockout::LockOut;
 pub use record::Recorded;
+pub use tokens::ExpiringTokens;
+pub use trouble::Trouble;
+pub use webhook::Webhook;

@@ -72,6 +72,7 @@ pub(super) fn header_list(headers: &HeaderMap) -> Vec<(String, String)> {
 pub(super) struct Log {
     kept: Mutex<VecDeque<Recorded>>,
     counts: Mutex<HashMap<String, usize>>,
+    answers: Mutex<HashMap<String, usize>>,
 }
 
 // === impl Log ===
@@ -83,28 +84,48 @@ impl Log {
             kept.pop_front();
         }
         kept.push_back(request.clone());
-        let mut counts = lock(&self.counts);
-        let call = format!("{} {}", request.method, request.path());
-        if counts.len() < REMEMBERED || counts.contains_key(&call) {
-            *counts.entry(call).or_default() += 1;
-        }
+        count(&mut lock(&self.counts), call(request));
+    }
+
+    /// Notes how a request was answered.
+    pub(super) fn note_answer(&self, request: &Recorded, status: u16) {
+        count(&mut lock(&self.answers), format!("{status} {}", call(request)));
     }
 
     /// `METHOD /path`; an API path may be written with or without [`API`].
     pub(super) fn calls(&self, call: &str) -> usize {
         let counts = lock(&self.counts);
-        let of = |call: &str| counts.get(call).copied().unwrap_or_default();
-        match call.split_once(' ') {
-            Some((method, path)) if !path.starts_with(API) => {
-                of(call) + of(&format!("{method} {API}{path}"))
-            }
-            _ => of(call),
-        }
+        spellings(call).iter().filter_map(|call| counts.get(call)).sum()
+    }
+
+    /// How many of these calls were answered with this status.
+    pub(super) fn answered(&self, call: &str, status: u16) -> usize {
+        let answers = lock(&self.answers);
+        let of = |call: &String| answers.get(&format!("{status} {call}")).copied();
+        spellings(call).iter().filter_map(of).sum()
     }
 
     pub(super) fn all(&self) -> Vec<Recorded> {
         lock(&self.kept).iter().cloned().collect()
     }
+}
+
+fn call(request: &Recorded) -> String {
+    format!("{} {}", request.method, request.path())
+}
+
+/// Counts one, unless there are very many different ones already.
+fn count(counts: &mut HashMap<String, usize>, what: String) {
+    if counts.len() < REMEMBERED || counts.contains_key(&what) {
+        *counts.entry(what).or_default() += 1;
+    }
+}
+
+/// The call as it was written, and with the API's prefix if that was left out.
+fn spellings(call: &str) -> Vec<String> {
+    let short = call.split_once(' ').filter(|(_, path)| !path.starts_with(API));
+    let full = short.map(|(method, path)| format!("{method} {API}{path}"));
+    [call.to_owned()].into_iter().chain(full).collect()
 }
 
 /// Locks even after a panic elsewhere: a test that failed must not hide the others.
@@ -124,6 +145,10 @@ mod tests {
         assert_eq!(log.calls("GET /user"), 1);
         assert_eq!(log.calls("GET /api/v3/user"), 1);
         assert_eq!(log.calls("POST /user"), 0);
+        log.note_answer(&log.all()[0], 304);
+        assert_eq!(log.answered("GET /user", 304), 1);
+        assert_eq!(log.answered("GET /api/v3/user", 304), 1);
+        assert_eq!(log.answered("GET /user", 200), 0);
         assert_eq!(log.all()[0].target, "/api/v3/user?x=1");
         assert_eq!(log.all()[0].headers, [("a".to_owned(), "b".to_owned())]);
     }

@@ -72,7 +72,8 @@ pub(super) fn membership(base: &str, api: &str, person: &Person, of: &Membership
     })
 }
 
-fn simple_user(base: &str, api: &str, person: &Person) -> Value {
+/// Somebody as others' resources show them.
+pub(super) fn simple_user(base: &str, api: &str, person: &Person) -> Value {
     let url = format!("{api}/users/{}", person.login);
     json!({
         "login": person.login, "id": person.id, "node_id": format!("U_{}", person.id),

@@ -1,35 +1,25 @@
 //! The REST API under `/api/v3`: who somebody is and where they belong.
 
-use http::{HeaderValue, StatusCode, header::HeaderName};
-use ring::digest;
-use serde_json::{Value, json};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::Value;
 
 use super::{
+    applications,
+    caller::Caller,
     cast::Person,
+    etag,
     github::Shared,
+    outcome::Outcome,
     paginate::Wanted,
     record::{API, Recorded, lock},
-    resource, scopes,
-    web::{Reply, first, json, text},
-    world::{World, hex, random_hex},
+    resource,
+    tokens::Rights,
+    web::{Reply, first, full, reply, text},
+    world::random_hex,
 };
 
-const DOCS: &str = "https://docs.github.com/rest";
+/// Requests an hour for a person or an app.
 const LIMIT: u64 = 5_000;
-
-/// An answer before its headers.
-struct Outcome {
-    status: StatusCode,
-    body: Value,
-    link: Option<String>,
-}
-
-/// What the caller is: a token's person and scopes.
-struct Caller {
-    person: Person,
-    scopes: Vec<String>,
-    used: u64,
-}
 
 /// Answers one request to the API.
 pub(super) fn answer(shared: &Shared, request: &Recorded) -> Reply {
@@ -39,23 +29,36 @@ pub(super) fn answer(shared: &Shared, request: &Recorded) -> Reply {
                      resources-in-the-rest-api#user-agent-required).";
         return text(StatusCode::FORBIDDEN, words);
     }
-    let caller = caller(&mut lock(&shared.world), request);
-    let outcome = match &caller {
-        Ok(caller) => Api { shared, caller, request }.route(),
-        Err(words) => Outcome::error(StatusCode::UNAUTHORIZED, words),
-    };
-    finish(outcome, caller.ok().as_ref(), request)
+    let path: Vec<&str> = segments(request).collect();
+    if let ["applications", rest @ ..] = &path[..] {
+        let reply = build(shared, request, applications::route(shared, request, rest));
+        return signed(reply, LIMIT, 1);
+    }
+    match Caller::identify(shared, request) {
+        Ok(caller) => for_caller(shared, request, &caller),
+        Err(outcome) => signed(build(shared, request, outcome), 60, 1),
+    }
 }
 
-fn caller(world: &mut World, request: &Recorded) -> Result<Caller, &'static str> {
-    let credentials = request.header("authorization").and_then(|it| it.split_once(' '));
-    let token = credentials.filter(|(scheme, _)| {
-        scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")
-    });
-    let (_, token) = token.ok_or("Requires authentication")?;
-    let token = world.token(token.trim()).cloned().ok_or("Bad credentials")?;
-    let used = world.count_request(token.person);
-    Ok(Caller { person: world.person(token.person).clone(), scopes: token.scopes, used })
+/// The path below the API's prefix.
+fn segments(request: &Recorded) -> impl Iterator<Item = &str> {
+    request.path().strip_prefix(API).unwrap_or_default().split('/').skip(1)
+}
+
+/// Answers a person, and counts it against their hour unless they had the answer already.
+fn for_caller(shared: &Shared, request: &Recorded, caller: &Caller) -> Reply {
+    let mut reply = build(shared, request, Api { shared, caller, request }.route());
+    let used = {
+        let mut world = lock(&shared.world);
+        if reply.status() != StatusCode::NOT_MODIFIED {
+            world.count_request(caller.key);
+        }
+        world.requests(caller.key)
+    };
+    rights_headers(reply.headers_mut(), request, &caller.rights);
+    put(reply.headers_mut(), "vary", "Accept, Authorization, Cookie, X-GitHub-OTP");
+    put(reply.headers_mut(), "vary", "Accept-Encoding, Accept, X-Requested-With");
+    signed(reply, LIMIT, used)
 }
 
 struct Api<'a> {
@@ -68,8 +71,7 @@ struct Api<'a> {
 
 impl Api<'_> {
     fn route(&self) -> Outcome {
-        let path = self.request.path().strip_prefix(API).unwrap_or_default();
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        let segments: Vec<&str> = segments(self.request).collect();
         if !matches!(self.request.method.as_str(), "GET" | "HEAD") {
             return Outcome::not_found();
         }
@@ -86,14 +88,14 @@ impl Api<'_> {
     }
 
     fn emails(&self) -> Outcome {
-        if !scopes::allow(&self.caller.scopes, "user:email") {
+        if !self.caller.allows(&["user:email"]) {
             return Outcome::not_found();
         }
         self.list(resource::emails(&self.caller.person))
     }
 
     fn orgs(&self) -> Outcome {
-        if !self.allows(&["read:org", "user"]) {
+        if !self.caller.allows(&["read:org", "user"]) {
             return Outcome::error(
                 StatusCode::FORBIDDEN,
                 "You need at least read:org scope or user scope to list your organizations",
@@ -105,7 +107,7 @@ impl Api<'_> {
     }
 
     fn teams(&self) -> Outcome {
-        if !self.allows(&["read:org"]) {
+        if !self.caller.allows(&["read:org"]) {
             return Outcome::error(
                 StatusCode::FORBIDDEN,
                 "You need at least read:org scope to list your teams",
@@ -116,7 +118,7 @@ impl Api<'_> {
     }
 
     fn memberships(&self) -> Outcome {
-        if !self.allows(&["read:org", "user"]) {
+        if !self.caller.allows(&["read:org", "user"]) {
             return Outcome::membership_scope();
         }
         let query = self.request.query();
@@ -131,7 +133,7 @@ impl Api<'_> {
     }
 
     fn own_membership(&self, org: &str) -> Outcome {
-        if !self.allows(&["read:org", "user"]) {
+        if !self.caller.allows(&["read:org", "user"]) {
             return Outcome::membership_scope();
         }
         self.show_membership(&self.caller.person, org)
@@ -139,7 +141,7 @@ impl Api<'_> {
 
     /// Only members may look up members.
     fn membership_of(&self, org: &str, login: &str) -> Outcome {
-        if !self.allows(&["read:org"]) {
+        if !self.caller.allows(&["read:org"]) {
             return Outcome::membership_scope();
         }
         if self.caller.person.membership(org).is_none_or(|of| of.pending) {
@@ -164,11 +166,7 @@ impl Api<'_> {
     fn list(&self, items: Vec<Value>) -> Outcome {
         let url = format!("{}{}", self.base(), self.request.path());
         let (part, link) = Wanted::read(self.request.query()).cut(items, &url);
-        Outcome { status: StatusCode::OK, body: Value::Array(part), link }
-    }
-
-    fn allows(&self, any: &[&str]) -> bool {
-        any.iter().any(|scope| scopes::allow(&self.caller.scopes, scope))
+        Outcome::page(part, link)
     }
 
     fn base(&self) -> &str {
@@ -180,77 +178,75 @@ impl Api<'_> {
     }
 }
 
-// === impl Outcome ===
-
-impl Outcome {
-    fn fine(body: Value) -> Self {
-        Self { status: StatusCode::OK, body, link: None }
-    }
-
-    fn error(status: StatusCode, words: &str) -> Self {
-        let code = status.as_u16().to_string();
-        let body = json!({ "message": words, "documentation_url": DOCS, "status": code });
-        Self { status, body, link: None }
-    }
-
-    fn not_found() -> Self {
-        Self::error(StatusCode::NOT_FOUND, "Not Found")
-    }
-
-    fn membership_scope() -> Self {
-        let words = "You need at least read:org scope or user scope to list your organization \
-                     memberships";
-        Self::error(StatusCode::FORBIDDEN, words)
-    }
-}
-
-/// Puts GitHub's headers on, and answers 304 to who has it already.
-fn finish(outcome: Outcome, caller: Option<&Caller>, request: &Recorded) -> Reply {
-    let digest = digest::digest(&digest::SHA256, outcome.body.to_string().as_bytes());
-    let tag = format!("\"{}\"", hex(digest.as_ref()));
-    let mut reply = json(outcome.status, &outcome.body);
-    if outcome.status == StatusCode::OK && knows(request, &tag) {
-        *reply.status_mut() = StatusCode::NOT_MODIFIED;
-        *reply.body_mut() = super::web::full("");
-    }
-    let mut put = |name: &'static str, value: String| {
-        let value = HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static(""));
-        reply.headers_mut().append(HeaderName::from_static(name), value);
+/// Makes the answer, or 304 for who has it already.
+fn build(shared: &Shared, request: &Recorded, outcome: Outcome) -> Reply {
+    let Some(body) = outcome.body else {
+        let mut empty = Reply::new(full(""));
+        *empty.status_mut() = outcome.status;
+        return empty;
     };
-    put("x-github-media-type", "github.v3; format=json".to_owned());
-    put("x-github-request-id", random_hex(8).to_uppercase());
-    rate_headers(caller, &mut put);
-    if let Some(caller) = caller {
-        put("x-oauth-scopes", caller.scopes.join(", "));
-        put("x-accepted-oauth-scopes", String::new());
-        put("vary", "Accept, Authorization, Cookie, X-GitHub-OTP".to_owned());
-        put("vary", "Accept-Encoding, Accept, X-Requested-With".to_owned());
-    }
-    if let Some(link) = outcome.link {
-        put("link", link);
-    }
+    let body = body.to_string();
+    let reads = matches!(request.method.as_str(), "GET" | "HEAD");
+    let tag = shared.knobs.makes_etags().of(request, body.as_bytes());
+    let tag = tag.filter(|_| reads && outcome.status == StatusCode::OK);
+    let known = tag.as_ref().is_some_and(|tag| etag::known(request, tag));
+    let mut reply = if known {
+        let mut unchanged = Reply::new(full(""));
+        *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+        unchanged
+    } else {
+        reply(outcome.status, "application/json; charset=utf-8", full(body))
+    };
+    let headers = reply.headers_mut();
     if outcome.status == StatusCode::OK {
-        put("etag", tag);
         let private = HeaderValue::from_static("private, max-age=60, s-maxage=60");
-        reply.headers_mut().insert(http::header::CACHE_CONTROL, private);
+        headers.insert(header::CACHE_CONTROL, private);
+    }
+    for (name, value) in [("etag", tag), ("link", outcome.link)] {
+        if let Some(value) = value {
+            put(headers, name, &value);
+        }
     }
     reply
 }
 
-/// A person's 5,000 an hour; 60 for who did not say who they are.
-fn rate_headers(caller: Option<&Caller>, put: &mut impl FnMut(&'static str, String)) {
-    let (limit, used) = caller.map_or((60, 1), |caller| (LIMIT, caller.used));
-    let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
-    put("x-ratelimit-limit", limit.to_string());
-    put("x-ratelimit-remaining", limit.saturating_sub(used).to_string());
-    put("x-ratelimit-used", used.to_string());
-    put("x-ratelimit-reset", (now - now % 3_600 + 3_600).to_string());
-    put("x-ratelimit-resource", "core".to_owned());
+/// An OAuth app is told its scopes, a GitHub App which permission the endpoint wants.
+fn rights_headers(headers: &mut HeaderMap, request: &Recorded, rights: &Rights) {
+    match rights {
+        Rights::Scopes(scopes) => {
+            put(headers, "x-oauth-scopes", &scopes.join(", "));
+            put(headers, "x-accepted-oauth-scopes", "");
+        }
+        Rights::Permissions => {
+            let path: Vec<&str> = segments(request).collect();
+            put(headers, "x-accepted-github-permissions", permission(&path));
+        }
+    }
 }
 
-fn knows(request: &Recorded, tag: &str) -> bool {
-    let known = request.header("if-none-match").unwrap_or_default();
-    known
-        .split(',')
-        .any(|one| matches!(one.trim(), "*") || one.trim().trim_start_matches("W/") == tag)
+fn permission(path: &[&str]) -> &'static str {
+    match path {
+        ["user", "emails"] => "email_addresses=read",
+        ["user", "memberships", ..] | ["orgs", ..] => "members=read",
+        _ => "allows_permissionless_access=true",
+    }
+}
+
+/// The headers of every answer: 60 requests an hour for who did not say who they are.
+fn signed(mut reply: Reply, limit: u64, used: u64) -> Reply {
+    let headers = reply.headers_mut();
+    let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    put(headers, "x-github-media-type", "github.v3; format=json");
+    put(headers, "x-github-request-id", &random_hex(8).to_uppercase());
+    put(headers, "x-ratelimit-limit", &limit.to_string());
+    put(headers, "x-ratelimit-remaining", &limit.saturating_sub(used).to_string());
+    put(headers, "x-ratelimit-used", &used.to_string());
+    put(headers, "x-ratelimit-reset", &(now - now % 3_600 + 3_600).to_string());
+    put(headers, "x-ratelimit-resource", "core");
+    reply
+}
+
+fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    let value = HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""));
+    headers.append(HeaderName::from_static(name), value);
 }

@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{
-    knobs::Trouble,
+    trouble::Trouble,
     web::{Reply, full, pipe},
 };
 

@@ -10,9 +10,16 @@ use serde_json::Value;
 
 use super::*;
 
+mod applications;
+mod conditional;
+mod lockout;
+mod refresh;
+mod webhook;
+
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CALLBACK: &str = "http://127.0.0.1:9/cb";
+const TOKEN: &str = "POST /login/oauth/access_token";
 
 struct Answer {
     status: u16,
@@ -85,17 +92,18 @@ fn parameter(url: &str, name: &str) -> Option<String> {
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
+/// What the app sends to the token endpoint.
+fn app_form(github: &Simulator, fields: &[(&str, &str)]) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("client_id", github.client_id());
+    form.append_pair("client_secret", github.client_secret());
+    form.extend_pairs(fields).finish()
+}
+
 fn exchange(github: &Simulator, code: &str, verifier: &str) -> Value {
-    let form = [
-        ("client_id", github.client_id()),
-        ("client_secret", github.client_secret()),
-        ("code", code),
-        ("redirect_uri", CALLBACK),
-        ("code_verifier", verifier),
-    ];
-    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    let line = "POST /login/oauth/access_token";
-    let answer = ask(github.address(), line, "Accept: application/json\r\n", &form);
+    let fields = [("code", code), ("redirect_uri", CALLBACK), ("code_verifier", verifier)];
+    let form = app_form(github, &fields);
+    let answer = ask(github.address(), TOKEN, "Accept: application/json\r\n", &form);
     assert_eq!(answer.status, 200);
     answer.json()
 }
@@ -202,9 +210,12 @@ fn the_api_knows_tokens_members_and_etags() {
     assert_eq!(get(&github, "/orgs/acme/memberships/stranger", &token).status, 404);
     assert_eq!(get(&github, "/orgs/waiting-room/memberships/mona", &token).status, 403);
     let tag = get(&github, "/user", &token).header("etag").unwrap().to_owned();
-    let headers = format!("Authorization: token {token}\r\nIf-None-Match: W/{tag}\r\n");
+    let headers = format!("Authorization: Bearer {token}\r\nIf-None-Match: W/{tag}\r\n");
     let same = ask(github.address(), "GET /api/v3/user", &headers, "");
     assert_eq!((same.status, same.body.as_str()), (304, ""));
+    let headers = headers.replace("Bearer", "token");
+    let other = ask(github.address(), "GET /api/v3/user", &headers, "");
+    assert_eq!(other.status, 200, "the scheme goes into the tag");
     github.remove_from_org("mona", "acme");
     assert_eq!(get(&github, "/user/memberships/orgs/acme", &token).status, 404);
     assert!(github.revoke_token(&token));

@@ -1,4 +1,4 @@
-//! What the simulated GitHub remembers: people, grants, codes, tokens, and its own time.
+//! What the simulated GitHub remembers: people, grants and codes; and its own time.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::cast::Person;
+use super::{calendar, cast::Person, lockout::LockOuts, tokens::Tokens};
 
 /// How long a code can be exchanged.
 const CODE_LIFE: Duration = Duration::from_secs(10 * 60);
@@ -25,13 +25,6 @@ pub(super) struct Code {
     pub(super) born: Duration,
 }
 
-/// What a token stands for.
-#[derive(Clone, Debug)]
-pub(super) struct Token {
-    pub(super) person: PersonKey,
-    pub(super) scopes: Vec<String>,
-}
-
 #[derive(Debug)]
 pub(super) struct World {
     people: Vec<Person>,
@@ -39,9 +32,12 @@ pub(super) struct World {
     pub(super) callbacks: Vec<String>,
     grants: HashMap<PersonKey, Vec<String>>,
     codes: HashMap<String, Code>,
-    tokens: HashMap<String, Token>,
+    pub(super) tokens: Tokens,
+    pub(super) lock_outs: LockOuts,
     requests: HashMap<PersonKey, u64>,
     started: Instant,
+    /// Seconds from 1970 to the start.
+    epoch: Duration,
     skipped: Duration,
 }
 
@@ -55,9 +51,11 @@ impl World {
             callbacks: Vec::new(),
             grants: HashMap::new(),
             codes: HashMap::new(),
-            tokens: HashMap::new(),
+            tokens: Tokens::default(),
+            lock_outs: LockOuts::default(),
             requests: HashMap::new(),
             started: Instant::now(),
+            epoch: std::time::UNIX_EPOCH.elapsed().unwrap_or_default(),
             skipped: Duration::ZERO,
         };
         for person in people {
@@ -125,36 +123,30 @@ impl World {
         self.codes.insert(word.to_owned(), code);
     }
 
-    pub(super) fn issue_token(&mut self, person: PersonKey, scopes: Vec<String>) -> String {
-        let word = format!("gho_{}", random_hex(18));
-        self.tokens.insert(word.clone(), Token { person, scopes });
-        word
-    }
-
-    pub(super) fn token(&self, token: &str) -> Option<&Token> {
-        self.tokens.get(token)
-    }
-
-    pub(super) fn revoke(&mut self, token: &str) -> bool {
-        self.tokens.remove(token).is_some()
-    }
-
     /// Ends the app's authorisation: all tokens and the grant.
     pub(super) fn revoke_grant(&mut self, key: PersonKey) {
-        self.tokens.retain(|_, token| token.person != key);
+        self.tokens.revoke_all_of(key);
         self.grants.remove(&key);
     }
 
-    /// Counts a request against the person's hourly limit and says how many there were.
-    pub(super) fn count_request(&mut self, key: PersonKey) -> u64 {
-        let used = self.requests.entry(key).or_default();
-        *used += 1;
-        *used
+    /// Counts a request against the person's hourly limit.
+    pub(super) fn count_request(&mut self, key: PersonKey) {
+        *self.requests.entry(key).or_default() += 1;
+    }
+
+    /// How many requests were counted.
+    pub(super) fn requests(&self, key: PersonKey) -> u64 {
+        self.requests.get(&key).copied().unwrap_or_default()
     }
 
     /// Time since the start, with what was skipped.
     pub(super) fn now(&self) -> Duration {
         self.started.elapsed() + self.skipped
+    }
+
+    /// A moment of its own time as GitHub writes it.
+    pub(super) fn written(&self, moment: Duration) -> String {
+        calendar::written((self.epoch + moment).as_secs())
     }
 
     pub(super) fn advance(&mut self, by: Duration) {
@@ -201,9 +193,10 @@ mod tests {
     fn a_token_follows_its_person_through_a_new_login() {
         let mut world = World::with(cast::everyone());
         let key = world.find("Octocat").unwrap();
-        let token = world.issue_token(key, vec![]);
+        let token = world.tokens.issue(key, vec![], Duration::ZERO, 1).word;
         world.change(key, |person| person.login = "octodog".to_owned());
-        assert_eq!(world.person(world.token(&token).unwrap().person).login, "octodog");
+        let whose = world.tokens.live(&token, world.now()).unwrap().person;
+        assert_eq!(world.person(whose).login, "octodog");
         assert_eq!((world.find("octocat"), world.find("octodog")), (None, Some(key)));
     }
 }

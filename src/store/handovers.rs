@@ -83,7 +83,7 @@ mod tests {
     async fn a_code_works_once_at_its_host_within_a_minute() {
         let clock = Arc::new(Manual::at(Time::from_unix(1000)));
         let handovers = Handovers::new(Arc::new(Memory::new(clock.clone())));
-        let keys = Keys::derive(&[Secret::new(vec![1; 32])]);
+        let keys = Keys::derive(&[Secret::new(vec![1; 32])], "realm");
         let now = Time::from_unix(1000);
         let handover = || Handover { session: SessionKey::new([1; 16]), challenge: "c".to_owned() };
         let code = handovers.issue(&keys, "a", &handover(), now).await.unwrap();

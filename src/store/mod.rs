@@ -6,16 +6,27 @@ use async_trait::async_trait;
 
 use crate::clock::Time;
 
+mod accounts;
+mod credentials;
 mod handovers;
+mod held;
+mod live;
 mod local_news;
 mod memory;
+mod news;
+mod rows;
 mod sessions;
+mod tickets;
 #[cfg(test)]
 mod conformance;
 
+pub use accounts::{Account, AccountRecord, Accounts, Left, Profile, Validators};
+pub use credentials::{Credentials, LEASE, Lease, StoredCredential};
 pub use handovers::{Handover, Handovers};
+pub use live::{Live, Memo};
 pub use memory::Memory;
-pub use sessions::{Live, Sessions, SweepReport};
+pub use news::News;
+pub use sessions::{Listed, Sessions, SweepReport};
 
 /// A table: rows of different kinds never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,40 +1,40 @@
 //! Sessions: opened by the HMAC of a cookie's id, kept sealed in the store, and held open in this
 //! process, so that a signed-in request costs one look-up and neither I/O nor decryption.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
 
+use super::accounts::{Accounts, Left, Profile, Validators};
+use super::held::Held;
+use super::live::{Live, Memo};
+use super::news::News;
+use super::rows::Rows;
+use super::tickets::{Ticket, TicketRow, take_surplus};
 use super::{Store, Table, Unavailable};
 use crate::clock::Time;
-use crate::keys::{Digest, Keys, random};
+use crate::keys::{Keys, random};
 use crate::session::{Lifetimes, Session, SessionId, SessionKey, Standing};
 
 /// All sessions. `M` is what the gateway remembers beside each.
 pub struct Sessions<M> {
     store: Arc<dyn Store>,
-    tickets: DashMap<Digest, Arc<Live<M>>>,
-    by_key: DashMap<SessionKey, Arc<Live<M>>>,
+    accounts: Accounts,
+    held: Held<M>,
+    /// Whether this process hears what other nodes end; else the store is asked each time.
+    in_touch: AtomicBool,
 }
 
-/// A session held open in this process. All cookies of one sign-in share it.
-#[derive(Debug)]
-pub struct Live<M> {
-    /// Its name in the store.
+/// A session as its visitor sees it in a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its name.
     pub key: SessionKey,
     /// What was established at sign-in.
     pub session: Session,
-    /// What the gateway remembers beside it.
-    pub memo: M,
-    seen: AtomicI64,
-    stored_seen: AtomicI64,
-    /// When it was ended, in seconds since 1970; zero while it was not.
-    ended: AtomicI64,
-    /// The cookies it was given, host by host; the oldest go.
-    tickets: Mutex<Vec<(Box<str>, Digest)>>,
+    /// When it was last used; up to a minute old.
+    pub seen: Time,
 }
 
 /// What a sweep found.
@@ -42,53 +42,64 @@ pub struct Live<M> {
 pub struct SweepReport {
     /// Sessions that are held open now.
     pub open: usize,
+    /// Their weight in bytes.
+    pub bytes: u64,
 }
 
 /// The row of a session.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct SessionRow {
     session: Session,
     seen: Time,
+    /// Its cookies; the oldest go.
+    tickets: Vec<Ticket>,
 }
-
-/// The row of a host's cookie.
-#[derive(Serialize, Deserialize)]
-struct TicketRow {
-    session: SessionKey,
-}
-
-/// Cookies of one session at one host: a browser needs one, and tabs that sign in at once a few.
-const TICKETS_PER_HOST: usize = 4;
-
-/// How long an ended session is remembered as ended.
-const ENDED_IS_KEPT: Duration = Duration::from_secs(60);
-
-/// How stale the stored "last seen" may be: a write a minute per active visitor.
-const SEEN_WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
 // === impl Sessions ===
 
-impl<M: Default> Sessions<M> {
-    /// Sessions in a store.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, tickets: DashMap::new(), by_key: DashMap::new() }
+impl<M: Memo> Sessions<M> {
+    /// Sessions in a store, of which this process holds so many bytes at most.
+    pub fn new(store: Arc<dyn Store>, bytes: usize) -> Self {
+        let accounts = Accounts::new(store.clone());
+        Self { store, accounts, held: Held::new(bytes), in_touch: AtomicBool::new(true) }
     }
 
-    /// Begins a session; it exists once this returns.
+    /// The accounts of these sessions.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Begins a session with a cookie for a host. All of it is in the store once this returns.
     pub async fn begin(
         &self,
         keys: &Keys,
         session: Session,
-        now: Time,
-    ) -> Result<Arc<Live<M>>, Unavailable> {
-        let live = Arc::new(Live::new(SessionKey::new(random()), session, now));
-        let (key, end) = (live.key, live.session.expires);
-        self.store.insert(Table::Session, key.as_bytes(), live.sealed(keys), end).await?;
-        self.by_key.insert(key, live.clone());
-        Ok(live)
+        host: &str,
+        profile: &Profile,
+        validators: &Validators,
+    ) -> Result<(Arc<Live<M>>, SessionId), Unavailable> {
+        let (key, id) = (SessionKey::new(random()), SessionId::new(random()));
+        let (expires, now) = (session.expires, session.created);
+        let digest = keys.session_digest(id.expose(), host);
+        let ticket = Ticket { host: host.to_owned(), digest };
+        let row = SessionRow { session, seen: now, tickets: vec![ticket] };
+        // At once, so that a store which groups its writes makes them durable together.
+        let row_of_ticket = TicketRow { session: key };
+        let (tickets, sessions) = (self.rows(keys, Table::Ticket), self.rows(keys, Table::Session));
+        let ((account, surplus), _, _) = tokio::try_join!(
+            self.accounts.sign_in(keys, profile, validators, (key, expires)),
+            tickets.insert(&digest, &row_of_ticket, expires),
+            sessions.insert(key.as_bytes(), &row, expires),
+        )?;
+        for old in surplus {
+            self.end(keys, old, now).await?;
+        }
+        let live = self.held.share(Live::new(key, account, (now, expires), now));
+        self.held.hold(digest, live.clone());
+        Ok((live, id))
     }
 
-    /// Makes a cookie's id for a session at a host.
+    /// Makes a cookie's id for a session at a further host.
     pub async fn open_at(
         &self,
         keys: &Keys,
@@ -97,13 +108,18 @@ impl<M: Default> Sessions<M> {
     ) -> Result<SessionId, Unavailable> {
         let id = SessionId::new(random());
         let digest = keys.session_digest(id.expose(), host);
-        let plain = serde_json::to_vec(&TicketRow { session: live.key }).expect("plain JSON");
-        let sealed = keys.seal_record(&row(Table::Ticket, &digest), &plain);
-        self.store.insert(Table::Ticket, &digest, sealed, live.session.expires).await?;
-        self.tickets.insert(digest, live.clone());
-        if let Some(surplus) = live.note_ticket(host, digest) {
-            self.tickets.remove(&surplus);
-            self.store.take(Table::Ticket, &surplus).await?;
+        let row = TicketRow { session: live.key };
+        self.rows(keys, Table::Ticket).insert(&digest, &row, live.expires).await?;
+        let mut surplus = None;
+        self.update(keys, live, |row| {
+            row.tickets.push(Ticket { host: host.to_owned(), digest });
+            surplus = take_surplus(&mut row.tickets, host);
+        })
+        .await?;
+        self.held.hold(digest, live.clone());
+        if let Some(ticket) = surplus {
+            self.held.drop_cookie(&ticket.digest);
+            self.store.take(Table::Ticket, &ticket.digest).await?;
         }
         Ok(id)
     }
@@ -111,8 +127,8 @@ impl<M: Default> Sessions<M> {
     /// The session that an id opens at a host, if this process holds it open.
     pub fn peek(&self, keys: &Keys, id: &SessionId, host: &str) -> Option<Arc<Live<M>>> {
         keys.session_digests(id.expose(), host)
-            .find_map(|digest| self.tickets.get(&digest).map(|live| Arc::clone(&live)))
-            .filter(|live| !live.has_ended())
+            .find_map(|digest| self.held.get(&digest))
+            .filter(|live| !live.has_ended() && self.is_in_touch())
     }
 
     /// The session that an id opens at a host, from the store if need be.
@@ -126,14 +142,16 @@ impl<M: Default> Sessions<M> {
             return Ok(Some(live));
         }
         let digests: Vec<_> = keys.session_digests(id.expose(), host).collect();
+        let newest = digests[0];
+        let tickets = self.rows(keys, Table::Ticket);
         for digest in digests {
-            let Some(sealed) = self.store.get(Table::Ticket, &digest).await? else { continue };
-            let opened = keys.open_record(&row(Table::Ticket, &digest), &sealed);
-            let Some(ticket) = opened.and_then(|plain| from_json::<TicketRow>(&plain)) else {
-                continue;
-            };
+            let Some(ticket) = tickets.get::<TicketRow>(&digest).await? else { continue };
             let Some(live) = self.by_key(keys, ticket.session).await? else { continue };
-            self.tickets.insert(digest, live.clone());
+            if digest != newest {
+                // Named by a master that is on its way out: known by the new one from now on.
+                tickets.insert(&newest, &ticket, live.expires).await?;
+            }
+            self.held.hold(newest, live.clone());
             return Ok(Some(live));
         }
         Ok(None)
@@ -145,237 +163,178 @@ impl<M: Default> Sessions<M> {
         keys: &Keys,
         key: SessionKey,
     ) -> Result<Option<Arc<Live<M>>>, Unavailable> {
-        if let Some(live) = self.by_key.get(&key) {
-            return Ok(Some(Arc::clone(&live)).filter(|live| !live.has_ended()));
+        if self.is_in_touch()
+            && let Some(live) = self.held.by_key(key)
+        {
+            return Ok(Some(live).filter(|live| !live.has_ended()));
         }
-        let Some(sealed) = self.store.get(Table::Session, key.as_bytes()).await? else {
+        let Some(stored) = self.read(keys, key).await? else { return Ok(None) };
+        let Some(account) = self.accounts.open(keys, stored.session.account).await? else {
             return Ok(None);
         };
-        let opened = keys.open_record(&row(Table::Session, key.as_bytes()), &sealed);
-        let Some(stored) = opened.and_then(|plain| from_json::<SessionRow>(&plain)) else {
-            return Ok(None);
-        };
-        let live = Arc::new(Live::new(key, stored.session, stored.seen));
-        // Of several that load at once, one stays: all must share its `ended`.
-        let shared = self.by_key.entry(key).or_insert(live).clone();
-        Ok(Some(shared).filter(|live| !live.has_ended()))
+        let times = (stored.session.created, stored.session.expires);
+        let live = self.held.share(Live::new(key, account, times, stored.seen));
+        live.seen_elsewhere(stored.seen);
+        self.held.mark_if_ended(&live);
+        Ok(Some(live).filter(|live| !live.has_ended()))
     }
 
-    /// Ends a session on every host. It is over when this returns `Ok`; with an error it may not
-    /// be over elsewhere, and the caller must not say so.
-    pub async fn end(&self, live: &Arc<Live<M>>, now: Time) -> Result<(), Unavailable> {
-        self.store.take(Table::Session, live.key.as_bytes()).await?;
-        live.end_at(now);
-        // The ended one stays for a while, so that a load that began before finds it.
-        if let Some(other) = self.by_key.insert(live.key, live.clone()) {
-            other.end_at(now);
+    /// Ends a session on every host and node. It is over when this returns `Ok`; with an error it
+    /// may not be over elsewhere, and the caller must not say so. Tells whether its account has
+    /// other sessions.
+    pub async fn end(&self, keys: &Keys, key: SessionKey, now: Time) -> Result<Left, Unavailable> {
+        let row = self.rows(keys, Table::Session).take::<SessionRow>(key.as_bytes()).await?;
+        self.announce(keys, &News::Ended(vec![key])).await?;
+        self.held.end(key, now);
+        let account = row.map(|row| row.session.account);
+        let account = account.or_else(|| self.held.by_key(key).map(|live| live.account.id));
+        let Some(account) = account else { return Ok(Left::Others) };
+        self.accounts.forget_session(keys, account, key, now).await
+    }
+
+    /// Ends all sessions of an account but one, and returns how many there were.
+    pub async fn end_all(
+        &self,
+        keys: &Keys,
+        account: u64,
+        but: Option<SessionKey>,
+        now: Time,
+    ) -> Result<usize, Unavailable> {
+        let Some(record) = self.accounts.read(keys, account).await? else { return Ok(0) };
+        let doomed: Vec<_> = record.sessions(now).filter(|key| Some(*key) != but).collect();
+        for key in &doomed {
+            self.end(keys, *key, now).await?;
+        }
+        Ok(doomed.len())
+    }
+
+    /// The sessions of an account, the one used last first.
+    pub async fn list(
+        &self,
+        keys: &Keys,
+        account: u64,
+        now: Time,
+    ) -> Result<Vec<Listed>, Unavailable> {
+        let Some(record) = self.accounts.read(keys, account).await? else { return Ok(vec![]) };
+        let names: Vec<_> = record.sessions(now).collect();
+        let mut listed = Vec::new();
+        for key in names {
+            if let Some(SessionRow { session, seen, .. }) = self.read(keys, key).await? {
+                let here = self.held.by_key(key).map(|live| live.seen());
+                listed.push(Listed {
+                    key,
+                    session,
+                    seen: here.map_or(seen, |here| here.max(seen)),
+                });
+            }
+        }
+        listed.sort_by_key(|listed| std::cmp::Reverse(listed.seen));
+        Ok(listed)
+    }
+
+    /// Writes down that a session is in use, if it still is in the store; learns whether another
+    /// node has used it later.
+    pub async fn write_seen(&self, keys: &Keys, live: &Arc<Live<M>>) -> Result<(), Unavailable> {
+        let seen = live.seen();
+        self.update(keys, live, |row| {
+            live.seen_elsewhere(row.seen);
+            row.seen = row.seen.max(seen);
+        })
+        .await
+    }
+
+    /// When a session was last used on any node, as far as the store knows.
+    pub async fn look_again(&self, keys: &Keys, live: &Live<M>) -> Result<(), Unavailable> {
+        if let Some(row) = self.read(keys, live.key).await? {
+            live.seen_elsewhere(row.seen);
         }
         Ok(())
     }
 
-    /// Writes down that a session is in use, if it still is in the store.
-    pub async fn write_seen(&self, keys: &Keys, live: &Live<M>) -> Result<(), Unavailable> {
-        let key = live.key.as_bytes();
-        if let Some(old) = self.store.get(Table::Session, key).await? {
-            let (new, end) = (live.sealed(keys), live.session.expires);
-            self.store.replace(Table::Session, key, &old, new, end).await?;
-        }
-        Ok(())
+    /// Counts anew what the gateway remembers beside a session.
+    pub fn weigh(&self, live: &Arc<Live<M>>) {
+        self.held.weigh(live);
     }
 
     /// Lets go of sessions that are over, here and in the store.
     pub async fn sweep(&self, lifetimes: Lifetimes, now: Time) -> Result<SweepReport, Unavailable> {
-        let is_over = |live: &Live<M>| {
-            let ended = Time::from_unix(live.ended.load(Ordering::Acquire));
-            live.standing(now, lifetimes) != Standing::Live
-                || (live.has_ended() && now.since(ended) >= ENDED_IS_KEPT)
-        };
-        self.tickets.retain(|_, live| !is_over(live));
-        self.by_key.retain(|_, live| !is_over(live));
+        let is_over =
+            |live: &Live<M>| live.has_ended() || live.standing(now, lifetimes) != Standing::Live;
+        self.held.sweep(is_over, now);
+        self.accounts.sweep();
         self.store.sweep().await?;
-        Ok(SweepReport { open: self.by_key.len() })
+        Ok(SweepReport { open: self.held.len(), bytes: self.held.bytes() })
+    }
+
+    async fn read(&self, keys: &Keys, key: SessionKey) -> Result<Option<SessionRow>, Unavailable> {
+        self.rows(keys, Table::Session).get(key.as_bytes()).await
+    }
+
+    /// Changes the row of a session, if it is there: what has ended must not come back.
+    async fn update(
+        &self,
+        keys: &Keys,
+        live: &Live<M>,
+        mut change: impl FnMut(&mut SessionRow) + Send,
+    ) -> Result<(), Unavailable> {
+        let (rows, key) = (self.rows(keys, Table::Session), live.key.as_bytes());
+        while let Some(old) = rows.read::<SessionRow>(key).await? {
+            let Some(mut new) = old.value.clone() else { break };
+            change(&mut new);
+            if rows.write(key, Some(&old), &new, live.expires).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn rows<'a>(&'a self, keys: &'a Keys, table: Table) -> Rows<'a> {
+        Rows { store: &*self.store, keys, table }
     }
 }
 
-// === impl Live ===
+// === Other nodes ===
 
-impl<M: Default> Live<M> {
-    fn new(key: SessionKey, session: Session, seen: Time) -> Self {
-        Self {
-            key,
-            session,
-            memo: M::default(),
-            seen: AtomicI64::new(seen.unix()),
-            stored_seen: AtomicI64::new(seen.unix()),
-            ended: AtomicI64::new(0),
-            tickets: Mutex::default(),
+impl<M: Memo> Sessions<M> {
+    /// Whether this process hears what other nodes end. Else what it holds is not believed.
+    pub fn is_in_touch(&self) -> bool {
+        self.in_touch.load(Ordering::Acquire)
+    }
+
+    /// Says whether it does.
+    pub fn set_in_touch(&self, in_touch: bool) {
+        self.in_touch.store(in_touch, Ordering::Release);
+    }
+
+    /// Tells every node.
+    pub async fn announce(&self, keys: &Keys, news: &News) -> Result<(), Unavailable> {
+        self.store.announce(&news.seal(keys)).await
+    }
+
+    /// Heeds what a node told.
+    pub async fn heed(&self, keys: &Keys, news: &News, now: Time) -> Result<(), Unavailable> {
+        match news {
+            News::Ended(ended) => {
+                for key in ended {
+                    self.held.end(*key, now);
+                }
+                Ok(())
+            }
+            News::Renewed(account) => self.accounts.refresh(keys, *account).await,
+            News::SigningKeys => Ok(()),
         }
     }
-}
 
-impl<M> Live<M> {
-    /// Whether it was ended.
-    pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire) != 0
-    }
-
-    fn end_at(&self, now: Time) {
-        self.ended.store(now.unix().max(1), Ordering::SeqCst);
-    }
-
-    /// Notes a new cookie for a host; returns one that is too many.
-    fn note_ticket(&self, host: &str, digest: Digest) -> Option<Digest> {
-        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        tickets.push((host.into(), digest));
-        let at_host = tickets.iter().filter(|(known, _)| &**known == host).count();
-        let oldest = tickets.iter().position(|(known, _)| &**known == host);
-        oldest.filter(|_| at_host > TICKETS_PER_HOST).map(|place| tickets.remove(place).1)
-    }
-
-    fn sealed(&self, keys: &Keys) -> Vec<u8> {
-        let stored = SessionRow { session: self.session.clone(), seen: self.seen() };
-        let plain = serde_json::to_vec(&stored).expect("plain JSON");
-        keys.seal_record(&row(Table::Session, self.key.as_bytes()), &plain)
-    }
-
-    /// When it was last used.
-    pub fn seen(&self) -> Time {
-        Time::from_unix(self.seen.load(Ordering::Relaxed))
-    }
-
-    /// Whether it is good now.
-    pub fn standing(&self, now: Time, lifetimes: Lifetimes) -> Standing {
-        self.session.standing(self.seen(), now, lifetimes)
-    }
-
-    /// Notes that it is in use. `true` once a minute: then somebody should write it down.
-    pub fn touch(&self, now: Time) -> bool {
-        let now = now.unix();
-        if self.seen.load(Ordering::Relaxed) == now {
-            return false;
+    /// Asks the store of every session that is held: some may have ended unheard.
+    pub async fn reconcile(&self, now: Time) -> Result<(), Unavailable> {
+        for key in self.held.keys() {
+            if self.store.get(Table::Session, key.as_bytes()).await?.is_none() {
+                self.held.end(key, now);
+            }
         }
-        self.seen.fetch_max(now, Ordering::Relaxed);
-        let stored = self.stored_seen.load(Ordering::Relaxed);
-        let is_due = Time::from_unix(now).since(Time::from_unix(stored)) >= SEEN_WRITTEN_EVERY;
-        is_due
-            && self
-                .stored_seen
-                .compare_exchange(stored, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+        Ok(())
     }
-}
-
-/// The associated data of a row: a record moved to another row does not open.
-fn row(table: Table, key: &[u8]) -> [&[u8]; 2] {
-    [table.name().as_bytes(), key]
-}
-
-fn from_json<T: serde::de::DeserializeOwned>(plain: &[u8]) -> Option<T> {
-    serde_json::from_slice(plain).ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Manual;
-    use crate::secret::Secret;
-    use crate::store::Memory;
-
-    fn at(seconds: i64) -> Time {
-        Time::from_unix(seconds)
-    }
-
-    fn octocat() -> Session {
-        let identity = serde_json::from_str(r#"{"id":1,"login":"octocat"}"#).unwrap();
-        Session { identity, created: at(1000), expires: at(2000), device: String::new() }
-    }
-
-    fn keys() -> Keys {
-        Keys::derive(&[Secret::new(vec![1; 32])])
-    }
-
-    fn store() -> (Arc<Manual>, Arc<dyn Store>) {
-        let clock = Arc::new(Manual::at(at(1000)));
-        (clock.clone(), Arc::new(Memory::new(clock)))
-    }
-
-    #[tokio::test]
-    async fn an_id_opens_its_session_at_its_host_alone() {
-        let sessions = Sessions::<()>::new(store().1);
-        let live = sessions.begin(&keys(), octocat(), at(1000)).await.unwrap();
-        let id = sessions.open_at(&keys(), &live, "a").await.unwrap();
-        let other = SessionId::new([9; 32]);
-        assert!(sessions.find(&keys(), &id, "a").await.unwrap().is_some());
-        assert!(sessions.find(&keys(), &id, "b").await.unwrap().is_none());
-        assert!(sessions.find(&keys(), &other, "a").await.unwrap().is_none());
-    }
-
-    #[tokio::test]
-    async fn the_store_alone_is_enough() {
-        let (_, store) = store();
-        let first = Sessions::<()>::new(store.clone());
-        let live = first.begin(&keys(), octocat(), at(1000)).await.unwrap();
-        let id = first.open_at(&keys(), &live, "a").await.unwrap();
-        let second = Sessions::<()>::new(store);
-        assert!(second.peek(&keys(), &id, "a").is_none());
-        let found = second.find(&keys(), &id, "a").await.unwrap().unwrap();
-        assert_eq!(found.session, octocat());
-        assert!(second.peek(&keys(), &id, "a").is_some());
-    }
-
-    #[tokio::test]
-    async fn an_ended_session_is_over_on_every_host_and_stays_so() {
-        let sessions = Sessions::<()>::new(store().1);
-        let live = sessions.begin(&keys(), octocat(), at(1000)).await.unwrap();
-        let a = sessions.open_at(&keys(), &live, "a").await.unwrap();
-        let b = sessions.open_at(&keys(), &live, "b").await.unwrap();
-        sessions.end(&live, at(1000)).await.unwrap();
-        sessions.write_seen(&keys(), &live).await.unwrap();
-        sessions.sweep(Lifetimes::default(), at(1030)).await.unwrap();
-        for (id, host) in [(&a, "a"), (&b, "b")] {
-            assert!(sessions.find(&keys(), id, host).await.unwrap().is_none(), "{host}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_session_has_a_few_cookies_at_a_host_and_no_more() {
-        let sessions = Sessions::<()>::new(store().1);
-        let live = sessions.begin(&keys(), octocat(), at(1000)).await.unwrap();
-        let mut ids = Vec::new();
-        for _ in 0..TICKETS_PER_HOST + 2 {
-            ids.push(sessions.open_at(&keys(), &live, "a").await.unwrap());
-        }
-        let other = sessions.open_at(&keys(), &live, "b").await.unwrap();
-        let mut open = Vec::new();
-        for id in &ids {
-            open.push(sessions.find(&keys(), id, "a").await.unwrap().is_some());
-        }
-        assert_eq!(open, [false, false, true, true, true, true]);
-        assert!(sessions.find(&keys(), &other, "b").await.unwrap().is_some());
-    }
-
-    #[tokio::test]
-    async fn use_is_written_down_once_a_minute() {
-        let sessions = Sessions::<()>::new(store().1);
-        let live = sessions.begin(&keys(), octocat(), at(1000)).await.unwrap();
-        let due: Vec<_> =
-            [1000, 1030, 1060, 1061, 1119, 1121].map(|now| live.touch(at(now))).into();
-        assert_eq!(due, [false, false, true, false, false, true]);
-        assert_eq!(live.seen(), at(1121));
-        assert!(!live.touch(at(1100)), "a clock that jumps back does not make a session older");
-        assert_eq!(live.seen(), at(1121));
-    }
-
-    #[tokio::test]
-    async fn a_sweep_lets_go_of_what_is_over() {
-        let (clock, store) = store();
-        let sessions = Sessions::<()>::new(store);
-        let live = sessions.begin(&keys(), octocat(), at(1000)).await.unwrap();
-        sessions.open_at(&keys(), &live, "a").await.unwrap();
-        let lifetimes = Lifetimes::default();
-        assert_eq!(sessions.sweep(lifetimes, at(1500)).await, Ok(SweepReport { open: 1 }));
-        clock.advance(Duration::from_secs(1000));
-        assert_eq!(sessions.sweep(lifetimes, at(2000)).await, Ok(SweepReport { open: 0 }));
-        assert!(sessions.tickets.is_empty());
-    }
-}
+mod tests;

@@ -164,14 +164,16 @@ fn every_metric_is_explained_and_none_names_a_visitor() {
         "gatekeep_connections",
         "gatekeep_connections_refused_total",
         "gatekeep_decisions_total",
+        "gatekeep_facts_kept_total",
         "gatekeep_github_sign_in_duration_seconds",
         "gatekeep_http_request_duration_seconds",
         "gatekeep_http_requests_in_flight",
         "gatekeep_http_requests_total",
+        "gatekeep_session_cache_bytes",
         "gatekeep_session_store_failures_total",
         "gatekeep_sessions",
         "gatekeep_sign_ins_total",
-        "gatekeep_sign_outs_total",
+        "gatekeep_store_in_touch",
     ];
     assert_eq!(explained, expected);
     let base = |name: &str| {

@@ -175,8 +175,9 @@ fn a_sign_in_without_a_store_signs_nobody_in() {
         refused += 1;
         false
     });
-    // Attempt, session, cookie, hand-over; redeeming, cookie there.
-    assert_eq!((arrived, refused), (Some(6), 6));
+    // Attempt; account (looked up and written), cookie, session, tokens (looked up and written);
+    // hand-over; redeeming, cookie there, and its note in the session (looked up and written).
+    assert_eq!((arrived, refused), (Some(12), 12));
 }
 
 /// Follows redirects to their end; GitHub, where it is asked, says yes.

@@ -40,6 +40,8 @@ impl Check<'_> {
             api: api?,
             scopes,
             timeout,
+            webhook_secrets: Vec::new(),
+            revoke_tokens: false,
         })
     }
 

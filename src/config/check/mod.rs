@@ -10,7 +10,8 @@ use super::locate::Place;
 use super::raw::Raw;
 use super::report::{Fault, Report};
 use super::scalar::{Span, Text, word};
-use super::{Config, Problems, StoreKind};
+use super::{Cache, Config, Problems, Recheck, StoreKind};
+use crate::keys::Keys;
 use crate::origin::Origin;
 use crate::route::RouteTable;
 
@@ -70,7 +71,7 @@ impl Check<'_> {
         let prefix = self.prefix(&raw.prefix);
         let public_url = self.public_url(raw, whole);
         let admin = self.admin(raw);
-        let keys = self.keys(raw, whole);
+        let masters = self.masters(raw, whole);
         let github = self.github(raw, whole);
         let session = self.session(raw);
         let limits = self.limits(raw);
@@ -85,16 +86,19 @@ impl Check<'_> {
         };
         let routes = self.routes(raw, whole, &gateway);
         let trusted_proxies = raw.trusted_proxies.items().iter().map(|at| at.value.0).collect();
+        let github = github?;
         Some(Config {
             listen: listen?,
             public_url: public_url?,
             prefix,
             admin,
             trusted_proxies,
-            keys: keys?,
-            github: github?,
+            keys: Keys::derive(&masters?, &github.realm()),
+            github,
             store: raw.store.value().copied().unwrap_or(StoreKind::Memory),
+            cache: Cache::default(),
             session,
+            recheck: Recheck::default(),
             limits,
             branding,
             log,

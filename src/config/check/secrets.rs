@@ -13,7 +13,7 @@ use super::super::locate::Place;
 use super::super::raw::{Raw, SecretPlace, SecretSource};
 use super::super::report::Fault;
 use super::Check;
-use crate::keys::{Keys, MASTER_BYTES};
+use crate::keys::MASTER_BYTES;
 use crate::secret::Secret;
 
 /// Secrets from manuals: everybody knows them.
@@ -52,8 +52,8 @@ const KEYGEN: &str = "`gatekeep keygen` prints a good one";
 // === impl Check ===
 
 impl Check<'_> {
-    /// The gateway's keys, derived from its master secrets.
-    pub(super) fn keys(&mut self, raw: &Raw, whole: &Place) -> Option<Keys> {
+    /// The master secrets, the newest first.
+    pub(super) fn masters(&mut self, raw: &Raw, whole: &Place) -> Option<Vec<Secret<Vec<u8>>>> {
         let missing = || {
             Fault::new("`secret` is missing")
                 .note("write `secret: { env: GATEKEEP_SECRET }` and set that variable")
@@ -73,7 +73,7 @@ impl Check<'_> {
                 self.problem(&source.place, fault);
             }
         }
-        (!masters.is_empty() && masters.len() == sources.len()).then(|| Keys::derive(&masters))
+        (!masters.is_empty() && masters.len() == sources.len()).then_some(masters)
     }
 
     /// A secret that signs or seals: nobody guesses it.

@@ -1,0 +1,70 @@
+//! Hearing what other nodes announce: a session that one ends is over on all. While a node hears
+//! nothing, it believes what it holds for `cache.staleness` and then asks the store each time.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Gateway;
+use crate::keys::Keys;
+use crate::store::{Heard, News, Unavailable};
+
+/// How far a node has heard.
+struct Ear {
+    mark: Option<Vec<u8>>,
+    epoch: Option<u64>,
+    last_heard: Instant,
+}
+
+/// After an error, before listening again: short, for signed-in visitors wait.
+const PAUSE: Duration = Duration::from_millis(50);
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Listens for ever. `settings` gives the keys and the staleness of the present configuration.
+    pub async fn hear(&self, settings: impl Fn() -> (Keys, Duration)) -> Infallible {
+        let mut ear = Ear { mark: None, epoch: None, last_heard: Instant::now() };
+        loop {
+            let (keys, staleness) = settings();
+            let heard = timeout(staleness, self.store.listen(ear.mark.as_deref())).await;
+            let heard = heard.unwrap_or_else(|_| Err(Unavailable("it is silent".into())));
+            let heeded = match heard {
+                Ok(heard) => self.heed(&keys, &mut ear, heard).await,
+                Err(unavailable) => Err(unavailable),
+            };
+            match heeded {
+                Ok(()) => self.set_in_touch(true),
+                Err(unavailable) => {
+                    if ear.last_heard.elapsed() >= staleness && self.sessions.is_in_touch() {
+                        tracing::error!("what is held in memory is not believed: {unavailable}");
+                        self.set_in_touch(false);
+                    }
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn heed(&self, keys: &Keys, ear: &mut Ear, heard: Heard) -> Result<(), Unavailable> {
+        for sealed in &heard.news {
+            if let Some(news) = News::open(keys, sealed) {
+                self.sessions.heed(keys, &news, self.clock.now()).await?;
+            }
+        }
+        let is_other_data = ear.epoch.is_some_and(|epoch| epoch != heard.epoch);
+        if is_other_data || !self.sessions.is_in_touch() {
+            // Something may have ended unheard, or the store has lost all it had.
+            tracing::warn!("the store answers again; sessions held in memory are compared with it");
+            self.sessions.reconcile(self.clock.now()).await?;
+        }
+        *ear = Ear { mark: Some(heard.mark), epoch: Some(heard.epoch), last_heard: Instant::now() };
+        Ok(())
+    }
+
+    fn set_in_touch(&self, in_touch: bool) {
+        self.sessions.set_in_touch(in_touch);
+        self.metrics.store_in_touch.set(i64::from(in_touch));
+    }
+}

@@ -1,0 +1,343 @@
+//! A token that is good: refreshed ahead of its end, by exactly one node, and never used before it
+//! is written down.
+//!
+//! A refresh token works once. So one task in one process asks, under a lease that all nodes see;
+//! whoever waits reads what the other wrote. The old token is used for as long as it is good.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use tokio::sync::Mutex;
+
+use super::{Client, GitHubError};
+use crate::clock::{Clock, Time};
+use crate::credential::{Credential, Grant, Need};
+use crate::keys::Keys;
+use crate::metrics::Metrics;
+use crate::store::{Credentials, LEASE, Lease, StoredCredential, Unavailable};
+
+/// The tokens of all accounts.
+pub struct Tokens {
+    credentials: Credentials,
+    /// Refreshes under way or put off, by realm and account.
+    flights: DashMap<(u64, u64), Arc<Mutex<Flight>>>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+/// How an account's refreshes went lately.
+#[derive(Default)]
+struct Flight {
+    failures: u32,
+    not_before: Option<Time>,
+}
+
+/// Whose token, and how to get it.
+#[derive(Clone)]
+pub struct Asking {
+    /// GitHub.
+    pub github: Client,
+    /// The keys of the configuration.
+    pub keys: Keys,
+    /// The callback URL, which GitHub wants to hear again.
+    pub callback: String,
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// There is none that can be had without the person.
+    #[error("GitHub takes the account's tokens no more; the person has to sign in again")]
+    SignInAgain,
+    /// GitHub gave no new one.
+    #[error(transparent)]
+    GitHub(#[from] GitHubError),
+    /// The store gave no answer.
+    #[error(transparent)]
+    Store(#[from] Unavailable),
+}
+
+/// How a refresh ended.
+enum Outcome {
+    Granted(Grant),
+    Lost,
+    Failed(GitHubError),
+}
+
+/// How often somebody who waits for another node looks whether it is done.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long one waits for another node.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// After a failed refresh, before the next: doubled each time.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+// === impl Tokens ===
+
+impl Tokens {
+    /// Tokens in a store.
+    pub fn new(credentials: Credentials, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        Self { credentials, flights: DashMap::new(), clock, metrics }
+    }
+
+    /// Where they are kept.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// A credential whose access token can be used now.
+    pub async fn usable(
+        self: &Arc<Self>,
+        asking: &Asking,
+        account: u64,
+    ) -> Result<Credential, TokenError> {
+        let stored = self.read(asking, account).await?;
+        match stored.credential.need(self.clock.now()) {
+            Need::Nothing => Ok(stored.credential),
+            Need::SignIn => Err(TokenError::SignInAgain),
+            Need::RefreshNow => {
+                let (tokens, asking) = (self.clone(), asking.clone());
+                let version = stored.credential.version;
+                // A task of its own: who waits may go away, and a spent refresh token is spent.
+                tokio::spawn(async move { tokens.refresh(&asking, account, version).await })
+                    .await
+                    .unwrap_or(Err(TokenError::SignInAgain))
+            }
+            Need::RefreshSoon => {
+                self.refresh_beside(asking, account, stored.credential.version);
+                Ok(stored.credential)
+            }
+        }
+    }
+
+    /// A newer credential than this version: somebody got 401 for it, so it is of no use.
+    pub async fn newer(
+        self: &Arc<Self>,
+        asking: &Asking,
+        account: u64,
+        version: u64,
+    ) -> Result<Option<Credential>, TokenError> {
+        let stored = self.read(asking, account).await?;
+        Ok(Some(stored.credential).filter(|credential| credential.version > version))
+    }
+
+    /// Forgets refreshes that are neither under way nor put off.
+    pub fn sweep(&self) {
+        let now = self.clock.now();
+        self.flights.retain(|_, flight| {
+            Arc::strong_count(flight) > 1
+                || flight.try_lock().is_ok_and(|f| f.not_before.is_some_and(|time| now < time))
+        });
+    }
+
+    async fn read(&self, asking: &Asking, account: u64) -> Result<StoredCredential, TokenError> {
+        self.credentials.read(&asking.keys, account).await?.ok_or(TokenError::SignInAgain)
+    }
+
+    /// The use goes on with the old token; nobody waits.
+    fn refresh_beside(self: &Arc<Self>, asking: &Asking, account: u64, version: u64) {
+        let (tokens, asking) = (self.clone(), asking.clone());
+        tokio::spawn(async move {
+            if let Err(error) = tokens.refresh(&asking, account, version).await {
+                tracing::warn!("a token could not be refreshed ahead of its end: {error}");
+            }
+        });
+    }
+
+    /// One at a time in this process; who comes second finds it done.
+    async fn refresh(
+        &self,
+        asking: &Asking,
+        account: u64,
+        version: u64,
+    ) -> Result<Credential, TokenError> {
+        let place = self.flights.entry((asking.keys.realm(), account)).or_default().clone();
+        let mut flight = place.lock().await;
+        let stored = self.read(asking, account).await?;
+        if stored.credential.version > version {
+            return usable(stored.credential, self.clock.now());
+        }
+        if flight.not_before.is_some_and(|time| self.clock.now() < time) {
+            return Err(GitHubError::Failed("the refresh a moment ago", 503).into());
+        }
+        let result = self.refresh_alone(asking, account, version).await;
+        flight.note(result.as_ref().err(), self.clock.now());
+        result
+    }
+
+    /// One at a time over all nodes.
+    async fn refresh_alone(
+        &self,
+        asking: &Asking,
+        account: u64,
+        version: u64,
+    ) -> Result<Credential, TokenError> {
+        let begun = tokio::time::Instant::now();
+        loop {
+            if let Some(lease) = self.lease(asking, account).await? {
+                let result = self.refresh_under(&lease, asking, account, version).await;
+                // Who waits elsewhere need not wait for its end.
+                drop(self.credentials.release(&lease, self.clock.now()).await);
+                return result;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            let stored = self.read(asking, account).await?;
+            if stored.credential.version > version {
+                return usable(stored.credential, self.clock.now());
+            }
+            if begun.elapsed() > PATIENCE {
+                let why = "another node has been at it for too long".to_owned();
+                return Err(GitHubError::NoAnswer("the refresh", why).into());
+            }
+        }
+    }
+
+    async fn lease(&self, asking: &Asking, account: u64) -> Result<Option<Lease>, Unavailable> {
+        self.credentials.lease(&asking.keys, account, self.clock.now()).await
+    }
+
+    async fn refresh_under(
+        &self,
+        lease: &Lease,
+        asking: &Asking,
+        account: u64,
+        version: u64,
+    ) -> Result<Credential, TokenError> {
+        let stored = self.read(asking, account).await?;
+        if stored.credential.version > version {
+            return usable(stored.credential, self.clock.now());
+        }
+        let outcome = tokio::select! {
+            outcome = self.ask(asking, &stored.credential) => outcome,
+            never = self.keep(lease) => match never {},
+        };
+        match outcome {
+            Outcome::Granted(grant) => {
+                self.metrics.token_refreshes.with_label_values(&["refreshed"]).inc();
+                self.write_down(asking, account, stored, grant).await
+            }
+            Outcome::Lost => self.give_up(asking, account, stored).await,
+            Outcome::Failed(error) => {
+                self.metrics.token_refreshes.with_label_values(&["failed"]).inc();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Asks GitHub. A lost answer is asked for once more: GitHub may not have heard.
+    async fn ask(&self, asking: &Asking, credential: &Credential) -> Outcome {
+        let Some(refresh) = &credential.grant.refresh else { return Outcome::Lost };
+        let mut answer = asking.github.refresh(&asking.callback, refresh, self.clock.now()).await;
+        if matches!(answer, Err(GitHubError::NoAnswer(..))) {
+            answer = asking.github.refresh(&asking.callback, refresh, self.clock.now()).await;
+        }
+        match answer {
+            Ok(grant) => Outcome::Granted(grant),
+            Err(GitHubError::BadRefreshToken(_)) => Outcome::Lost,
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    /// Keeps a lease for as long as its holder is at work.
+    async fn keep(&self, lease: &Lease) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            if !matches!(self.credentials.renew(lease, self.clock.now()).await, Ok(true)) {
+                tracing::warn!("the lease of a refresh could not be renewed; the version decides");
+            }
+        }
+    }
+
+    /// Writes new tokens down before anybody uses them. GitHub has ended the old ones by now, so
+    /// a store that gives no answer is asked again and again.
+    async fn write_down(
+        &self,
+        asking: &Asking,
+        account: u64,
+        mut stored: StoredCredential,
+        grant: Grant,
+    ) -> Result<Credential, TokenError> {
+        let base = stored.credential.version;
+        let new = Credential { version: base + 1, grant, is_lost: false };
+        loop {
+            match self.credentials.replace(&asking.keys, &stored, &new).await {
+                Ok(true) => return Ok(new),
+                Ok(false) => {}
+                Err(unavailable) => {
+                    tracing::error!(
+                        "a refreshed token could not be written down yet: {unavailable}"
+                    );
+                    tokio::time::sleep(LOOK_EVERY * 5).await;
+                }
+            }
+            match self.credentials.read(&asking.keys, account).await {
+                // Nothing newer: another node may have given the old tokens up meanwhile.
+                Ok(Some(now)) if now.credential.version == base => stored = now,
+                // A write of ours whose answer was lost.
+                Ok(Some(now)) if now.credential.is_same_grant(&new) => return Ok(new),
+                // Somebody signed in meanwhile, which always wins, or the last session ended.
+                Ok(other) => return self.discard(asking, &new, other).await,
+                Err(_) => tokio::time::sleep(LOOK_EVERY * 5).await,
+            }
+        }
+    }
+
+    /// What came too late is ended at GitHub.
+    async fn discard(
+        &self,
+        asking: &Asking,
+        late: &Credential,
+        winner: Option<StoredCredential>,
+    ) -> Result<Credential, TokenError> {
+        self.metrics.token_refreshes.with_label_values(&["superseded"]).inc();
+        if let Err(error) = asking.github.revoke(&late.grant.access).await {
+            tracing::info!("a superseded token could not be ended at GitHub: {error}");
+        }
+        let winner = winner.ok_or(TokenError::SignInAgain)?;
+        usable(winner.credential, self.clock.now())
+    }
+
+    /// GitHub does not take the refresh token. Another node may have spent it a moment ago and not
+    /// yet written down what it got; else the person has to sign in again.
+    async fn give_up(
+        &self,
+        asking: &Asking,
+        account: u64,
+        stored: StoredCredential,
+    ) -> Result<Credential, TokenError> {
+        tokio::time::sleep(LOOK_EVERY * 5).await;
+        let now = self.read(asking, account).await?;
+        if now.credential.version > stored.credential.version {
+            return usable(now.credential, self.clock.now());
+        }
+        self.metrics.token_refreshes.with_label_values(&["lost"]).inc();
+        let lost = Credential { is_lost: true, ..stored.credential.clone() };
+        self.credentials.replace(&asking.keys, &now, &lost).await?;
+        usable(lost, self.clock.now())
+    }
+}
+
+// === impl Flight ===
+
+impl Flight {
+    fn note(&mut self, error: Option<&TokenError>, now: Time) {
+        let is_transient = matches!(error, Some(TokenError::GitHub(_)));
+        self.failures = if is_transient { self.failures.saturating_add(1) } else { 0 };
+        self.not_before = is_transient.then(|| {
+            let pause = PAUSE.saturating_mul(1 << (self.failures - 1).min(16));
+            now + pause.min(LONGEST_PAUSE)
+        });
+    }
+}
+
+fn usable(credential: Credential, now: Time) -> Result<Credential, TokenError> {
+    match credential.need(now) {
+        Need::Nothing | Need::RefreshSoon => Ok(credential),
+        Need::RefreshNow | Need::SignIn => Err(TokenError::SignInAgain),
+    }
+}

@@ -1,0 +1,270 @@
+//! Accounts: what GitHub said of somebody, shared by all their sessions, and which sessions are
+//! theirs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use serde::{Deserialize, Serialize};
+
+use super::rows::{Row, Rows};
+use super::{Store, Table, Unavailable};
+use crate::clock::Time;
+use crate::identity::Identity;
+use crate::keys::{Digest, Keys};
+use crate::session::SessionKey;
+
+/// All accounts that have sessions.
+pub struct Accounts {
+    store: Arc<dyn Store>,
+    /// Those of the sessions that this process holds open, by realm and number.
+    known: DashMap<(u64, u64), Arc<Account>>,
+}
+
+/// An account whose sessions this process holds open.
+#[derive(Debug)]
+pub struct Account {
+    /// The account's number at its GitHub.
+    pub id: u64,
+    profile: ArcSwap<Profile>,
+}
+
+/// What GitHub said of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Who it is.
+    pub identity: Identity,
+    /// When GitHub said so.
+    pub checked: Time,
+}
+
+/// GitHub's `ETag`s by what was asked, so that asking again costs no rate limit.
+pub type Validators = BTreeMap<String, String>;
+
+/// What is kept of an account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountRecord {
+    /// What GitHub said last.
+    pub profile: Profile,
+    /// By which to ask again.
+    pub validators: Validators,
+    sessions: Vec<Listed>,
+}
+
+/// One session in the list.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Listed {
+    key: SessionKey,
+    expires: Time,
+}
+
+/// What became of an account when one of its sessions ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It has other sessions.
+    Others,
+    /// That was the last.
+    None,
+}
+
+/// More than clocks of nodes differ, and less than they jump.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
+
+/// Sessions of one account; the oldest gives way.
+const MOST_SESSIONS: usize = 500;
+
+// === impl Accounts ===
+
+impl Accounts {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, known: DashMap::new() }
+    }
+
+    /// Notes a sign-in: what GitHub said, and the new session. Returns the sessions that are one
+    /// too many.
+    pub(super) async fn sign_in(
+        &self,
+        keys: &Keys,
+        profile: &Profile,
+        validators: &Validators,
+        (key, expires): (SessionKey, Time),
+    ) -> Result<(Arc<Account>, Vec<SessionKey>), Unavailable> {
+        let mut surplus = Vec::new();
+        self.update(keys, profile.identity.id, |old| {
+            let mut sessions = old.map_or_else(Vec::new, |old| old.sessions);
+            sessions.retain(|entry| profile.checked < entry.expires);
+            sessions.push(Listed { key, expires });
+            let too_many = sessions.len().saturating_sub(MOST_SESSIONS);
+            surplus = sessions.drain(..too_many).map(|entry| entry.key).collect();
+            let (profile, validators) = (profile.clone(), validators.clone());
+            Some(AccountRecord { profile, validators, sessions })
+        })
+        .await?;
+        Ok((self.adopt(keys, profile.clone()), surplus))
+    }
+
+    /// Notes what GitHub said of an account that has sessions, and makes it count at once.
+    pub async fn renew(
+        &self,
+        keys: &Keys,
+        profile: &Profile,
+        validators: &Validators,
+    ) -> Result<(), Unavailable> {
+        self.update(keys, profile.identity.id, |old| {
+            let record = old.filter(|old| !is_older(profile, &old.profile))?;
+            let (profile, validators) = (profile.clone(), validators.clone());
+            Some(AccountRecord { profile, validators, ..record })
+        })
+        .await?;
+        self.adopt(keys, profile.clone());
+        Ok(())
+    }
+
+    /// What is kept of an account.
+    pub async fn read(&self, keys: &Keys, id: u64) -> Result<Option<AccountRecord>, Unavailable> {
+        Ok(self.find(keys, id).await?.and_then(|(_, row)| row.value))
+    }
+
+    /// The account of a session, from this process or from the store.
+    pub(super) async fn open(
+        &self,
+        keys: &Keys,
+        id: u64,
+    ) -> Result<Option<Arc<Account>>, Unavailable> {
+        if let Some(known) = self.known.get(&(keys.realm(), id)) {
+            return Ok(Some(known.clone()));
+        }
+        let Some(record) = self.read(keys, id).await? else { return Ok(None) };
+        // Of several that load at once, one stays: all sessions must see the same renewals.
+        let known = self.known.entry((keys.realm(), id));
+        Ok(Some(known.or_insert_with(|| Account::new(record.profile)).clone()))
+    }
+
+    /// Reads again what another node has changed.
+    pub(super) async fn refresh(&self, keys: &Keys, id: u64) -> Result<(), Unavailable> {
+        if self.known.contains_key(&(keys.realm(), id))
+            && let Some(record) = self.read(keys, id).await?
+        {
+            self.adopt(keys, record.profile);
+        }
+        Ok(())
+    }
+
+    /// Takes a session off the list of its account. The account goes with its last session.
+    pub(super) async fn forget_session(
+        &self,
+        keys: &Keys,
+        id: u64,
+        key: SessionKey,
+        now: Time,
+    ) -> Result<Left, Unavailable> {
+        let mut left = Left::Others;
+        self.update(keys, id, |old| {
+            let mut record = old?;
+            record.sessions.retain(|entry| entry.key != key && now < entry.expires);
+            left = if record.sessions.is_empty() { Left::None } else { Left::Others };
+            Some(record)
+        })
+        .await?;
+        Ok(left)
+    }
+
+    /// Lets go of accounts without a session in this process.
+    pub(super) fn sweep(&self) {
+        self.known.retain(|_, account| Arc::strong_count(account) > 1);
+    }
+
+    /// Changes a record, again and again until nobody else was faster. `None` leaves it as it is;
+    /// a record without sessions is removed.
+    async fn update(
+        &self,
+        keys: &Keys,
+        id: u64,
+        mut change: impl FnMut(Option<AccountRecord>) -> Option<AccountRecord> + Send,
+    ) -> Result<(), Unavailable> {
+        let rows = self.rows(keys);
+        loop {
+            let found = self.find(keys, id).await?;
+            let old = found.as_ref().and_then(|(_, row)| row.value.clone());
+            let Some(new) = change(old) else { return Ok(()) };
+            let end = new.sessions.iter().map(|entry| entry.expires).max();
+            let written = match (&found, end) {
+                (Some((name, row)), Some(end)) => rows.write(name, Some(row), &new, end).await?,
+                (Some((name, row)), None) => {
+                    rows.remove(name, row, Time::from_unix(i64::MIN)).await?
+                }
+                (None, Some(end)) => rows.insert(&keys.account_digest(id), &new, end).await?,
+                (None, None) => true,
+            };
+            if written {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The row of an account with its name: after a rotation of the master, perhaps an older one.
+    async fn find(
+        &self,
+        keys: &Keys,
+        id: u64,
+    ) -> Result<Option<(Digest, Row<AccountRecord>)>, Unavailable> {
+        let names: Vec<_> = keys.account_digests(id).collect();
+        for name in names {
+            if let Some(row) = self.rows(keys).read(&name).await? {
+                return Ok(Some((name, row)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes a profile count in this process, for all sessions of its account.
+    pub fn adopt(&self, keys: &Keys, profile: Profile) -> Arc<Account> {
+        match self.known.entry((keys.realm(), profile.identity.id)) {
+            Entry::Occupied(known) => {
+                known.get().profile.store(Arc::new(profile));
+                known.get().clone()
+            }
+            Entry::Vacant(place) => place.insert(Account::new(profile)).clone(),
+        }
+    }
+
+    fn rows<'a>(&'a self, keys: &'a Keys) -> Rows<'a> {
+        Rows { store: &*self.store, keys, table: Table::Account }
+    }
+}
+
+// === impl Account ===
+
+impl Account {
+    fn new(profile: Profile) -> Arc<Self> {
+        Arc::new(Self { id: profile.identity.id, profile: ArcSwap::from_pointee(profile) })
+    }
+
+    /// What GitHub said last, without a lock.
+    pub fn profile(&self) -> Guard<Arc<Profile>> {
+        self.profile.load()
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> Identity {
+        self.profile().identity.clone()
+    }
+}
+
+// === impl AccountRecord ===
+
+impl AccountRecord {
+    /// The account's sessions that have not expired, oldest first. Some may have ended since.
+    pub fn sessions(&self, now: Time) -> impl Iterator<Item = SessionKey> {
+        let live = self.sessions.iter().filter(move |entry| now < entry.expires);
+        live.map(|entry| entry.key)
+    }
+}
+
+/// Whether one profile is older than another. A stamp far ahead comes from a clock that jumped.
+fn is_older(one: &Profile, other: &Profile) -> bool {
+    one.checked < other.checked && other.checked.since(one.checked) < CLOCKS_DIFFER
+}

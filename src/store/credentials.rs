@@ -1,0 +1,206 @@
+//! Credentials: an account's tokens at GitHub, sealed, versioned, changed by compare-and-swap; and
+//! the lease under which one node alone renews them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+use super::rows::{Row, Rows};
+use super::{Store, Table, Unavailable};
+use crate::clock::Time;
+use crate::credential::{Credential, Grant};
+use crate::keys::{Digest, Keys, random};
+use crate::secret::Secret;
+
+/// All credentials.
+pub struct Credentials {
+    store: Arc<dyn Store>,
+}
+
+/// A credential as it was read, so that it can be changed if nobody else did.
+pub struct StoredCredential {
+    /// What it says.
+    pub credential: Credential,
+    name: Digest,
+    row: Row<CredentialRow>,
+}
+
+/// The right to renew one account's tokens for a while.
+pub struct Lease {
+    name: Digest,
+    holder: [u8; 16],
+}
+
+/// The row of a credential.
+#[derive(Serialize, Deserialize)]
+struct CredentialRow {
+    version: u64,
+    access: String,
+    access_ends: Option<Time>,
+    refresh: Option<String>,
+    refresh_ends: Option<Time>,
+    scopes: Vec<String>,
+    is_lost: bool,
+    /// When the account's last session ends, as far as was known.
+    end: Time,
+}
+
+/// How long a lease lasts unless it is renewed: longer than any one question to GitHub.
+pub const LEASE: Duration = Duration::from_secs(30);
+
+// === impl Credentials ===
+
+impl Credentials {
+    /// Credentials in a store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// An account's credential.
+    pub async fn read(
+        &self,
+        keys: &Keys,
+        account: u64,
+    ) -> Result<Option<StoredCredential>, Unavailable> {
+        let Some((name, row)) = self.find(keys, account).await? else { return Ok(None) };
+        let Some(credential) = row.value.as_ref().map(CredentialRow::meant) else {
+            return Ok(None);
+        };
+        Ok(Some(StoredCredential { credential, name, row }))
+    }
+
+    /// Writes what an interactive sign-in gave, whatever was there: it always wins.
+    pub async fn sign_in(
+        &self,
+        keys: &Keys,
+        account: u64,
+        grant: &Grant,
+        end: Time,
+    ) -> Result<(), Unavailable> {
+        loop {
+            let found = self.find(keys, account).await?;
+            let old = found.as_ref().and_then(|(_, row)| row.value.as_ref());
+            let version = old.map_or(1, |old| old.version + 1);
+            let end = old.map_or(end, |old| old.end.max(end));
+            let new = CredentialRow::of(
+                &Credential { version, grant: grant.clone(), is_lost: false },
+                end,
+            );
+            let written = match &found {
+                Some((name, row)) => self.rows(keys).write(name, Some(row), &new, end).await?,
+                None => self.rows(keys).insert(&keys.account_digest(account), &new, end).await?,
+            };
+            if written {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes a credential in the place of the one that was read; `false` when that has changed.
+    pub async fn replace(
+        &self,
+        keys: &Keys,
+        old: &StoredCredential,
+        new: &Credential,
+    ) -> Result<bool, Unavailable> {
+        let end = old.row.value.as_ref().map_or(Time::from_unix(0), |row| row.end);
+        let new = CredentialRow::of(new, end);
+        self.rows(keys).write(&old.name, Some(&old.row), &new, end).await
+    }
+
+    /// Removes the credential that was read, unless it has changed since.
+    pub async fn remove(
+        &self,
+        keys: &Keys,
+        old: &StoredCredential,
+        now: Time,
+    ) -> Result<bool, Unavailable> {
+        self.rows(keys).remove(&old.name, &old.row, now).await
+    }
+
+    /// Takes the lease on an account's tokens; `None` while another node has it.
+    pub async fn lease(
+        &self,
+        keys: &Keys,
+        account: u64,
+        now: Time,
+    ) -> Result<Option<Lease>, Unavailable> {
+        let lease = Lease { name: keys.account_digest(account), holder: random() };
+        let value = lease.holder.to_vec();
+        let taken = self.store.insert(Table::Lease, &lease.name, value, now + LEASE).await?;
+        Ok(taken.then_some(lease))
+    }
+
+    /// Makes a lease last; `false` when it was lost meanwhile.
+    pub async fn renew(&self, lease: &Lease, now: Time) -> Result<bool, Unavailable> {
+        self.set_end(lease, now + LEASE).await
+    }
+
+    /// Gives a lease back.
+    pub async fn release(&self, lease: &Lease, now: Time) -> Result<(), Unavailable> {
+        self.set_end(lease, now).await.map(drop)
+    }
+
+    async fn set_end(&self, lease: &Lease, end: Time) -> Result<bool, Unavailable> {
+        let value = lease.holder.to_vec();
+        self.store.replace(Table::Lease, &lease.name, &lease.holder, value, end).await
+    }
+
+    async fn find(
+        &self,
+        keys: &Keys,
+        account: u64,
+    ) -> Result<Option<(Digest, Row<CredentialRow>)>, Unavailable> {
+        let names: Vec<_> = keys.account_digests(account).collect();
+        for name in names {
+            if let Some(row) = self.rows(keys).read(&name).await? {
+                return Ok(Some((name, row)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn rows<'a>(&'a self, keys: &'a Keys) -> Rows<'a> {
+        Rows { store: &*self.store, keys, table: Table::Credential }
+    }
+}
+
+// === impl CredentialRow ===
+
+impl CredentialRow {
+    fn of(credential: &Credential, end: Time) -> Self {
+        let grant = &credential.grant;
+        Self {
+            version: credential.version,
+            access: grant.access.expose().clone(),
+            access_ends: grant.access_ends,
+            refresh: grant.refresh.as_ref().map(|token| token.expose().clone()),
+            refresh_ends: grant.refresh_ends,
+            scopes: grant.scopes.clone(),
+            is_lost: credential.is_lost,
+            end,
+        }
+    }
+
+    fn meant(&self) -> Credential {
+        let grant = Grant {
+            access: Secret::new(self.access.clone()),
+            access_ends: self.access_ends,
+            refresh: self.refresh.clone().map(Secret::new),
+            refresh_ends: self.refresh_ends,
+            scopes: self.scopes.clone(),
+        };
+        Credential { version: self.version, grant, is_lost: self.is_lost }
+    }
+}
+
+impl Drop for CredentialRow {
+    fn drop(&mut self) {
+        self.access.zeroize();
+        if let Some(refresh) = &mut self.refresh {
+            refresh.zeroize();
+        }
+    }
+}

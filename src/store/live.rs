@@ -1,0 +1,116 @@
+//! A session held open in this process.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::Account;
+use crate::clock::Time;
+use crate::keys::Digest;
+use crate::session::{Lifetimes, SessionKey, Standing, standing};
+
+/// A session held open in this process. All cookies of one sign-in share it.
+#[derive(Debug)]
+pub struct Live<M> {
+    /// Its name in the store.
+    pub key: SessionKey,
+    /// Whose it is, as known by now.
+    pub account: Arc<Account>,
+    /// When it began.
+    pub created: Time,
+    /// When it ends, whatever happens.
+    pub expires: Time,
+    /// What the gateway remembers beside it.
+    pub memo: M,
+    seen: AtomicI64,
+    stored_seen: AtomicI64,
+    /// When it was ended, in seconds since 1970; zero while it was not.
+    ended: AtomicI64,
+    /// The cookie under which its weight is counted.
+    pub(super) home: OnceLock<Digest>,
+}
+
+/// What is remembered beside a session, and what that costs.
+pub trait Memo: Default + Send + Sync + 'static {
+    /// Bytes of memory, about.
+    fn bytes(&self) -> usize;
+
+    /// Lets go of what is of no use any more.
+    fn tidy(&self, now: Time);
+}
+
+/// How stale the stored "last seen" may be: a write a minute per active visitor.
+const SEEN_WRITTEN_EVERY: Duration = Duration::from_secs(60);
+
+// === impl Live ===
+
+impl<M: Default> Live<M> {
+    pub(super) fn new(
+        key: SessionKey,
+        account: Arc<Account>,
+        (created, expires): (Time, Time),
+        seen: Time,
+    ) -> Self {
+        Self {
+            key,
+            account,
+            created,
+            expires,
+            memo: M::default(),
+            seen: AtomicI64::new(seen.unix()),
+            stored_seen: AtomicI64::new(seen.unix()),
+            ended: AtomicI64::new(0),
+            home: OnceLock::new(),
+        }
+    }
+}
+
+impl<M> Live<M> {
+    /// Whether it was ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire) != 0
+    }
+
+    pub(super) fn end_at(&self, now: Time) {
+        self.ended.store(now.unix().max(1), Ordering::SeqCst);
+    }
+
+    /// When it was last used.
+    pub fn seen(&self) -> Time {
+        Time::from_unix(self.seen.load(Ordering::Relaxed))
+    }
+
+    /// Whether it is good now.
+    pub fn standing(&self, now: Time, lifetimes: Lifetimes) -> Standing {
+        standing(self.created, self.expires, self.seen(), now, lifetimes)
+    }
+
+    /// Notes that it is in use. `true` once a minute: then somebody should write it down.
+    pub fn touch(&self, now: Time) -> bool {
+        let now = now.unix();
+        if self.seen.load(Ordering::Relaxed) == now {
+            return false;
+        }
+        self.seen.fetch_max(now, Ordering::Relaxed);
+        let stored = self.stored_seen.load(Ordering::Relaxed);
+        let is_due = Time::from_unix(now).since(Time::from_unix(stored)) >= SEEN_WRITTEN_EVERY;
+        is_due
+            && self
+                .stored_seen
+                .compare_exchange(stored, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Takes over a use that another node has written down.
+    pub(super) fn seen_elsewhere(&self, seen: Time) {
+        self.seen.fetch_max(seen.unix(), Ordering::Relaxed);
+    }
+}
+
+impl Memo for () {
+    fn bytes(&self) -> usize {
+        0
+    }
+
+    fn tidy(&self, _now: Time) {}
+}
