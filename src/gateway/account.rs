@@ -8,7 +8,8 @@ use serde_json::json;
 use super::action::Answer;
 use super::authenticate::Authenticated;
 use super::pages::{Page, Way};
-use super::{Gateway, KEYS_MAX_AGE, LiveSession, Request, error, sign_in, sign_out};
+use super::{Gateway, LiveSession, Request, error, sign_in, sign_out};
+use crate::keys::KEYS_MAX_AGE;
 use crate::reason::Reason;
 
 // === impl Gateway ===
@@ -25,9 +26,14 @@ impl Gateway {
         }
     }
 
-    /// `GET PREFIX/jwks.json`: the public keys (RFC 7517).
-    pub(super) fn jwks(&self, _request: &Request<'_>) -> Answer {
-        let body = json!({ "keys": [self.signing_key.jwk()] }).to_string();
+    /// `GET PREFIX/jwks.json`: the public keys (RFC 7517). Before there is one no empty list, which
+    /// verifiers would keep.
+    pub(super) fn jwks(&self, request: &Request<'_>) -> Answer {
+        let keys = self.signing_keys.published(self.clock.now());
+        if keys.is_empty() {
+            return error::fault(request, Reason::StoreUnavailable);
+        }
+        let body = json!({ "keys": keys }).to_string();
         let mut response = Response::new(Bytes::from(body));
         let length = HeaderValue::from(response.body().len());
         let headers = response.headers_mut();

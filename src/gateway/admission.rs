@@ -41,6 +41,8 @@ pub(super) struct Passport {
     minted: Time,
     /// The account's name, for the log.
     pub(super) login: Box<str>,
+    /// The signing keys' generation: after another one, what they signed before is worth nothing.
+    generation: u64,
     /// Names and values.
     pub(super) fields: Vec<(HeaderName, HeaderValue)>,
 }
@@ -120,7 +122,7 @@ impl Admission {
     }
 
     fn is_in_use(&self, now: Time) -> bool {
-        self.passport.load().as_ref().is_some_and(|passport| passport.is_fresh(now))
+        self.passport.load().as_ref().is_some_and(|passport| passport.is_in_time(now))
     }
 
     fn bytes(&self) -> usize {
@@ -132,24 +134,27 @@ impl Admission {
     }
 
     /// The passport: made anew where there is none, or where the present one has had four fifths
-    /// of its life.
+    /// of its life or was signed by a key that counts no more. `None` as long as there is no key.
     pub(super) fn passport(
         &self,
         gateway: &Gateway,
         request: &Request<'_>,
         live: &Arc<LiveSession>,
-    ) -> Arc<Passport> {
+    ) -> Option<Arc<Passport>> {
         let now = gateway.clock.now();
+        // Read before the key is: a key that changes in between makes the passport look too old,
+        // never too new.
+        let generation = gateway.signing_keys.generation();
         let known = self.passport.load_full();
-        if let Some(passport) = known.filter(|passport| passport.is_fresh(now)) {
-            return passport;
+        if let Some(passport) = known.filter(|passport| passport.is_fresh(now, generation)) {
+            return Some(passport);
         }
-        let fields = self.fields(gateway, request, live, now);
+        let fields = self.fields(gateway, request, live, now)?;
         let login = self.profile.identity.login.as_str().into();
-        let passport = Arc::new(Passport { minted: now, login, fields });
+        let passport = Arc::new(Passport { minted: now, generation, login, fields });
         self.passport.store(Some(passport.clone()));
         gateway.sessions.weigh(live);
-        passport
+        Some(passport)
     }
 
     fn fields(
@@ -158,11 +163,11 @@ impl Admission {
         request: &Request<'_>,
         live: &LiveSession,
         now: Time,
-    ) -> Vec<(HeaderName, HeaderValue)> {
-        let token = self.token(gateway, request, live, now);
+    ) -> Option<Vec<(HeaderName, HeaderValue)>> {
+        let token = self.token(gateway, request, live, now)?;
         let mut fields = upstream::plain_identity(&self.profile.identity);
         fields.push(upstream::token_field(&self.route.token, &token));
-        fields
+        Some(fields)
     }
 
     fn token(
@@ -171,7 +176,7 @@ impl Admission {
         request: &Request<'_>,
         live: &LiveSession,
         now: Time,
-    ) -> Secret<String> {
+    ) -> Option<Secret<String>> {
         let config = request.config();
         let own = config.origin_of(&self.route, &self.host).to_string();
         let issuer = config.public_url.to_string();
@@ -182,8 +187,8 @@ impl Admission {
         };
         let claims = Claims::new(parties, &self.profile.identity, live.key, now);
         match &self.route.token.algorithm {
-            Algorithm::Es256 => gateway.signing_key.sign(&claims),
-            Algorithm::Hs256(secret) => sign_hs256(secret.expose(), &claims),
+            Algorithm::Es256 => Some(gateway.signing_keys.current(now)?.sign(&claims)),
+            Algorithm::Hs256(secret) => Some(sign_hs256(secret.expose(), &claims)),
         }
     }
 }
@@ -191,8 +196,12 @@ impl Admission {
 // === impl Passport ===
 
 impl Passport {
+    fn is_fresh(&self, now: Time, generation: u64) -> bool {
+        self.generation == generation && self.is_in_time(now)
+    }
+
     /// A clock that jumped back must not stretch a token's life.
-    fn is_fresh(&self, now: Time) -> bool {
+    fn is_in_time(&self, now: Time) -> bool {
         now >= self.minted && now.since(self.minted) < RENEW_AFTER
     }
 }

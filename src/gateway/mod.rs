@@ -4,7 +4,6 @@
 //! that every access passes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -12,13 +11,15 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::defence::{Defence, stands};
 use crate::github::{Asking, Client, GitHubError, Tokens};
-use crate::keys::SigningKey;
+use crate::keys::ROTATE_EVERY;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::policy::Verdict;
 use crate::reason::Reason;
 use crate::route::{Access, Miss, Route};
 use crate::session::Lifetimes;
-use crate::store::{Credentials, Handovers, Live, Sessions, Store, Unavailable};
+use crate::store::{
+    Changed, Credentials, Handovers, KeysError, Live, Sessions, SigningKeys, Store, Unavailable,
+};
 
 mod account;
 mod action;
@@ -63,7 +64,7 @@ pub struct Gateway {
     tokens: Arc<Tokens>,
     rechecks: Arc<Rechecks>,
     handovers: Handovers,
-    signing_key: SigningKey,
+    signing_keys: Arc<SigningKeys>,
     /// Sign-ins that ask GitHub at once.
     sign_ins: Semaphore,
     metrics: Arc<Metrics>,
@@ -123,7 +124,7 @@ impl Gateway {
             tokens,
             rechecks: Arc::new(rechecks),
             handovers: Handovers::new(store.clone()),
-            signing_key: SigningKey::generate(),
+            signing_keys: Arc::new(SigningKeys::new(store.clone())),
             sign_ins: Semaphore::new(SIGN_INS_AT_ONCE),
             store,
             clock,
@@ -210,10 +211,11 @@ impl Gateway {
             Verdict::Admitted(_) if !may_upgrade(route, request) => {
                 Decision::Deny(Reason::CrossOriginUpgrade, Some(live))
             }
-            Verdict::Admitted(reason) => {
-                let passport = admission.passport(self, request, &live);
-                Decision::Allow(Visitor::new(live, passport, reason))
-            }
+            Verdict::Admitted(reason) => match admission.passport(self, request, &live) {
+                Some(passport) => Decision::Allow(Visitor::new(live, passport, reason)),
+                // No key could be had from the store yet.
+                None => Decision::Unavailable(Reason::StoreUnavailable),
+            },
         }
     }
 
@@ -242,6 +244,22 @@ impl Gateway {
         Ok(())
     }
 
+    /// Looks at the store's signing keys: call it before the first request, and then every
+    /// [`SYNC_EVERY`](crate::keys::SYNC_EVERY). Until it has succeeded once, no visitor passes to
+    /// a route whose tokens they sign.
+    pub async fn sync_keys(&self, config: &Config) -> Result<Changed, KeysError> {
+        let synced = self.signing_keys.sync(&config.keys, ROTATE_EVERY, self.clock.now()).await;
+        if let Err(KeysError::Unavailable(_)) = synced {
+            self.metrics.store_failures.inc();
+        }
+        synced
+    }
+
+    /// The signing keys.
+    pub fn signing_keys(&self) -> &Arc<SigningKeys> {
+        &self.signing_keys
+    }
+
     /// Whether the store answers: readiness asks.
     pub async fn is_ready(&self) -> bool {
         self.store.get(crate::store::Table::Session, b"readiness").await.is_ok()
@@ -256,9 +274,6 @@ impl Gateway {
 
 /// Sign-ins that may ask GitHub at the same time; the others wait their turn.
 const SIGN_INS_AT_ONCE: usize = 64;
-
-/// How long a browser may keep the published keys.
-pub(crate) const KEYS_MAX_AGE: Duration = Duration::from_secs(300);
 
 fn miss_reason(miss: Miss) -> Reason {
     match miss {

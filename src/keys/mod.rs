@@ -5,16 +5,18 @@
 
 use std::sync::Arc;
 
-use ring::rand::{SecureRandom, SystemRandom};
-use ring::{hkdf, hmac};
+use ::ring::rand::{SecureRandom, SystemRandom};
+use ::ring::{hkdf, hmac};
 
 use crate::secret::Secret;
 
 mod provider;
+mod ring;
 mod seal;
 mod signing;
 
 pub use provider::install as install_jwt_provider;
+pub use ring::{KEYS_MAX_AGE, KeyInfo, KeyRing, KeyState, PUBLISH_AHEAD, ROTATE_EVERY, SYNC_EVERY};
 pub use seal::{Opened, Sealer};
 pub use signing::{SigningKey, sign_hs256};
 
@@ -52,7 +54,7 @@ impl Keys {
     /// When there is no master: the configuration's check refuses that.
     pub fn derive(masters: &[Secret<Vec<u8>>], realm: &str) -> Self {
         assert!(!masters.is_empty(), "the configuration has a master secret");
-        let digest = ring::digest::digest(&ring::digest::SHA256, realm.as_bytes());
+        let digest = ::ring::digest::digest(&::ring::digest::SHA256, realm.as_bytes());
         let (tag, _) = digest.as_ref().split_first_chunk().expect("a digest has 32 bytes");
         let derived = masters.iter().map(|master| Derived::of(master, realm)).collect();
         Self { derived: Arc::new(derived), realm: u64::from_be_bytes(*tag) }
@@ -130,9 +132,19 @@ impl Keys {
         self.newest().common.seal(row, plain)
     }
 
+    /// Whether such a record is sealed under the newest master already.
+    pub fn common_is_newest(&self, row: &[&[u8]], sealed: &[u8]) -> bool {
+        self.newest().common.open(row, sealed).is_some()
+    }
+
     /// Opens such a record.
     pub fn open_common(&self, row: &[&[u8]], sealed: &[u8]) -> Opened {
         self.derived.iter().find_map(|keys| keys.common.open(row, sealed))
+    }
+
+    /// Whether a record is sealed under the newest master, so that the older ones may go.
+    pub fn record_is_newest(&self, row: &[&[u8]], sealed: &[u8]) -> bool {
+        self.newest().record.open(row, sealed).is_some()
     }
 
     fn newest(&self) -> &Derived {
@@ -229,6 +241,8 @@ mod tests {
         let sealed = old.seal_record(&[b"row"], b"hello");
         assert_eq!(rotated.open_record(&[b"row"], &sealed).as_deref(), Some(&b"hello"[..]));
         assert_eq!(new.open_record(&[b"row"], &sealed), None);
+        assert!(old.record_is_newest(&[b"row"], &sealed));
+        assert!(!rotated.record_is_newest(&[b"row"], &sealed));
         let digest = old.session_digest(&[7; 32], "a");
         assert!(rotated.session_digests(&[7; 32], "a").any(|known| known == digest));
         let token = old.csrf_token(b"s", "sign-out");

@@ -1,6 +1,8 @@
 //! Signing keys: the ES256 key of the gateway, its public half as JWKS, and HS256 for routes that
 //! share a secret.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -16,6 +18,7 @@ const IDENTITY_TYPE: &str = "gatekeep-identity+jwt";
 
 /// A P-256 key that signs identity tokens (RFC 7518 §3.4).
 pub struct SigningKey {
+    pkcs8: Secret<Vec<u8>>,
     key: EncodingKey,
     kid: String,
     x: String,
@@ -30,19 +33,37 @@ impl SigningKey {
         let rng = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &rng)
             .expect("the system gives random bytes");
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &rng)
-            .expect("the key was made a moment ago");
-        Self::of(EncodingKey::from_ec_der(pkcs8.as_ref()), pair.public_key().as_ref())
+        Self::from_pkcs8(Secret::new(pkcs8.as_ref().to_vec()))
+            .expect("the key was made a moment ago")
+    }
+
+    /// A key that was made before, from its private half (RFC 5208); `None` for anything else.
+    pub fn from_pkcs8(pkcs8: Secret<Vec<u8>>) -> Option<Self> {
+        let rng = SystemRandom::new();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.expose(), &rng)
+            .ok()?;
+        Some(Self::of(pkcs8, pair.public_key().as_ref()))
     }
 
     /// The public point is `4 ‖ x ‖ y` (SEC 1, 2.3.3).
-    fn of(key: EncodingKey, point: &[u8]) -> Self {
+    fn of(pkcs8: Secret<Vec<u8>>, point: &[u8]) -> Self {
+        let key = EncodingKey::from_ec_der(pkcs8.expose());
         let (x, y) = point[1..].split_at(32);
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
         // RFC 7638: the required members in this order, without spaces.
         let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         let digest = ring::digest::digest(&ring::digest::SHA256, canonical.as_bytes());
-        Self { key, kid: URL_SAFE_NO_PAD.encode(digest), x, y }
+        Self { pkcs8, key, kid: URL_SAFE_NO_PAD.encode(digest), x, y }
+    }
+
+    /// Its name: the thumbprint of the public half (RFC 7638).
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The private half, to be sealed.
+    pub(super) fn pkcs8(&self) -> &Secret<Vec<u8>> {
+        &self.pkcs8
     }
 
     /// Signs claims.
@@ -62,6 +83,21 @@ impl SigningKey {
             "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256",
             "kid": self.kid, "x": self.x, "y": self.y,
         })
+    }
+}
+
+impl PartialEq for SigningKey {
+    /// The name is the public half's digest.
+    fn eq(&self, other: &Self) -> bool {
+        self.kid == other.kid
+    }
+}
+
+impl Eq for SigningKey {}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.kid)
     }
 }
 
@@ -97,6 +133,14 @@ mod tests {
         assert_eq!(good.header.kid.as_deref(), key.jwk()["kid"].as_str());
         assert_eq!(good.header.typ.as_deref(), Some("gatekeep-identity+jwt"));
         assert!(verify(&SigningKey::generate().jwk()).is_err());
+    }
+
+    #[test]
+    fn a_key_is_the_same_after_being_kept() {
+        let key = SigningKey::generate();
+        let again = SigningKey::from_pkcs8(key.pkcs8().clone()).unwrap();
+        assert_eq!((again.kid(), again.jwk()), (key.kid(), key.jwk()));
+        assert!(SigningKey::from_pkcs8(Secret::new(b"no key".to_vec())).is_none());
     }
 
     #[test]

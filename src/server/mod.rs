@@ -22,7 +22,7 @@ use crate::gateway::{Gateway, Snapshot};
 use crate::github::GitHubError;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
-use crate::store::{Memory, Store};
+use crate::store::{Memory, SigningKeys, Store};
 
 mod admin;
 mod admittance;
@@ -35,6 +35,7 @@ mod listen;
 mod proxy;
 mod reload;
 mod request_line;
+mod signing_keys;
 mod tls;
 
 use admittance::Admittance;
@@ -151,6 +152,11 @@ impl Server {
         self.admin.as_ref().and_then(|socket| socket.local_addr().ok())
     }
 
+    /// The signing keys, for whoever wants to see or to rotate them.
+    pub fn signing_keys(&self) -> Arc<SigningKeys> {
+        self.shared.gateway.signing_keys().clone()
+    }
+
     /// Serves until `stop` says so, then lets requests in flight finish within the grace period.
     /// Returns as soon as the last one is done.
     pub fn run(self, stop: Stop) -> Result<(), StartError> {
@@ -169,6 +175,7 @@ impl Server {
         let (shutdown, watch) = watch::channel(false);
         let proxy = Arc::new(self.proxy());
         self.shared.running.load().backends.resolve_now().await;
+        let upkeep = signing_keys::Upkeep::begin(self.shared.clone()).await;
         for ((socket, kind), (_, certificates)) in
             self.listeners.into_iter().zip(&self.shared.certificates)
         {
@@ -192,6 +199,7 @@ impl Server {
         tokio::spawn(sweep_forever(self.shared.clone()));
         tokio::spawn(hear_forever(self.shared.clone()));
         tokio::spawn(resolve_forever(self.shared.clone()));
+        tokio::spawn(upkeep.go_on());
         if let Some(file) = self.file {
             tokio::spawn(reload::on_hangup(self.shared.clone(), file));
         }

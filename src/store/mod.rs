@@ -16,6 +16,7 @@ mod memory;
 mod news;
 mod rows;
 mod sessions;
+mod signing_keys;
 mod tickets;
 #[cfg(test)]
 mod conformance;
@@ -27,6 +28,7 @@ pub use live::{Live, Memo};
 pub use memory::Memory;
 pub use news::News;
 pub use sessions::{Listed, Sessions, SweepReport};
+pub use signing_keys::{Changed, KeysError, SigningKeys};
 
 /// A table: rows of different kinds never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

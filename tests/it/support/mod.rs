@@ -10,11 +10,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use gatekeep::clock::{Manual, Time};
 use gatekeep::config::Config;
+use gatekeep::keys::Keys;
 use gatekeep::log::AccessLog;
 use gatekeep::metrics::Metrics;
 use gatekeep::server::{Server, Stop};
 use gatekeep::simulator::{Echo, EchoSettings, Simulator};
-use gatekeep::store::{Memory, Store};
+use gatekeep::store::{Memory, SigningKeys, Store};
 
 pub(crate) mod browser;
 pub(crate) mod child;
@@ -35,6 +36,10 @@ pub(crate) struct Gate {
     pub(crate) callback: String,
     /// The gateway's time: moved by hand.
     pub(crate) clock: Arc<Manual>,
+    /// What is derived from the master secret.
+    pub(crate) keys: Keys,
+    /// The gateway's own, so that a test can do at once what happens every minute.
+    pub(crate) signing_keys: Arc<SigningKeys>,
     log: Lines,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -168,7 +173,7 @@ impl Gate {
     ) -> Self {
         let config = Config::parse(file.unwrap_or(Path::new("gatekeep.yaml")), yaml, &|_| None)
             .unwrap_or_else(|problems| panic!("{problems}\n{yaml}"));
-        let callback = config.callback_url();
+        let (callback, keys) = (config.callback_url(), config.keys.clone());
         let clock = Arc::new(Manual::at(real_time()));
         let log = Lines::default();
         let server = Server::bind_with(
@@ -181,16 +186,22 @@ impl Gate {
         )
         .expect("the gateway starts");
         let (addresses, admin) = (server.addresses(), server.admin_address());
+        let signing_keys = server.signing_keys();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
             server.run(Stop::When(stopped)).expect("the gateway runs");
         });
+        let admin = admin.expect("an admin address");
+        // It answers once it serves: what the store is asked at the start is behind it.
+        assert_eq!(child::get(admin, "/healthz").status, 200);
         Self {
             address: addresses[0],
             addresses,
-            admin: admin.expect("an admin address"),
+            admin,
             callback,
             clock,
+            keys,
+            signing_keys,
             log,
             stop: Some(stop),
             thread: Some(thread),
