@@ -51,6 +51,15 @@ pub enum EmailPattern {
     Domain(Box<str>),
 }
 
+/// What a list says of accounts: a login, or `id:583231`, which stays when the login changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserPattern {
+    /// Whoever has this login now.
+    Login(Login),
+    /// The account with this number.
+    Id(u64),
+}
+
 /// Why a text is no GitHub name or e-mail. `Display` is a sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -60,6 +69,9 @@ pub enum NameError {
     /// Not `org/team`.
     #[error("`{0}` is not a team: write it as `org/team-slug`, as in the team's address")]
     Team(String),
+    /// Not `id:` and a number.
+    #[error("`{0}` is not an account's number: write it as `id:583231`")]
+    Id(String),
     /// Not an e-mail address.
     #[error("`{0}` is not an e-mail address with one `@` and a plain domain")]
     Email(String),
@@ -200,7 +212,20 @@ impl FromStr for EmailPattern {
     }
 }
 
-// === impl Email, TeamRef, EmailPattern ===
+impl FromStr for UserPattern {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let Some(number) = text.strip_prefix("id:") else { return text.parse().map(Self::Login) };
+        let digits = number.bytes().all(|b| b.is_ascii_digit());
+        match number.parse() {
+            Ok(id) if digits && id > 0 => Ok(Self::Id(id)),
+            _ => Err(NameError::Id(text.to_owned())),
+        }
+    }
+}
+
+// === impl Email, TeamRef, UserPattern, EmailPattern ===
 
 impl Email {
     /// The part after the `@`, in lower case.
@@ -213,6 +238,25 @@ impl TeamRef {
     /// The organisation's part, in lower case.
     pub fn org(&self) -> &str {
         self.folded().split_once('/').map_or("", |(org, _)| org)
+    }
+}
+
+impl UserPattern {
+    /// Whether an account is meant.
+    pub fn fits(&self, identity: &Identity) -> bool {
+        match self {
+            Self::Login(login) => *login == identity.login,
+            Self::Id(id) => *id == identity.id,
+        }
+    }
+}
+
+impl fmt::Display for UserPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Login(login) => login.fmt(f),
+            Self::Id(id) => write!(f, "id:{id}"),
+        }
     }
 }
 
@@ -276,6 +320,24 @@ mod tests {
             assert!(bad.parse::<TeamRef>().is_err(), "{bad}");
         }
         assert!("mona_acme".parse::<Login>().is_ok(), "an enterprise-managed login");
+    }
+
+    #[test]
+    fn an_account_is_named_by_its_login_or_its_number() {
+        let mallory: Identity = serde_json::from_str(r#"{"id":7,"login":"mallory"}"#).unwrap();
+        for (text, fits) in [
+            ("Mallory", true),
+            ("id:7", true),
+            ("id:007", true),
+            ("id:70", false),
+            ("7", false),
+            ("octocat", false),
+        ] {
+            assert_eq!(text.parse::<UserPattern>().unwrap().fits(&mallory), fits, "{text}");
+        }
+        for bad in ["id:", "id:0", "id:+7", "id:-7", "id:7x", "id:mallory", "ID:7", "-7"] {
+            assert!(bad.parse::<UserPattern>().is_err(), "{bad}");
+        }
     }
 
     /// oauth2-proxy CVE-2026-40574: `attacker@evil.com@acme.com` passed the rule for `acme.com`.

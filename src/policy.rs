@@ -1,6 +1,6 @@
 //! Who may pass: allow and deny lists judged against an identity.
 
-use crate::identity::{EmailPattern, Identity, Login, OrgName, TeamRef};
+use crate::identity::{EmailPattern, Identity, OrgName, TeamRef, UserPattern};
 use crate::reason::Reason;
 
 /// What a route asks of its visitors. Several kinds are alternatives: one that fits is enough.
@@ -8,8 +8,8 @@ use crate::reason::Reason;
 pub struct Policy {
     /// Anyone who is signed in; written out as `allow: anyone`.
     pub anyone: bool,
-    /// Accounts by name.
-    pub users: Vec<Login>,
+    /// Accounts by name or number.
+    pub users: Vec<UserPattern>,
     /// Members of these organisations.
     pub orgs: Vec<OrgName>,
     /// Members of these teams.
@@ -17,7 +17,7 @@ pub struct Policy {
     /// Owners of these verified addresses.
     pub emails: Vec<EmailPattern>,
     /// Accounts that are refused whatever else fits.
-    pub deny: Vec<Login>,
+    pub deny: Vec<UserPattern>,
 }
 
 /// The outcome of a policy for an identity.
@@ -45,7 +45,7 @@ pub struct Facts {
 impl Policy {
     /// Judges an identity. Refusals come first; then the kinds from the cheapest to the dearest.
     pub fn evaluate(&self, identity: &Identity) -> Verdict {
-        if self.deny.contains(&identity.login) {
+        if self.deny.iter().any(|user| user.fits(identity)) {
             return Verdict::Refused(Reason::UserDenied);
         }
         match self.fits(identity) {
@@ -64,7 +64,7 @@ impl Policy {
         if self.anyone {
             return Some(Reason::Anyone);
         }
-        if self.users.contains(&identity.login) {
+        if self.users.iter().any(|user| user.fits(identity)) {
             return Some(Reason::User);
         }
         if let Some(email) = &identity.email
@@ -132,6 +132,8 @@ mod tests {
             ("anyone", "", Admitted(Reason::Anyone)),
             ("user", "OctoCat", Admitted(Reason::User)),
             ("user", "octocat1", Refused(Reason::NotAdmitted)),
+            ("user", "id:583231", Admitted(Reason::User)),
+            ("user", "id:58323", Refused(Reason::NotAdmitted)),
             ("org", "acme", Admitted(Reason::Org)),
             ("org", "acme-corp", Refused(Reason::NotAdmitted)),
             ("team", "acme/platform", Admitted(Reason::Team)),
@@ -154,6 +156,17 @@ mod tests {
         let mut policy = allow("anyone", "");
         policy.deny.push("OCTOCAT".parse().unwrap());
         assert_eq!(policy.evaluate(&octocat()), Verdict::Refused(Reason::UserDenied));
+    }
+
+    #[test]
+    fn a_new_login_does_not_escape_a_number() {
+        let mut policy = allow("anyone", "");
+        policy.deny.push("id:583231".parse().unwrap());
+        let mut visitor = octocat();
+        visitor.login = "tacocto".parse().unwrap();
+        assert_eq!(policy.evaluate(&visitor), Verdict::Refused(Reason::UserDenied));
+        visitor.id = 583_232;
+        assert_eq!(policy.evaluate(&visitor), Verdict::Admitted(Reason::Anyone));
     }
 
     #[test]

@@ -54,7 +54,7 @@ reasons! {
     /// The visitor signs in again and again without arriving.
     SignInLoop => "sign-in-loop",
 
-    /// The visitor's login is on the route's deny list.
+    /// The visitor is on the route's deny list.
     UserDenied => "user-denied",
     /// Nothing in the route's allow list fits the visitor.
     NotAdmitted => "not-admitted",

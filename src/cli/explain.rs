@@ -14,6 +14,9 @@ use crate::policy::{Policy, Verdict};
 use crate::route::{Access, Miss, Route};
 use crate::target::Target;
 
+/// The number of no account at GitHub.
+const NO_ACCOUNT: u64 = 0;
+
 /// Why nothing can be explained.
 #[derive(Debug, thiserror::Error)]
 enum ExplainError {
@@ -131,7 +134,7 @@ fn miss_text(miss: Miss) -> String {
 fn visitor(args: &ExplainArgs) -> Result<Option<Identity>, NameError> {
     let Some(login) = &args.user else { return Ok(None) };
     Ok(Some(Identity {
-        id: 1,
+        id: args.id.unwrap_or(NO_ACCOUNT),
         login: login.parse()?,
         name: None,
         email: args.email.as_deref().map(str::parse).transpose()?,

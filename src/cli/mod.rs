@@ -75,6 +75,9 @@ struct ExplainArgs {
     /// A signed-in visitor's login; without it, nobody is signed in.
     #[arg(long)]
     user: Option<String>,
+    /// The number of the visitor's account, for lists that name it as `id:583231`.
+    #[arg(long, requires = "user")]
+    id: Option<u64>,
     /// An organisation of the visitor; may be repeated.
     #[arg(long = "org", requires = "user")]
     orgs: Vec<String>,

@@ -5,17 +5,17 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use super::{Config, Listener, ListenerKind, StoreKind};
+use crate::github::scopes_for;
 use crate::log::Format;
 use crate::policy::Policy;
 use crate::route::{Algorithm, Route, Rule, Token};
+use crate::store::{RedisMode, RedisSettings};
 
 /// What stands in the place of a secret.
 const REDACTED: &str = "[redacted]";
 
 /// The whole configuration; every secret is redacted.
 pub(super) fn describe(config: &Config) -> String {
-    let limits = &config.limits;
-    let github = &config.github;
     let whole = mapping([
         ("listen", list(config.listen.iter().map(listener))),
         ("public_url", text(&config.public_url)),
@@ -23,40 +23,12 @@ pub(super) fn describe(config: &Config) -> String {
         ("admin", config.admin.map_or(Value::Null, |address| text(&address))),
         ("trusted_proxies", texts(&config.trusted_proxies)),
         ("secret", text(&REDACTED)),
-        (
-            "github",
-            mapping([
-                ("client_id", text(&github.client_id)),
-                ("client_secret", text(&REDACTED)),
-                ("web", text(&github.web)),
-                ("api", text(&github.api)),
-                ("scopes", github.scopes.as_ref().map_or(Value::Null, |scopes| texts(scopes))),
-                ("timeout", text(&span(github.timeout))),
-            ]),
-        ),
-        (
-            "store",
-            text(&match config.store {
-                StoreKind::Memory => "memory",
-            }),
-        ),
-        (
-            "session",
-            mapping([
-                ("lifetime", text(&span(config.session.lifetime))),
-                ("idle", text(&span(config.session.idle))),
-            ]),
-        ),
-        (
-            "limits",
-            mapping([
-                ("connections", limits.connections.into()),
-                ("connections_per_address", limits.connections_per_address.into()),
-                ("header_timeout", text(&span(limits.header_timeout))),
-                ("header_bytes", text(&size(limits.header_bytes as u64))),
-                ("header_fields", limits.header_fields.into()),
-            ]),
-        ),
+        ("github", github(config)),
+        ("store", store(&config.store)),
+        ("cache", cache(config)),
+        ("session", session(config)),
+        ("signing_keys", mapping([("rotate", text(&span(config.rotate_signing_keys)))])),
+        ("limits", limits(config)),
         ("branding", branding(config)),
         ("log", log(config)),
         ("threads", config.threads.into()),
@@ -81,6 +53,74 @@ fn listener(listener: &Listener) -> Value {
             mapping([address, ("tls", list(files))])
         }
     }
+}
+
+/// The scopes are those that people are asked for, also where the routes decide that.
+fn github(config: &Config) -> Value {
+    let github = &config.github;
+    let needed = || scopes_for(config.routes.facts());
+    let secrets = list(github.webhook_secrets.iter().map(|_| text(&REDACTED)));
+    mapping([
+        ("client_id", text(&github.client_id)),
+        ("client_secret", text(&REDACTED)),
+        ("web", text(&github.web)),
+        ("api", text(&github.api)),
+        ("scopes", texts(&github.scopes.clone().unwrap_or_else(needed))),
+        ("timeout", text(&span(github.timeout))),
+        ("webhook", unless_empty(mapping([("secret", unless_empty(secrets))]))),
+        ("revoke_tokens", github.revoke_tokens.into()),
+    ])
+}
+
+fn store(store: &StoreKind) -> Value {
+    match store {
+        StoreKind::Memory => text(&"memory"),
+        StoreKind::Embedded(directory) => mapping([("embedded", text(&directory.display()))]),
+        StoreKind::Redis(settings) => mapping([("redis", redis(settings))]),
+    }
+}
+
+fn redis(redis: &RedisSettings) -> Value {
+    let sentinel = match &redis.mode {
+        RedisMode::Sentinel { master } => text(master),
+        RedisMode::Single | RedisMode::Cluster => Value::Null,
+    };
+    mapping([
+        ("url", texts(&redis.urls)),
+        ("username", redis.username.as_ref().map_or(Value::Null, |name| text(name))),
+        ("password", redis.password.as_ref().map_or(Value::Null, |_| text(&REDACTED))),
+        ("ca", redis.ca.as_ref().map_or(Value::Null, |pem| certificates(pem))),
+        ("sentinel", sentinel),
+        ("cluster", matches!(redis.mode, RedisMode::Cluster).into()),
+        ("prefix", text(&redis.prefix)),
+    ])
+}
+
+fn cache(config: &Config) -> Value {
+    mapping([
+        ("size", text(&size(config.cache.size as u64))),
+        ("staleness", text(&span(config.cache.staleness))),
+    ])
+}
+
+fn session(config: &Config) -> Value {
+    mapping([
+        ("lifetime", text(&span(config.session.lifetime))),
+        ("idle", text(&span(config.session.idle))),
+        ("recheck", text(&span(config.recheck.every))),
+        ("recheck_grace", text(&span(config.recheck.grace))),
+    ])
+}
+
+fn limits(config: &Config) -> Value {
+    let limits = &config.limits;
+    mapping([
+        ("connections", limits.connections.into()),
+        ("connections_per_address", limits.connections_per_address.into()),
+        ("header_timeout", text(&span(limits.header_timeout))),
+        ("header_bytes", text(&size(limits.header_bytes as u64))),
+        ("header_fields", limits.header_fields.into()),
+    ])
 }
 
 fn branding(config: &Config) -> Value {
@@ -131,10 +171,13 @@ fn route(route: &Route) -> Value {
 
 fn upstream_tls(route: &Route) -> Value {
     route.upstream.tls.as_ref().map_or(Value::Null, |tls| {
-        let ca = tls.ca.as_ref().map(|pem| format!("({} bytes of certificates)", pem.len()));
-        let ca = ca.map_or(Value::Null, |ca| text(&ca));
+        let ca = tls.ca.as_ref().map_or(Value::Null, |pem| certificates(pem));
         mapping([("ca", ca), ("server_name", text(&tls.server_name))])
     })
+}
+
+fn certificates(pem: &[u8]) -> Value {
+    text(&format!("({} bytes of certificates)", pem.len()))
 }
 
 fn rule(rule: &Rule) -> Value {

@@ -89,6 +89,9 @@ impl<T> Field<Vec<At<T>>> {
 
 impl<T: Scalar> Read for T {
     fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
+        if let Some(text) = node.text().filter(|text| T::hides(text)) {
+            report.hide_scalar(&node.place, text);
+        }
         let parsed = match (node.text(), &node.value) {
             (Some(text), _) => T::parse(text),
             (None, Value::Sequence(_)) => {
@@ -152,11 +155,16 @@ pub(super) fn entries<'n>(
     report: &mut Report<'_>,
 ) -> Option<Entries<'n>> {
     let Value::Mapping(pairs) = &node.value else {
-        let fault = Fault::new(format!("{name} is a mapping of keys to values"));
-        report.problem(
-            &node.place,
-            fault.note(format!("its keys are {}", list(known.iter().copied()))),
-        );
+        let fault = match node.text().and_then(|text| glued_key(text, known)) {
+            Some(key) => {
+                hide_if_secret(key, known, node, report);
+                space_is_missing(key)
+            }
+            None => {
+                Fault::new(format!("{name} is a mapping of keys to values")).note(its_keys(known))
+            }
+        };
+        report.problem(&node.place, fault);
         return None;
     };
     let mut entries = Entries::default();
@@ -170,6 +178,10 @@ pub(super) fn entries<'n>(
         hide_if_secret(word, known, value, report);
         let fault = if twice {
             Fault::new(format!("`{word}` is given twice in {name}")).help("keep one of them")
+        } else if let Some(meant) = glued_key(word, known) {
+            hide_if_secret(meant, known, key, report);
+            entries.mistyped.push(meant);
+            space_is_missing(meant)
         } else {
             entries.mistyped.extend(nearest(word, known.iter().copied()));
             unknown_key(word, name, known)
@@ -188,6 +200,17 @@ fn hide_if_secret(word: &str, known: &[&str], value: &Node, report: &mut Report<
     }
 }
 
+/// The key that a word begins with: `key:value` without a space is one long word in YAML.
+pub(super) fn glued_key<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let (key, _) = word.split_once(':')?;
+    known.iter().copied().find(|known| *known == key)
+}
+
+/// What follows the colon is not shown: it may be a secret.
+pub(super) fn space_is_missing(key: &str) -> Fault {
+    Fault::new(format!("a space is missing after `{key}:`")).help(format!("write `{key}: …`"))
+}
+
 /// An unknown key: perhaps mistyped, perhaps in the wrong place.
 fn unknown_key(word: &str, name: &str, known: &[&str]) -> Fault {
     let fault = Fault::new(format!("unknown key `{word}` in {name}"));
@@ -196,9 +219,13 @@ fn unknown_key(word: &str, name: &str, known: &[&str]) -> Fault {
     }
     let homes = MAPPINGS.iter().filter(|(_, keys)| keys.contains(&word)).map(|&(home, _)| home);
     let homes: Vec<_> = homes.collect();
-    let keys = format!("its keys are {}", list(known.iter().copied()));
     if homes.is_empty() {
-        return fault.note(keys);
+        return fault.note(its_keys(known));
     }
-    fault.help(format!("that is a key of {}", homes.join(" and of "))).note(keys)
+    fault.help(format!("that is a key of {}", homes.join(" and of "))).note(its_keys(known))
+}
+
+fn its_keys(known: &[&str]) -> String {
+    let verb = if known.len() == 1 { "key is" } else { "keys are" };
+    format!("its {verb} {}", list(known.iter().copied()))
 }

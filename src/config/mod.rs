@@ -26,9 +26,12 @@ mod problem;
 mod raw;
 mod report;
 mod scalar;
+mod store;
 mod suggest;
+mod written;
 
 pub use problem::{Problem, Problems};
+pub use store::{Cache, StoreKind};
 
 /// The configuration as meant. One request sees one of these from its beginning to its end.
 #[derive(Debug)]
@@ -53,8 +56,10 @@ pub struct Config {
     pub cache: Cache,
     /// How long sessions live.
     pub session: Lifetimes,
-    /// How often GitHub is asked about visitors again.
+    /// How often GitHub is asked again who somebody is.
     pub recheck: Recheck,
+    /// How often the key of identity tokens changes.
+    pub rotate_signing_keys: Duration,
     /// Bounds on connections and requests.
     pub limits: Limits,
     /// Name and logo on the pages.
@@ -100,28 +105,12 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
-/// Where sessions are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreKind {
-    /// In this process: gone when it ends.
-    Memory,
-}
-
-/// What is held open in this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cache {
-    /// Bytes, about.
-    pub size: usize,
-    /// How long it is believed without news from a store that several nodes share.
-    pub staleness: Duration,
-}
-
-/// How often GitHub is asked about visitors again.
+/// How often organisations, teams and e-mail are asked again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recheck {
-    /// Organisations, teams and e-mail are asked for again this often.
+    /// As often.
     pub every: Duration,
-    /// How long after that the last answer counts when GitHub gives none.
+    /// How long what is known last counts when GitHub gives no answer.
     pub grace: Duration,
 }
 
@@ -150,12 +139,6 @@ pub struct Branding {
 }
 
 // === impl Default ===
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self { size: 64 << 20, staleness: Duration::from_secs(5) }
-    }
-}
 
 impl Default for Recheck {
     fn default() -> Self {

@@ -6,17 +6,15 @@
 use std::net::SocketAddr;
 
 use http::Method;
-use zeroize::Zeroize;
 
-use super::StoreKind;
 use super::field::{At, Field, OneOrMany, Read, entries};
-use super::locate::{Node, Value};
-use super::report::{Fault, Report};
+use super::locate::Node;
+use super::report::Report;
 use super::scalar::{
-    Address, BodyLimit, Https, Network, PlainPath, RouteName, Size, Span, Text, not,
+    Address, BodyLimit, Https, Network, PlainPath, RedisAddress, RouteName, Size, Span, Text,
 };
-use super::suggest::nearest;
-use crate::identity::{EmailPattern, Login, OrgName, TeamRef};
+use super::written::{Allow, Redis, SecretSource, Store};
+use crate::identity::{EmailPattern, OrgName, TeamRef, UserPattern};
 use crate::origin::Origin;
 use crate::route::HostPattern;
 
@@ -58,8 +56,10 @@ mapping! {
         trusted_proxies: Vec<At<Network>>,
         secret: OneOrMany<SecretSource>,
         github: GitHub,
-        store: StoreKind,
+        store: Store,
+        cache: Cache,
         session: Session,
+        signing_keys: SigningKeys,
         limits: Limits,
         branding: Branding,
         log: Log,
@@ -96,12 +96,49 @@ mapping! {
         api: Text,
         scopes: Vec<At<Text>>,
         timeout: Span,
+        webhook: Webhook,
+        revoke_tokens: bool,
+    }
+
+    /// `webhook:` of `github:`.
+    Webhook, "`webhook`" {
+        secret: OneOrMany<SecretSource>,
+    }
+
+    /// The mapping form of `store:`.
+    StorePlaces, "`store`" {
+        embedded: Text,
+        redis: Redis,
+    }
+
+    /// The mapping form of `redis:`.
+    RedisKeys, "`redis`" {
+        url: OneOrMany<RedisAddress>,
+        username: Text,
+        password: SecretSource,
+        ca: Text,
+        sentinel: Text,
+        cluster: bool,
+        prefix: Text,
+    }
+
+    /// `cache:`.
+    Cache, "`cache`" {
+        size: Size,
+        staleness: Span,
     }
 
     /// `session:`.
     Session, "`session`" {
         lifetime: Span,
         idle: Span,
+        recheck: Span,
+        recheck_grace: Span,
+    }
+
+    /// `signing_keys:`.
+    SigningKeys, "`signing_keys`" {
+        rotate: Span,
     }
 
     /// `limits:`.
@@ -155,13 +192,13 @@ mapping! {
     AllowLists, "`allow`" {
         orgs: Vec<At<OrgName>>,
         teams: Vec<At<TeamRef>>,
-        users: Vec<At<Login>>,
+        users: Vec<At<UserPattern>>,
         emails: Vec<At<EmailPattern>>,
     }
 
     /// `deny:` of a route.
     Deny, "`deny`" {
-        users: Vec<At<Login>>,
+        users: Vec<At<UserPattern>>,
     }
 
     /// An item of `rules:`.
@@ -185,58 +222,6 @@ mapping! {
         read: Span,
         write: Span,
         idle: Span,
-    }
-}
-
-/// A secret, or where it is kept.
-pub(super) enum SecretSource {
-    /// Written into the file itself.
-    Literal(String),
-    /// Kept elsewhere.
-    Kept(SecretPlace),
-}
-
-/// Who may pass.
-pub(super) enum Allow {
-    /// Anyone who is signed in.
-    Anyone,
-    /// Whoever is in one of the lists.
-    Lists(Box<AllowLists>),
-}
-
-// === impl SecretSource, Allow ===
-
-impl Drop for SecretSource {
-    fn drop(&mut self) {
-        if let Self::Literal(text) = self {
-            text.zeroize();
-        }
-    }
-}
-
-impl Read for SecretSource {
-    fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
-        if let Some(text) = node.text() {
-            report.hide_scalar(&node.place, text);
-            return Some(Self::Literal(text.to_owned()));
-        }
-        SecretPlace::read(node, report).map(Self::Kept)
-    }
-}
-
-impl Read for Allow {
-    fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
-        let fault = match (&node.value, node.text()) {
-            (_, Some("anyone")) => return Some(Self::Anyone),
-            (Value::Mapping(_), _) => {
-                return AllowLists::read(node, report).map(Box::new).map(Self::Lists);
-            }
-            (_, Some(text)) => not(text, "something to allow").suggest(nearest(text, ["anyone"])),
-            _ => Fault::new("a list does not say whom it names"),
-        };
-        let way_out = "write `allow: anyone`, or who: `allow: { orgs: [acme], users: [octocat] }`";
-        report.problem(&node.place, fault.note(way_out));
-        None
     }
 }
 

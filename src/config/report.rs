@@ -146,15 +146,15 @@ impl<'y> Report<'y> {
         let text = self.source.text();
         let end = (0..=place.end.clamp(start, to)).rev().find(|&at| text.is_char_boundary(at));
         Problem {
-            message: harmless(&fault.message),
+            message: presentable(&fault.message),
             file: self.file.display().to_string(),
             line,
             column,
             snippet: self.snippet(from, to),
             indent: text[from..start].chars().count(),
             width: text[start..end.unwrap_or(start)].chars().count().max(1),
-            help: fault.help.as_deref().map(harmless),
-            notes: fault.notes.iter().map(|note| harmless(note)).collect(),
+            help: fault.help.as_deref().map(presentable),
+            notes: fault.notes.iter().map(|note| presentable(note)).collect(),
         }
     }
 
@@ -198,10 +198,10 @@ impl<'y> Report<'y> {
     /// A line as it is shown: secrets masked, and in one piece on any terminal.
     fn snippet(&self, from: usize, to: usize) -> String {
         let line = self.source.text()[from..to].trim_end();
-        let random = random_words(line);
+        let (random, credentials) = (random_words(line), credentials(line));
         let secret = |at: usize| {
             self.hidden.iter().any(|place| place.contains(&(from + at)))
-                || random.iter().any(|word| word.contains(&at))
+                || random.iter().chain(&credentials).any(|word| word.contains(&at))
         };
         let shown = |(at, c): (usize, char)| match c {
             _ if secret(at) => '*',
@@ -230,6 +230,18 @@ fn random_words(line: &str) -> Vec<Place> {
     words
 }
 
+/// What stands between `://` and `@` in an address: often a password.
+fn credentials(text: &str) -> Vec<Place> {
+    let ends = |c: char| c.is_whitespace() || "\"'`".contains(c);
+    let mut found = Vec::new();
+    for (scheme, _) in text.match_indices("://") {
+        let start = scheme + "://".len();
+        let word = text[start..].split(ends).next().unwrap_or("");
+        found.extend(word.rfind('@').map(|at| start..start + at));
+    }
+    found
+}
+
 /// What YAML does not allow in a text.
 fn is_control(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}')
@@ -239,6 +251,13 @@ fn is_line_break_or_control(c: char) -> bool {
     let turns_text =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') || turns_text
+}
+
+/// A message without credentials in it, whatever it quotes.
+fn presentable(text: &str) -> String {
+    let hidden = credentials(text);
+    let shown = |(at, c)| if hidden.iter().any(|place| place.contains(&at)) { '*' } else { c };
+    harmless(&text.char_indices().map(shown).collect::<String>())
 }
 
 /// A message that ends no line and turns no terminal, whatever it quotes.
@@ -261,6 +280,17 @@ mod tests {
     #[test]
     fn a_message_quotes_nothing_that_a_terminal_obeys() {
         assert_eq!(harmless("a\nb\u{1b}[31m\u{202e}"), "a\\nb\\u{1b}[31m\\u{202e}");
+    }
+
+    #[test]
+    fn a_message_quotes_no_credentials() {
+        for (text, shown) in [
+            ("`redis://me:pw@a` is", "`redis://*****@a` is"),
+            ("http://a/b, c://d@e@f", "http://a/b, c://***@f"),
+            ("as in `https://a`, `*@acme.com`", "as in `https://a`, `*@acme.com`"),
+        ] {
+            assert_eq!(presentable(text), shown);
+        }
     }
 
     #[test]

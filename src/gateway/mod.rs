@@ -11,7 +11,6 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::defence::{Defence, stands};
 use crate::github::{Asking, Client, GitHubError, Tokens};
-use crate::keys::ROTATE_EVERY;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::policy::Verdict;
 use crate::reason::Reason;
@@ -248,7 +247,10 @@ impl Gateway {
     /// [`SYNC_EVERY`](crate::keys::SYNC_EVERY). Until it has succeeded once, no visitor passes to
     /// a route whose tokens they sign.
     pub async fn sync_keys(&self, config: &Config) -> Result<Changed, KeysError> {
-        let synced = self.signing_keys.sync(&config.keys, ROTATE_EVERY, self.clock.now()).await;
+        let synced = self
+            .signing_keys
+            .sync(&config.keys, config.rotate_signing_keys, self.clock.now())
+            .await;
         if let Err(KeysError::Unavailable(_)) = synced {
             self.metrics.store_failures.inc();
         }

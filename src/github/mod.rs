@@ -31,9 +31,9 @@ pub struct Settings {
     pub scopes: Option<Vec<String>>,
     /// For one answer of GitHub, from connecting to the last byte.
     pub timeout: Duration,
-    /// The secrets that GitHub signs webhooks with; several are a rotation.
+    /// What GitHub signs its webhooks with; several are a rotation, none takes no webhooks.
     pub webhook_secrets: Vec<Secret<String>>,
-    /// Whether an account's token is revoked at GitHub when its last session ends.
+    /// Whether a token is revoked at GitHub when its account's last session ends.
     pub revoke_tokens: bool,
 }
 

@@ -16,7 +16,7 @@ mod seal;
 mod signing;
 
 pub use provider::install as install_jwt_provider;
-pub use ring::{KEYS_MAX_AGE, KeyInfo, KeyRing, KeyState, PUBLISH_AHEAD, ROTATE_EVERY, SYNC_EVERY};
+pub use ring::{KEYS_MAX_AGE, KeyInfo, KeyRing, KeyState, PUBLISH_AHEAD, SYNC_EVERY};
 pub use seal::{Opened, Sealer};
 pub use signing::{SigningKey, sign_hs256};
 

@@ -76,9 +76,6 @@ pub const PUBLISH_AHEAD: Duration =
 /// for the most forgiving verifier too.
 const PUBLISHED_AFTER: Duration = Duration::from_secs(claims::LIFE.as_secs() + LEEWAY.as_secs());
 
-/// How often the key that signs is replaced.
-pub const ROTATE_EVERY: Duration = Duration::from_secs(60 * 24 * 3600);
-
 /// A clock may jump so far and back again without calling for a new key.
 const CLOCK_JUMP: Duration = Duration::from_secs(24 * 3600);
 

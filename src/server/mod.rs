@@ -82,6 +82,9 @@ pub enum StartError {
     /// The client for GitHub cannot be made.
     #[error(transparent)]
     GitHub(#[from] GitHubError),
+    /// The store cannot be opened.
+    #[error("{0}")]
+    Store(String),
     /// The configuration has problems.
     #[error("{0}")]
     Config(#[from] Problems),
@@ -111,8 +114,12 @@ impl Server {
     ) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let store: Arc<dyn Store> = match config.store {
+        let store: Arc<dyn Store> = match &config.store {
             StoreKind::Memory => Arc::new(Memory::new(clock.clone())),
+            StoreKind::Embedded(_) | StoreKind::Redis(_) => {
+                let missing = "this build has no such store; write `store: memory`";
+                return Err(StartError::Store(missing.to_owned()));
+            }
         };
         Self::bind_with(config, file, clock, store, metrics, access_log)
     }

@@ -51,7 +51,8 @@ fn warn_of_restart(shared: &Shared, new: &Config) {
     let changed = [
         ("listen", old.listen != new.listen),
         ("admin", old.admin != new.admin),
-        ("store", old.store != new.store),
+        ("store", !old.store.is_like(&new.store)),
+        ("cache.size", old.cache.size != new.cache.size),
         ("threads", old.threads != new.threads),
         ("grace", old.grace != new.grace),
         ("limits.connections", old.limits.connections != new.limits.connections),

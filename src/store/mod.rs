@@ -15,6 +15,7 @@ mod local_news;
 mod memory;
 mod news;
 mod rows;
+mod redis_settings;
 mod sessions;
 mod signing_keys;
 mod tickets;
@@ -27,6 +28,7 @@ pub use handovers::{Handover, Handovers};
 pub use live::{Live, Memo};
 pub use memory::Memory;
 pub use news::News;
+pub use redis_settings::{RedisMode, RedisSettings};
 pub use sessions::{Listed, Sessions, SweepReport};
 pub use signing_keys::{Changed, KeysError, SigningKeys};
 

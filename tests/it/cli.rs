@@ -44,7 +44,7 @@ fn yaml(address: &str) -> String {
          routes:\n  - name: notes\n    host: notes.example.com\n    path: /team\n\
          \x20   methods: [GET, POST]\n    upstream: http://127.0.0.1:8080\n\
          \x20   allow: {{ orgs: [acme], users: [mona], emails: ['*@acme.example'] }}\n\
-         \x20   deny: {{ users: [mallory] }}\n    public: [/team/share/*]\n    rules:\n\
+         \x20   deny: {{ users: [mallory, 'id:66690702'] }}\n    public: [/team/share/*]\n    rules:\n\
          \x20     - {{ path: /team/admin, allow: {{ teams: [acme/admins] }} }}\n\
          \x20   token: {{ algorithm: HS256, secret: CANARY-of-the-app-0123456789abcdef }}\n"
     )
@@ -144,7 +144,13 @@ fn check_prints_what_a_configuration_means_and_no_secret() {
     let callback = "# The callback URL to register at GitHub: \
                     https://auth.example.com/.gatekeep/callback\n";
     assert!(out.ends_with(callback), "{out}");
-    for line in ["secret: '[redacted]'", "  client_secret: '[redacted]'", "  path: /team/"] {
+    for line in [
+        "secret: '[redacted]'",
+        "  client_secret: '[redacted]'",
+        // What the policies need, for nothing else is written.
+        "  - read:org",
+        "  path: /team/",
+    ] {
         assert!(out.lines().any(|found| found == line), "{line} is not in\n{out}");
     }
     let written = "a secret is written into the configuration itself";
@@ -166,7 +172,7 @@ fn check_prints_every_problem_with_its_place_and_no_secret() {
     assert!(err.contains("/no/such/file.yaml"), "{err}");
 }
 
-const EXPLAINED: [(&[&str], &str); 7] = [
+const EXPLAINED: [(&[&str], &str); 8] = [
     (
         &["GET", "https://notes.example.com/team/a?b=c", "--user", "octocat", "--org", "acme"],
         "GET https://notes.example.com/team/a?b=c\n  \
@@ -196,6 +202,16 @@ const EXPLAINED: [(&[&str], &str); 7] = [
          rule          the route's own `allow`\n  \
          allows        users mona; or orgs acme; or emails *@acme.example\n  \
          decision      deny (403), user-denied: Mallory may not pass\n",
+    ),
+    (
+        &["GET", "https://notes.example.com/team", "--user", "mona", "--id", "66690702"],
+        "GET https://notes.example.com/team\n  \
+         route         notes (notes.example.com/team/)\n  \
+         upstream      http://127.0.0.1:8080\n  \
+         forwarded as  /team\n  \
+         rule          the route's own `allow`\n  \
+         allows        users mona; or orgs acme; or emails *@acme.example\n  \
+         decision      deny (403), user-denied: mona may not pass\n",
     ),
     (
         &["GET", "https://notes.example.com/team/share/1"],

@@ -7,9 +7,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gatekeep::config::{Config, Problems};
+use gatekeep::config::{Config, Problems, StoreKind};
+use gatekeep::store::RedisMode;
 
 const RULE: &str = "----------\n";
+
+/// The store of the shipped configurations.
+const EMBEDDED: &str = "{ embedded: /var/lib/gatekeep }";
+
+/// All that can be said of a Redis.
+const REDIS_IN_FULL: &str = "{ redis: { url: ['rediss://10.0.0.1:26379', \
+    'rediss://10.0.0.2:26379'], username: gatekeep, password: { env: GATEKEEP_REDIS_PASSWORD }, \
+    ca: ca.pem, sentinel: mymaster, cluster: false, prefix: 'apps:gatekeep' } }";
 
 /// A directory like an operator's: certificates, keys and secrets beside `gatekeep.yaml`.
 struct Desk(tempfile::TempDir);
@@ -69,6 +78,8 @@ fn env(name: &str) -> Option<String> {
         "OLD_SECRET" => "f00dfeed0123456789abcdef0123456789abcdefdeadbeef0123456789abcdef",
         "GATEKEEP_GITHUB_CLIENT_SECRET" => "a-secret-of-github",
         "NOTES_JWT_SECRET" => "shared-with-the-notes-app-and-nobody-else",
+        "GATEKEEP_WEBHOOK_SECRET" => "shared-w1th-github",
+        "GATEKEEP_REDIS_PASSWORD" => "kn0wn-to-redis",
         "SHORT_SECRET" => "hunter2",
         "EMPTY_SECRET" => "",
         _ => return None,
@@ -163,6 +174,7 @@ fn the_defaults_in_the_reference_are_the_defaults() {
         "admin",
         "trusted_proxies",
         "scopes",
+        "webhook",
         "logo",
         "threads",
         "methods",
@@ -195,13 +207,47 @@ fn the_defaults_in_the_reference_are_the_defaults() {
 }
 
 #[test]
+fn everything_that_can_be_said_of_a_redis_is_meant() {
+    let desk = Desk::new();
+    let yaml = fs::read_to_string(root().join("config/gatekeep.yaml")).unwrap();
+    let config = desk.parse(&yaml.replace(EMBEDDED, REDIS_IN_FULL)).unwrap();
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    let StoreKind::Redis(redis) = config.store else { panic!("{:?}", config.store) };
+    assert_eq!(redis.urls, ["rediss://10.0.0.1:26379/0", "rediss://10.0.0.2:26379/0"]);
+    assert!(matches!(redis.mode, RedisMode::Sentinel { master } if master == "mymaster"));
+    assert_eq!(redis.username.as_deref(), Some("gatekeep"));
+    assert!(redis.password.unwrap().matches(b"kn0wn-to-redis"));
+    assert_eq!(redis.ca, Some(fs::read(desk.path("ca.pem")).unwrap()));
+    assert_eq!(redis.prefix, "apps:gatekeep");
+}
+
+#[test]
+fn an_embedded_store_lies_where_the_configuration_says() {
+    let desk = Desk::new();
+    let yaml = fs::read_to_string(root().join("config/gatekeep.yaml")).unwrap();
+    for (written, lies) in [("/var/lib/gatekeep", None), ("sessions", Some("sessions"))] {
+        let yaml = yaml.replace(EMBEDDED, &format!("{{ embedded: {written} }}"));
+        let StoreKind::Embedded(directory) = desk.parse(&yaml).unwrap().store else {
+            panic!("{written}")
+        };
+        assert_eq!(directory, lies.map_or(PathBuf::from(written), |name| desk.path(name)));
+    }
+}
+
+#[test]
 fn a_description_is_yaml_and_shows_no_secret() {
     let desk = Desk::new();
-    for (name, yaml) in shipped() {
+    let redis = |(name, yaml): (String, String)| {
+        (format!("{name} with a Redis"), yaml.replace(EMBEDDED, REDIS_IN_FULL))
+    };
+    let with_redis: Vec<_> = shipped().into_iter().map(redis).collect();
+    for (name, yaml) in shipped().into_iter().chain(with_redis) {
         let described = desk.parse(&uncommented(&yaml)).map(|config| config.describe());
         // What production.yaml comments out is a secret that lies nowhere.
         let Ok(described) = described else { continue };
-        for secret in ["8Jf2Zr", "a-secret-of-github", "F1rst-of-a", "shared-with"] {
+        for secret in
+            ["8Jf2Zr", "a-secret-of-github", "F1rst-of-a", "shared-with", "shared-w1th", "kn0wn"]
+        {
             assert!(!described.contains(secret), "{name}");
         }
         let answer = desk.answer(&described);
@@ -309,8 +355,11 @@ fn ten_thousand_spoilt_configurations_are_answered_with_a_place_in_the_file() {
         shipped().into_iter().flat_map(|(_, yaml)| [uncommented(&yaml), yaml]).collect();
     // A secret that is written into the file is shown to nobody, however the file is spoilt.
     let literal = "n0t-a-w0rd-of-any-manual-anywhere";
-    let shipped: Vec<_> =
-        shipped.iter().map(|yaml| yaml.replace("{ env: GATEKEEP_SECRET }", literal)).collect();
+    let password = format!("{{ redis: {{ url: 'redis://127.0.0.1', password: {literal} }} }}");
+    let spelled_out = |yaml: &String| {
+        yaml.replace("{ env: GATEKEEP_SECRET }", literal).replace(EMBEDDED, &password)
+    };
+    let shipped: Vec<_> = shipped.iter().map(spelled_out).collect();
     let mut dice = Dice(2026);
     let mut refused = 0;
     for _ in 0..10_000 {

@@ -120,10 +120,14 @@ fn what_a_reload_cannot_bring_is_said() {
     run.reload(&with(""));
     assert_eq!(said(&run), 0);
     run.reload(&with(
-        "admin: 127.0.0.2:0\nlimits: { connections: 9, connections_per_address: 9 }\n",
+        "admin: 127.0.0.2:0\nlimits: { connections: 9, connections_per_address: 9 }\n\
+         store: { embedded: kept }\ncache: { size: 1MiB, staleness: 1s }\n\
+         session: { recheck: 1m }\nsigning_keys: { rotate: 1d }\n",
     ));
     run.child.wait_for("`admin` has changed; that takes a restart", 1);
     run.child.wait_for("`limits.connections` has changed; that takes a restart", 1);
-    assert_eq!(said(&run), 2);
+    run.child.wait_for("`store` has changed; that takes a restart", 1);
+    run.child.wait_for("`cache.size` has changed; that takes a restart", 1);
+    assert_eq!(said(&run), 4);
     assert_eq!(get(run.admin, "/healthz").status, 200);
 }

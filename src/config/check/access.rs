@@ -4,11 +4,12 @@ use http::Method;
 
 use super::super::field::{At, Field};
 use super::super::locate::Place;
-use super::super::raw::{Allow, Route};
+use super::super::raw::Route;
 use super::super::report::Fault;
 use super::super::scalar::{PlainPath, Scalar, Text};
+use super::super::written::Allow;
 use super::{Check, Gateway};
-use crate::identity::Login;
+use crate::identity::UserPattern;
 use crate::policy::Policy;
 use crate::route::{PathPattern, PathPrefix};
 
@@ -35,7 +36,7 @@ impl Check<'_> {
         Some(self.allow(at, deny))
     }
 
-    pub(super) fn allow(&mut self, at: &At<Allow>, deny: Vec<Login>) -> Policy {
+    pub(super) fn allow(&mut self, at: &At<Allow>, deny: Vec<UserPattern>) -> Policy {
         let Allow::Lists(lists) = &at.value else {
             return Policy { anyone: true, deny, ..Policy::default() };
         };
@@ -64,7 +65,7 @@ impl Check<'_> {
     }
 }
 
-pub(super) fn denied(route: &Route) -> Vec<Login> {
+pub(super) fn denied(route: &Route) -> Vec<UserPattern> {
     route.deny.value().map_or_else(Vec::new, |deny| values(&deny.users))
 }
 

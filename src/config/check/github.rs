@@ -33,6 +33,7 @@ impl Check<'_> {
         let api = self.api(github);
         let scopes = self.scopes(&github.scopes);
         let timeout = self.span(&github.timeout, Duration::from_secs(10), Duration::from_secs(1));
+        let webhook_secrets = self.webhook_secrets(&github.webhook);
         Some(github::Settings {
             client_id: client_id?,
             client_secret: client_secret?,
@@ -40,8 +41,8 @@ impl Check<'_> {
             api: api?,
             scopes,
             timeout,
-            webhook_secrets: Vec::new(),
-            revoke_tokens: false,
+            webhook_secrets: webhook_secrets?,
+            revoke_tokens: github.revoke_tokens.value() == Some(&true),
         })
     }
 

@@ -2,15 +2,17 @@
 //! on the way. The only place where a configuration can fail.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::describe::span;
 use super::field::{At, Field};
 use super::locate::Place;
 use super::raw::Raw;
 use super::report::{Fault, Report};
-use super::scalar::{Span, Text, word};
-use super::{Cache, Config, Problems, Recheck, StoreKind};
+use super::scalar::{LONGEST, Span, Text, word};
+use super::{Config, Problems};
 use crate::keys::Keys;
 use crate::origin::Origin;
 use crate::route::RouteTable;
@@ -23,8 +25,10 @@ mod routes;
 mod rules;
 mod secrets;
 mod settings;
+mod store;
 mod tls;
 mod upstream;
+mod weakness;
 
 /// What a check needs beside the text: where to report, and where to look.
 struct Check<'c> {
@@ -73,7 +77,11 @@ impl Check<'_> {
         let admin = self.admin(raw);
         let masters = self.masters(raw, whole);
         let github = self.github(raw, whole);
+        let store = self.store(raw);
+        let cache = self.cache(raw);
         let session = self.session(raw);
+        let recheck = self.recheck(raw, session.lifetime);
+        let rotate_signing_keys = self.rotation(raw);
         let limits = self.limits(raw);
         let branding = self.branding(raw);
         let log = self.log(raw);
@@ -95,10 +103,11 @@ impl Check<'_> {
             trusted_proxies,
             keys: Keys::derive(&masters?, &github.realm()),
             github,
-            store: raw.store.value().copied().unwrap_or(StoreKind::Memory),
-            cache: Cache::default(),
+            store: store?,
+            cache,
             session,
-            recheck: Recheck::default(),
+            recheck,
+            rotate_signing_keys,
             limits,
             branding,
             log,
@@ -132,13 +141,24 @@ impl Check<'_> {
 
     /// A duration that is not shorter than `least`.
     fn span(&mut self, field: &Field<Span>, default: Duration, least: Duration) -> Duration {
+        self.span_within(field, default, least..=LONGEST)
+    }
+
+    /// A duration within bounds.
+    fn span_within(
+        &mut self,
+        field: &Field<Span>,
+        default: Duration,
+        bounds: RangeInclusive<Duration>,
+    ) -> Duration {
         let Some(at) = field.given() else { return default };
-        if at.value.0 < least {
-            self.problem(
-                &at.place,
-                Fault::new(format!("this is shorter than {}", super::describe::span(least)))
-                    .help("make it longer"),
-            );
+        let (least, most) = (span(*bounds.start()), span(*bounds.end()));
+        if at.value.0 < *bounds.start() {
+            let fault = Fault::new(format!("this is shorter than {least}"));
+            self.problem(&at.place, fault.help("make it longer"));
+        } else if at.value.0 > *bounds.end() {
+            let fault = Fault::new(format!("this is longer than {most}"));
+            self.problem(&at.place, fault.help("make it shorter"));
         }
         at.value.0
     }

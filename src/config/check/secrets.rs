@@ -8,44 +8,18 @@ use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::super::field::At;
+use super::super::field::{At, Field};
 use super::super::locate::Place;
-use super::super::raw::{Raw, SecretPlace, SecretSource};
+use super::super::raw::{Raw, SecretPlace, Webhook};
 use super::super::report::Fault;
+use super::super::written::SecretSource;
 use super::Check;
+use super::weakness::weakness;
 use crate::keys::MASTER_BYTES;
 use crate::secret::Secret;
 
-/// Secrets from manuals: everybody knows them.
-const PUBLISHED: [&str; 8] = [
-    // oauth2-proxy's manual
-    "OQINaROshtE9TcZkNrm-4Zs2Pv3xaWytBmc5W7sPX7w=",
-    // RFC 7515, appendix A.1
-    "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
-    // jwt.io, before and since 2025
-    "your-256-bit-secret",
-    "a-string-secret-at-least-256-bits-long",
-    // the alphabet and its like
-    "abcdefghijklmnopqrstuvwxyz",
-    "0123456789abcdef0123456789abcdef",
-    "00112233445566778899aabbccddeeff",
-    "12345678901234567890123456789012",
-];
-
-/// What placeholders contain, in lower case without punctuation.
-const PLACEHOLDERS: [&str; 8] = [
-    "changeme",
-    "changethis",
-    "replaceme",
-    "replacethis",
-    "yoursecret",
-    "mysecret",
-    "supersecret",
-    "examplesecret",
-];
-
-/// Fewer different bytes than this are a pattern, not a secret.
-const DISTINCT_BYTES: usize = 8;
+/// The fewest bytes of a webhook's secret, which GitHub holds as well.
+const WEBHOOK_BYTES: usize = 16;
 
 const KEYGEN: &str = "`gatekeep keygen` prints a good one";
 
@@ -84,14 +58,56 @@ impl Check<'_> {
     ) -> Option<Secret<Vec<u8>>> {
         let text = self.secret(source)?;
         let bytes = Secret::new(bytes(text.expose()));
-        let Some(weakness) = weakness(text.expose(), bytes.expose()) else { return Some(bytes) };
-        self.problem(&source.place, Fault::new(weakness).note(KEYGEN));
-        None
+        self.is_strong(&text, bytes.expose(), MASTER_BYTES, &source.place).then_some(bytes)
+    }
+
+    /// The secrets that GitHub signs its webhooks with.
+    pub(super) fn webhook_secrets(
+        &mut self,
+        field: &Field<Webhook>,
+    ) -> Option<Vec<Secret<String>>> {
+        let Some(webhook) = field.given() else { return field.is_absent().then(Vec::new) };
+        let missing = || {
+            Fault::new("`secret` is missing in `webhook`").note(
+                "write `secret: { env: GATEKEEP_WEBHOOK_SECRET }`, and the same one at GitHub",
+            )
+        };
+        let at = self.required(&webhook.value.secret, &webhook.place, missing)?;
+        if at.value.0.is_empty() {
+            self.problem(&at.place, Fault::new("`secret` lists none").note(KEYGEN));
+        }
+        let secrets: Vec<_> = at.value.0.iter().map(|one| self.webhook_secret(one)).collect();
+        secrets.into_iter().collect()
+    }
+
+    fn webhook_secret(&mut self, source: &At<SecretSource>) -> Option<Secret<String>> {
+        let text = self.secret(source)?;
+        let bytes = text.expose().as_bytes();
+        self.is_strong(&text, bytes, WEBHOOK_BYTES, &source.place).then_some(text.clone())
+    }
+
+    fn is_strong(
+        &mut self,
+        text: &Secret<String>,
+        bytes: &[u8],
+        least: usize,
+        place: &Place,
+    ) -> bool {
+        let weakness = weakness(text.expose(), bytes, least);
+        let strong = weakness.is_none();
+        if let Some(weakness) = weakness {
+            self.problem(place, Fault::new(weakness).note(KEYGEN));
+        }
+        strong
     }
 
     /// The text of a secret, without white space around it.
     pub(super) fn secret(&mut self, source: &At<SecretSource>) -> Option<Secret<String>> {
         let text = match &source.value {
+            SecretSource::Literal(text) if is_pointer(text) => {
+                self.problem(&source.place, pointer(text));
+                return None;
+            }
             SecretSource::Literal(text) => {
                 self.report.warn(&source.place, "a secret is written into the configuration itself; `{ env: NAME }` or `{ file: PATH }` keeps it elsewhere");
                 Secret::new(text.trim().to_owned())
@@ -132,6 +148,10 @@ impl Check<'_> {
         // Whoever wrote the secret itself in the name's place shall not read it in a log.
         if !is_name(name) && (self.env)(name).is_none() {
             self.report.hide_scalar(place, name);
+            if is_pointer(name) {
+                self.problem(place, pointer(name));
+                return None;
+            }
             let fault = Fault::new("there is no environment variable of this name");
             self.problem(
                 place,
@@ -212,6 +232,26 @@ fn is_name(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
+/// Whether a text is no secret, but says in another language where one is.
+fn is_pointer(text: &str) -> bool {
+    let of_shell = text.strip_prefix('$').is_some_and(|name| {
+        let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+        is_name(name) && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+    });
+    let place = |key: &str| text.strip_prefix(key).is_some_and(|rest| !rest.trim().is_empty());
+    of_shell || place("env:") || place("file:")
+}
+
+/// It is not quoted: it may be a secret nevertheless.
+fn pointer(text: &str) -> Fault {
+    if text.starts_with('$') {
+        return Fault::new("a variable is not written as in a shell")
+            .help("write the name without `$`: `{ env: NAME }`");
+    }
+    Fault::new("where a secret is kept stands in braces")
+        .help("write `{ env: NAME }` or `{ file: PATH }`")
+}
+
 /// The bytes that a master secret's text stands for: 32 bytes in hexadecimal or base64 are decoded,
 /// any other text stands for itself.
 fn decoded(text: &str) -> Vec<u8> {
@@ -245,31 +285,6 @@ fn base64(text: &str) -> Option<Vec<u8>> {
         .flatten()
 }
 
-/// Why a secret could be guessed.
-fn weakness(text: &str, bytes: &[u8]) -> Option<String> {
-    let plain: String = text.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
-    if PUBLISHED.iter().any(|known| text.starts_with(known))
-        || PLACEHOLDERS.iter().any(|word| plain.contains(word))
-    {
-        return Some(
-            "this secret stands in a manual or is a placeholder: everybody knows it".to_owned(),
-        );
-    }
-    if bytes.len() < MASTER_BYTES {
-        return Some(format!(
-            "this secret has {} bytes, and needs {MASTER_BYTES} or more",
-            bytes.len()
-        ));
-    }
-    let distinct: HashSet<u8> = bytes.iter().copied().collect();
-    (distinct.len() < DISTINCT_BYTES).then(|| {
-        format!(
-            "this secret repeats few bytes ({} different ones) and can be guessed",
-            distinct.len()
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,23 +304,14 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_guessed_is_refused() {
-        for (text, says) in [
-            ("short", "5 bytes"),
-            ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "1 different ones"),
-            ("change-me-change-me-change-me-change-me", "placeholder"),
-            ("0123456789abcdef0123456789abcdef", "manual"),
-            ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "1 different ones"),
-        ] {
-            let why = weakness(text, &decoded(text)).unwrap();
-            assert!(why.contains(says), "{text}: {why}");
+    fn what_points_at_a_secret_is_none() {
+        for text in ["$NAME", "${NAME_2}", "$_X", "env:NAME", "file:/etc/secret", "env: NAME"] {
+            assert!(is_pointer(text), "{text}");
         }
-        assert_eq!(
-            weakness(
-                "n0t-a-w0rd-of-any-manual-anywhere-2931",
-                b"n0t-a-w0rd-of-any-manual-anywhere-2931"
-            ),
-            None
-        );
+        for text in
+            ["$", "$1", "$2y$10$abc", "$name", "a$NAME", "${", "${}", "env", "file:", "$A-B"]
+        {
+            assert!(!is_pointer(text), "{text}");
+        }
     }
 }

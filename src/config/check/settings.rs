@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use super::super::describe::span;
 use super::super::field::Field;
 use super::super::raw::Raw;
 use super::super::report::Fault;
 use super::super::scalar::PlainPath;
-use super::super::{Branding, Limits};
+use super::super::{Branding, Limits, Recheck};
 use super::Check;
 use crate::log;
 use crate::session::Lifetimes;
 
+const DAY: Duration = Duration::from_secs(86_400);
 /// What Pingora reads at most.
 const MOST_HEADER_FIELDS: usize = 256;
 /// Pingora's bound is one byte below a MiB.
@@ -52,6 +54,29 @@ impl Check<'_> {
             );
         }
         Lifetimes { lifetime, idle }
+    }
+
+    /// How often GitHub is asked again during a session.
+    pub(super) fn recheck(&mut self, raw: &Raw, lifetime: Duration) -> Recheck {
+        let default =
+            Recheck { every: Recheck::default().every.min(lifetime), ..Recheck::default() };
+        let Some(session) = raw.session.value() else { return default };
+        let minute = Duration::from_secs(60);
+        let every = self.span(&session.recheck, default.every, minute);
+        let comparable = session.lifetime.is_absent() || session.lifetime.given().is_some();
+        if let Some(at) = session.recheck.given().filter(|_| comparable && every > lifetime) {
+            let fault = Fault::new("no session lives long enough to be checked again");
+            self.problem(&at.place, fault.help(format!("`{}` is the longest", span(lifetime))));
+        }
+        let grace = session.recheck_grace.value().map_or(default.grace, |span| span.0);
+        Recheck { every, grace }
+    }
+
+    /// How often the key of identity tokens changes.
+    pub(super) fn rotation(&mut self, raw: &Raw) -> Duration {
+        let default = 30 * DAY;
+        let Some(keys) = raw.signing_keys.value() else { return default };
+        self.span_within(&keys.rotate, default, DAY..=365 * DAY)
     }
 
     pub(super) fn limits(&mut self, raw: &Raw) -> Limits {

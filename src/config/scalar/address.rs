@@ -14,18 +14,30 @@ impl Scalar for SocketAddr {
     const WHAT: &'static str = "an address such as `0.0.0.0:443` or `\"[::]:443\"`";
 
     fn parse(text: &str) -> Result<Self, Fault> {
-        text.parse().map_err(|_| {
-            let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
-            let meant = match (port, text.strip_suffix(port.unwrap_or("")).unwrap_or(text)) {
-                (Some(port), "" | ":" | "*:") => Some(format!("0.0.0.0:{port}")),
-                (Some(port), "localhost:") => Some(format!("127.0.0.1:{port}")),
-                _ => text.parse::<IpAddr>().ok().map(|ip| Self::new(ip, 443).to_string()),
-            };
-            not(text, "an IP address with a port").suggest(meant.as_deref()).note(
-                "as in `0.0.0.0:443` for every IPv4 address, or `\"[::]:443\"` for every address",
-            )
-        })
+        text.parse().map_err(|_| bad_address(text))
     }
+}
+
+/// What is not an address to listen on, and the one that may be meant.
+fn bad_address(text: &str) -> Fault {
+    let fault = not(text, "an IP address with a port");
+    let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
+    let meant = match (port, text.strip_suffix(port.unwrap_or("")).unwrap_or(text)) {
+        (Some(port), "" | ":" | "*:") => return with_a_host(fault, port),
+        (Some(port), "localhost:") => Some(format!("127.0.0.1:{port}")),
+        _ => text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 443).to_string()),
+    };
+    fault
+        .suggest(meant.as_deref())
+        .note("as in `0.0.0.0:443` for every IPv4 address, or `\"[::]:443\"` for every address")
+}
+
+/// The way out where a port stands alone.
+pub(in crate::config) fn with_a_host(fault: Fault, port: &str) -> Fault {
+    fault
+        .help(format!("write `0.0.0.0:{port}` or `\"[::]:{port}\"`"))
+        .note("`0.0.0.0` is every IPv4 address, `[::]` every IPv6 address as well")
+        .note(format!("`127.0.0.1:{port}` is for this machine alone"))
 }
 
 impl Scalar for Network {

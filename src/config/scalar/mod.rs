@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::StoreKind;
 use super::report::Fault;
 use super::suggest::{list, nearest};
 
@@ -12,6 +11,9 @@ mod address;
 mod amount;
 mod name;
 mod path;
+mod redis;
+
+pub(super) use address::with_a_host;
 
 /// A value that is written as one word.
 pub(super) trait Scalar: Sized {
@@ -20,6 +22,11 @@ pub(super) trait Scalar: Sized {
 
     /// Reads the word.
     fn parse(text: &str) -> Result<Self, Fault>;
+
+    /// Whether a word holds what no snippet may show.
+    fn hides(_text: &str) -> bool {
+        false
+    }
 }
 
 /// Any text that is not empty.
@@ -51,6 +58,20 @@ pub(super) struct Https;
 
 /// Where an app listens, as written.
 pub(super) struct Address(pub(super) String);
+
+/// Where a Redis listens.
+pub(super) struct RedisAddress {
+    /// Without credentials.
+    pub(super) url: String,
+    /// Whether TLS is spoken there.
+    pub(super) encrypted: bool,
+    /// Whether it is on this very machine.
+    pub(super) local: bool,
+    /// A socket of this machine.
+    pub(super) socket: bool,
+    /// The number of the database.
+    pub(super) database: u32,
+}
 
 /// The longest time that makes sense anywhere: browsers keep no cookie longer (RFC 6265bis §5.5).
 pub(super) const LONGEST: Duration = Duration::from_secs(400 * 86_400);
@@ -119,14 +140,6 @@ impl Scalar for Https {
 
     fn parse(text: &str) -> Result<Self, Fault> {
         word(text, "something to redirect to", &[("https", ())]).map(|()| Self)
-    }
-}
-
-impl Scalar for StoreKind {
-    const WHAT: &'static str = "`memory`, the one store of this version";
-
-    fn parse(text: &str) -> Result<Self, Fault> {
-        word(text, "a store that this version has", &[("memory", Self::Memory)])
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::report::Fault;
 use super::Scalar;
-use crate::identity::{EmailPattern, Login, NameError, OrgName, TeamRef};
+use crate::identity::{EmailPattern, NameError, OrgName, TeamRef, UserPattern};
 
 macro_rules! github_names {
     ($($name:ident: $what:literal,)+) => {$(
@@ -10,9 +10,13 @@ macro_rules! github_names {
             const WHAT: &'static str = $what;
 
             fn parse(text: &str) -> Result<Self, Fault> {
-                text.parse().map_err(|error: NameError| match meant(text) {
-                    Some(help) => Fault::new(error.to_string()).help(help),
-                    None => Fault::new(error.to_string()),
+                text.parse().map_err(|error: NameError| {
+                    let fault = Fault::new(error.to_string());
+                    match (meant(text), error) {
+                        (Some(help), _) => fault.help(help),
+                        (None, NameError::Id(_)) => fault.note(NUMBERS),
+                        (None, _) => fault,
+                    }
                 })
             }
         }
@@ -20,11 +24,14 @@ macro_rules! github_names {
 }
 
 github_names! {
-    Login: "a GitHub login such as `octocat`",
+    UserPattern: "a GitHub login such as `octocat`, or `id:583231`",
     OrgName: "an organisation such as `acme`",
     TeamRef: "a team such as `acme/platform`",
     EmailPattern: "an e-mail address, or `\"*@acme.com\"`",
 }
+
+const NUMBERS: &str =
+    "GitHub's API shows the number of an account as `id`: https://api.github.com/users/LOGIN";
 
 /// `@octocat` and `@acme/platform` are how one mentions people; other names belong in other lists.
 fn meant(text: &str) -> Option<String> {

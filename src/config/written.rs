@@ -1,0 +1,149 @@
+//! What can be written in more than one way: a secret or its place, whom to let in, a store.
+
+use zeroize::Zeroize;
+
+use super::field::{Read, glued_key, space_is_missing};
+use super::locate::{Node, Value};
+use super::raw::{AllowLists, RedisKeys, SecretPlace, StorePlaces};
+use super::report::{Fault, Report};
+use super::scalar::{RedisAddress, Scalar, not};
+use super::suggest::nearest;
+
+/// A secret, or where it is kept.
+pub(super) enum SecretSource {
+    /// Written into the file itself.
+    Literal(String),
+    /// Kept elsewhere.
+    Kept(SecretPlace),
+}
+
+/// Who may pass.
+pub(super) enum Allow {
+    /// Anyone who is signed in.
+    Anyone,
+    /// Whoever is in one of the lists.
+    Lists(Box<AllowLists>),
+}
+
+/// Where sessions are kept.
+pub(super) enum Store {
+    /// In this process.
+    Memory,
+    /// Elsewhere.
+    Kept(Box<StorePlaces>),
+}
+
+/// How a Redis is reached.
+pub(super) enum Redis {
+    /// By its address alone.
+    Address(RedisAddress),
+    /// By all that there is to say.
+    Keys(Box<RedisKeys>),
+}
+
+// === impl SecretSource ===
+
+impl Drop for SecretSource {
+    fn drop(&mut self) {
+        if let Self::Literal(text) = self {
+            text.zeroize();
+        }
+    }
+}
+
+impl Read for SecretSource {
+    fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
+        if let Some(text) = node.text() {
+            report.hide_scalar(&node.place, text);
+            return Some(Self::Literal(text.to_owned()));
+        }
+        SecretPlace::read(node, report).map(Self::Kept)
+    }
+}
+
+// === impl Allow ===
+
+impl Read for Allow {
+    fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
+        let fault = match (&node.value, node.text()) {
+            (_, Some("anyone")) => return Some(Self::Anyone),
+            (Value::Mapping(_), _) => {
+                return AllowLists::read(node, report).map(Box::new).map(Self::Lists);
+            }
+            (_, Some(text)) => not(text, "something to allow").suggest(nearest(text, ["anyone"])),
+            _ => Fault::new("a list does not say whom it names"),
+        };
+        let way_out = "write `allow: anyone`, or who: `allow: { orgs: [acme], users: [octocat] }`";
+        report.problem(&node.place, fault.note(way_out));
+        None
+    }
+}
+
+// === impl Store, Redis ===
+
+impl Read for Store {
+    fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
+        let fault = match (&node.value, node.text()) {
+            (_, Some("memory")) => return Some(Self::Memory),
+            (Value::Mapping(_), _) => {
+                return StorePlaces::read(node, report).map(Box::new).map(Self::Kept);
+            }
+            (_, Some(text)) => {
+                if RedisAddress::hides(text) {
+                    report.hide_scalar(&node.place, text);
+                }
+                not_a_store(text)
+            }
+            _ => Fault::new("sessions are kept in one store, not in a list of them"),
+        };
+        let way_out = "write `memory`, `{ embedded: /var/lib/gatekeep }` or `{ redis: rediss://redis.example.com }`";
+        report.problem(&node.place, fault.note(way_out));
+        None
+    }
+}
+
+/// What is wrong with a word where a store belongs.
+fn not_a_store(text: &str) -> Fault {
+    if let Some(key) = glued_key(text, &["embedded", "redis"]).filter(|_| !is_address(text)) {
+        return space_is_missing(key);
+    }
+    match text {
+        "embedded" => Fault::new("`embedded` needs a directory"),
+        "redis" => Fault::new("`redis` needs an address"),
+        // The address may hold a password.
+        _ if is_address(text) => {
+            Fault::new("an address is not a store by itself").help("write `{ redis: … }` around it")
+        }
+        _ if text.starts_with(['/', '.']) => {
+            not(text, "a store").suggest(Some(&format!("{{ embedded: {text} }}")))
+        }
+        _ => not(text, "a store").suggest(nearest(text, ["memory"])),
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(_, rest)| rest.starts_with("//"))
+}
+
+impl Read for Redis {
+    fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Mapping(_) => RedisKeys::read(node, report).map(Box::new).map(Self::Keys),
+            Value::Sequence(items) => {
+                for item in items.iter().filter(|item| item.text().is_some_and(RedisAddress::hides))
+                {
+                    report.hide_all(item);
+                }
+                let fault = Fault::new("several addresses do not say what they are");
+                report.problem(
+                    &node.place,
+                    fault
+                        .note("sentinels: `redis: { url: […], sentinel: mymaster }`")
+                        .note("nodes of a cluster: `redis: { url: […], cluster: true }`"),
+                );
+                None
+            }
+            _ => RedisAddress::read(node, report).map(Self::Address),
+        }
+    }
+}
