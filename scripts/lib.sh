@@ -63,6 +63,8 @@ packages_for() { # COMMAND MANAGER
     "chromedriver apt-get") say chromium-driver ;;
     "chromedriver apk") say chromium-chromedriver ;;
     "chromedriver pacman") say chromium ;;
+    "redis-server apt-get") say redis-server ;;
+    "redis-server "*) say redis ;;
     "python3 pacman" | "python3 brew") say python ;;
     *) say "$1" ;;
   esac

@@ -22,7 +22,7 @@ use crate::gateway::{Gateway, Snapshot};
 use crate::github::GitHubError;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
-use crate::store::{Memory, SigningKeys, Store};
+use crate::store::{ConnectError, Memory, Redis, SigningKeys, Store};
 
 mod admin;
 mod admittance;
@@ -85,6 +85,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("{0}")]
     Store(String),
+    /// Redis cannot be reached by these settings.
+    #[error(transparent)]
+    Redis(#[from] ConnectError),
     /// The configuration has problems.
     #[error("{0}")]
     Config(#[from] Problems),
@@ -114,13 +117,7 @@ impl Server {
     ) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let store: Arc<dyn Store> = match &config.store {
-            StoreKind::Memory => Arc::new(Memory::new(clock.clone())),
-            StoreKind::Embedded(_) | StoreKind::Redis(_) => {
-                let missing = "this build has no such store; write `store: memory`";
-                return Err(StartError::Store(missing.to_owned()));
-            }
-        };
+        let store = open_store(&config.store, clock.clone())?;
         Self::bind_with(config, file, clock, store, metrics, access_log)
     }
 
@@ -269,6 +266,14 @@ impl Running {
         let backends = Backends::new(&config.routes);
         Ok(Self { snapshot: gateway.snapshot(config)?, backends })
     }
+}
+
+fn open_store(kind: &StoreKind, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StartError> {
+    Ok(match kind {
+        StoreKind::Memory => Arc::new(Memory::new(clock)),
+        StoreKind::Embedded(_) => return Err(StartError::Store("not yet".into())),
+        StoreKind::Redis(settings) => Arc::new(Redis::connect(settings.clone(), clock)?),
+    })
 }
 
 fn listen_hint(error: &std::io::Error) -> &'static str {

@@ -14,21 +14,22 @@ mod live;
 mod local_news;
 mod memory;
 mod news;
+mod redis;
 mod rows;
-mod redis_settings;
 mod sessions;
 mod signing_keys;
 mod tickets;
-#[cfg(test)]
-mod conformance;
+/// The suite that every backend passes, for backends of others.
+#[doc(hidden)]
+pub mod conformance;
 
+pub use self::redis::{ConnectError, Redis, RedisMode, RedisSettings};
 pub use accounts::{Account, AccountRecord, Accounts, Left, Profile, Validators};
 pub use credentials::{Credentials, LEASE, Lease, StoredCredential};
 pub use handovers::{Handover, Handovers};
 pub use live::{Live, Memo};
 pub use memory::Memory;
 pub use news::News;
-pub use redis_settings::{RedisMode, RedisSettings};
 pub use sessions::{Listed, Sessions, SweepReport};
 pub use signing_keys::{Changed, KeysError, SigningKeys};
 

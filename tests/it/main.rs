@@ -20,6 +20,8 @@ mod sessions;
 mod signing_keys;
 /// Who is let in, and what the others are told.
 mod policy;
+/// The store in Redis: what it answers, and when it does not.
+mod redis;
 /// Thousands at once.
 mod crowd;
 /// Identity headers cannot be spoofed, and ours cannot be taken away.
