@@ -22,7 +22,7 @@ use crate::gateway::{Gateway, Snapshot};
 use crate::github::GitHubError;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
-use crate::store::{ConnectError, Memory, Redis, SigningKeys, Store};
+use crate::store::{ConnectError, Embedded, Memory, OpenError, Redis, SigningKeys, Store};
 
 mod admin;
 mod admittance;
@@ -82,9 +82,9 @@ pub enum StartError {
     /// The client for GitHub cannot be made.
     #[error(transparent)]
     GitHub(#[from] GitHubError),
-    /// The store cannot be opened.
-    #[error("{0}")]
-    Store(String),
+    /// The embedded store cannot be opened.
+    #[error(transparent)]
+    Embedded(#[from] OpenError),
     /// Redis cannot be reached by these settings.
     #[error(transparent)]
     Redis(#[from] ConnectError),
@@ -271,7 +271,7 @@ impl Running {
 fn open_store(kind: &StoreKind, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StartError> {
     Ok(match kind {
         StoreKind::Memory => Arc::new(Memory::new(clock)),
-        StoreKind::Embedded(_) => return Err(StartError::Store("not yet".into())),
+        StoreKind::Embedded(directory) => Arc::new(Embedded::open(directory, clock)?),
         StoreKind::Redis(settings) => Arc::new(Redis::connect(settings.clone(), clock)?),
     })
 }

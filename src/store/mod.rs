@@ -8,6 +8,7 @@ use crate::clock::Time;
 
 mod accounts;
 mod credentials;
+mod embedded;
 mod handovers;
 mod held;
 mod live;
@@ -26,6 +27,7 @@ pub mod conformance;
 pub use self::redis::{ConnectError, Redis, RedisMode, RedisSettings};
 pub use accounts::{Account, AccountRecord, Accounts, Left, Profile, Validators};
 pub use credentials::{Credentials, LEASE, Lease, StoredCredential};
+pub use embedded::{Embedded, OpenError};
 pub use handovers::{Handover, Handovers};
 pub use live::{Live, Memo};
 pub use memory::Memory;
