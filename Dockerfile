@@ -7,7 +7,8 @@
 #     -e GATEKEEP_SECRET -e GATEKEEP_GITHUB_CLIENT_SECRET gatekeep
 #
 # The configuration listens on 0.0.0.0:8080 (a port that needs no privilege) and has `admin: 127.0.0.1:9900`, where the
-# health check asks. Nothing is written, so the root file system may be read-only.
+# health check asks. The root file system may be read-only: only the embedded store writes, to a directory of its own, as in
+# `-v gatekeep:/var/lib/gatekeep` with `store: { embedded: /var/lib/gatekeep }` (the volume belongs to user 65532).
 
 FROM rust:1-bookworm AS build
 # Pingora's zlib is built by cmake; the image brings the C compiler.
