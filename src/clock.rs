@@ -39,9 +39,22 @@ impl Time {
         self.0
     }
 
+    /// As people read it, to the minute: `2026-11-21 04:37 UTC`.
+    pub fn to_minute(self) -> String {
+        let ([year, month, day], [hour, minute, _]) = self.calendar();
+        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    }
+
     /// How long ago `earlier` was; zero when it lies ahead (clocks jump).
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Year, month, day; hour, minute, second.
+    fn calendar(self) -> ([i64; 3], [i64; 3]) {
+        let (days, seconds) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
+        let (year, month, day) = civil(days);
+        ([year, month, day], [seconds / 3600, seconds / 60 % 60, seconds % 60])
     }
 }
 
@@ -70,9 +83,7 @@ impl fmt::Debug for Time {
 impl fmt::Display for Time {
     /// As people read it: `2026-11-21 04:37:00 UTC`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, seconds) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
-        let (year, month, day) = civil(days);
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let ([year, month, day], [hour, minute, second]) = self.calendar();
         write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
     }
 }
@@ -134,6 +145,7 @@ mod tests {
             (4_107_542_399, "2100-02-28 23:59:59 UTC"),
         ] {
             assert_eq!(Time::from_unix(unix).to_string(), text);
+            assert_eq!(Time::from_unix(unix).to_minute(), format!("{} UTC", &text[..16]));
         }
     }
 

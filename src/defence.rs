@@ -40,7 +40,7 @@ defences! {
     NewSessionId => "new-session-id",
     /// Two good session cookies in one request are not believed.
     AmbiguousCookie => "ambiguous-cookie",
-    /// Sign-out asks for proof that the form is ours.
+    /// Whatever ends sessions asks for proof that the form is ours.
     Csrf => "csrf",
     /// The app cannot set the gateway's cookies.
     OwnCookies => "own-cookies",

@@ -7,21 +7,28 @@ use serde_json::json;
 
 use super::action::Answer;
 use super::authenticate::Authenticated;
-use super::pages::{Page, Way};
-use super::{Gateway, LiveSession, Request, error, sign_in, sign_out};
+use super::pages::{Page, Table, Way};
+use super::{Gateway, LiveSession, Request, error, sign_in};
 use crate::keys::KEYS_MAX_AGE;
 use crate::reason::Reason;
 
 // === impl Gateway ===
 
 impl Gateway {
-    /// `GET PREFIX/account`: who am I here, and until when.
+    /// `GET PREFIX/account`: who am I here, until when, and where else.
     pub(super) async fn account(&self, request: &Request<'_>) -> Answer {
         match self.authenticate(request).await {
             Authenticated::Unknown(_) => error::fault(request, Reason::StoreUnavailable),
-            Authenticated::Session(live) => {
-                error::answer(request, &account_page(request, &live), Reason::Endpoint)
-            }
+            Authenticated::Session(live) => match self.my_sessions(request, &live).await {
+                Ok(table) => {
+                    let page = account_page(request, &live, table);
+                    error::answer(request, &page, Reason::Endpoint)
+                }
+                Err(unavailable) => {
+                    self.store_failed(request, &unavailable);
+                    error::fault(request, Reason::StoreUnavailable)
+                }
+            },
             Authenticated::Nobody(reason) => self.ask_to_sign_in(request, reason),
         }
     }
@@ -46,9 +53,10 @@ impl Gateway {
     }
 }
 
-fn account_page(request: &Request<'_>, live: &LiveSession) -> Page {
+fn account_page(request: &Request<'_>, live: &LiveSession, sessions: Table) -> Page {
     let idle = request.config().session.idle;
-    let who = &live.account.identity();
+    let profile = live.account.profile();
+    let who = &profile.identity;
     let mut facts = vec![("Signed in as".to_owned(), who.login.to_string())];
     let mut fact = |label: &str, value: Option<String>| {
         facts.extend(value.map(|value| (label.to_owned(), value)));
@@ -61,6 +69,7 @@ fn account_page(request: &Request<'_>, live: &LiveSession) -> Page {
         "GitHub account",
         Some(format!("number {} at {}", who.id, request.config().github.host())),
     );
+    fact("Checked at GitHub", Some(profile.checked.to_string()));
     fact("Signed in at", Some(live.created.to_string()));
     fact("Session ends", Some(live.expires.to_string()));
     fact("Ends when unused at", Some((live.seen() + idle).min(live.expires).to_string()));
@@ -69,9 +78,9 @@ fn account_page(request: &Request<'_>, live: &LiveSession) -> Page {
         title: "Your account".into(),
         lead: "This is what the apps behind this gateway learn about you.".into(),
         facts,
+        table: Some(sessions),
         actions: vec![
             Way::Link { label: "Back to the app".into(), href: "/".into(), primary: true },
-            sign_out::form(request, live, false),
             Way::Link {
                 label: "Use another account".into(),
                 href: sign_in::start_path(request, "/", true),

@@ -9,6 +9,7 @@ use http::header::SET_COOKIE;
 use super::action::Answer;
 use super::attempts::{clear_attempt, find_attempt};
 use super::authenticate::Authenticated;
+use super::ending::Cause;
 use super::sign_in::{parameters, redirect, trail};
 use super::{Gateway, LiveSession, Request, error};
 use crate::credential::Grant;
@@ -132,7 +133,7 @@ impl Gateway {
             before => {
                 let (live, id) = self.begin_session(request, said, grant).await?;
                 if let Authenticated::Session(old) = before {
-                    self.end_session(request, old.key, old.account.id).await?;
+                    self.end_session(request, old.key, old.account.id, Cause::Replaced).await?;
                 }
                 let cookies = self.session_cookies(request, &live, &id);
                 (live, cookies)

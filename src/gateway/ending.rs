@@ -1,9 +1,43 @@
 //! Ending sessions, and what goes with an account's last one.
 
-use super::{Gateway, Request};
+use super::{Gateway, LiveSession, Request};
 use crate::github::Asking;
+use crate::metrics::Metrics;
 use crate::session::SessionKey;
 use crate::store::{Left, StoredCredential, Unavailable};
+
+/// What ends a session before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Its visitor signed out there.
+    SignOut,
+    /// Its visitor ended it from another session.
+    EndedByOwner,
+    /// A new sign-in in the same browser.
+    Replaced,
+    /// The authorisation was withdrawn at GitHub.
+    Revoked,
+}
+
+// === impl Cause ===
+
+impl Cause {
+    /// The word that the metric has for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::SignOut => "sign-out",
+            Self::EndedByOwner => "ended-by-owner",
+            Self::Replaced => "replaced",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Counts sessions that it ended.
+    pub(super) fn count(self, metrics: &Metrics, ended: usize) {
+        let ended = u64::try_from(ended).unwrap_or(u64::MAX);
+        metrics.sessions_ended.with_label_values(&[self.word()]).inc_by(ended);
+    }
+}
 
 // === impl Gateway ===
 
@@ -14,17 +48,44 @@ impl Gateway {
         request: &Request<'_>,
         key: SessionKey,
         account: u64,
+        cause: Cause,
     ) -> Result<(), Unavailable> {
         let asking = request.snapshot.asking();
         // Read before: a sign-in that comes in between writes newer ones, which stay.
         let tokens = self.tokens.credentials().read(&asking.keys, account).await?;
-        let left = self.sessions.end(&asking.keys, key, self.clock.now()).await?;
+        let left = self.sessions.end_of(&asking.keys, account, key, self.clock.now()).await?;
+        cause.count(&self.metrics, 1);
         match tokens {
             Some(tokens) if left == Left::None => {
                 self.forget(tokens, asking, request.config().github.revoke_tokens).await
             }
             _ => Ok(()),
         }
+    }
+
+    /// Ends all sessions of a visitor but the one that asks. With an error some may not be over.
+    pub(super) async fn end_others(
+        &self,
+        request: &Request<'_>,
+        live: &LiveSession,
+        cause: Cause,
+    ) -> Result<(), Unavailable> {
+        let (keys, now) = (&request.config().keys, self.clock.now());
+        let ended = self.sessions.end_all(keys, live.account.id, Some(live.key), now).await?;
+        cause.count(&self.metrics, ended);
+        Ok(())
+    }
+
+    /// Ends all sessions of a visitor. The one that asks goes last: until all others are over it
+    /// stays, so that the visitor can ask again.
+    pub(super) async fn end_everywhere(
+        &self,
+        request: &Request<'_>,
+        live: &LiveSession,
+        cause: Cause,
+    ) -> Result<(), Unavailable> {
+        self.end_others(request, live, cause).await?;
+        self.end_session(request, live.key, live.account.id, cause).await
     }
 
     /// Forgets the tokens that nobody is signed in with any more.

@@ -21,6 +21,12 @@ pub enum Endpoint {
     SignOutPage,
     /// Signs out.
     SignOut,
+    /// Ends another session of the visitor's.
+    EndSession,
+    /// Ends all sessions of the visitor's but this one.
+    EndOtherSessions,
+    /// Ends all sessions of the visitor's.
+    SignOutEverywhere,
     /// The visitor's page.
     Account,
     /// The public keys.
@@ -37,6 +43,9 @@ const TABLE: &[(&str, Method, Endpoint)] = &[
     ("sign_in", Method::GET, Endpoint::SignInPage),
     ("sign_out", Method::GET, Endpoint::SignOutPage),
     ("sign_out", Method::POST, Endpoint::SignOut),
+    ("end_session", Method::POST, Endpoint::EndSession),
+    ("end_other_sessions", Method::POST, Endpoint::EndOtherSessions),
+    ("sign_out_everywhere", Method::POST, Endpoint::SignOutEverywhere),
     ("account", Method::GET, Endpoint::Account),
     ("jwks.json", Method::GET, Endpoint::Keys),
 ];
@@ -55,7 +64,14 @@ impl Endpoint {
 
     /// Whether a request is for one of our own forms, so that its body is read.
     pub fn reads_body(config: &Config, method: &Method, target: &Target<'_>) -> bool {
-        method == Method::POST && Self::at(config, method, target) == Some(Self::SignOut)
+        method == Method::POST && Self::at(config, method, target).is_some_and(Self::is_form)
+    }
+
+    fn is_form(self) -> bool {
+        matches!(
+            self,
+            Self::SignOut | Self::EndSession | Self::EndOtherSessions | Self::SignOutEverywhere
+        )
     }
 
     /// The same of a method and a target.

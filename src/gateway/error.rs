@@ -106,8 +106,7 @@ fn way_out(request: &Request<'_>, reason: Reason) -> Option<Way> {
         | R::GitHubUnavailable
         | R::GitHubRefused => ("Sign in again", sign_in::start_path(request, "/", false)),
         R::SignInLoop => ("Try once more", request.own_path("sign_in")),
-        R::NoSuchPage => ("Your account", request.own_path("account")),
-        R::CrossSiteForm => ("To the sign-out page", request.own_path("sign_out")),
+        R::NoSuchPage | R::CrossSiteForm => ("Your account", request.own_path("account")),
         _ => return None,
     };
     Some(Way::Link { label: label.into(), href, primary: true })

@@ -27,6 +27,7 @@ mod attempts;
 mod authenticate;
 mod callback;
 mod csrf;
+mod device;
 mod ending;
 mod endpoint;
 mod error;
@@ -34,6 +35,7 @@ mod forms;
 mod handover;
 mod hearing;
 mod last_session;
+mod my_sessions;
 mod pages;
 mod recheck;
 mod request;
@@ -227,6 +229,9 @@ impl Gateway {
             Endpoint::SignInPage => sign_in::sign_in_page(request),
             Endpoint::SignOutPage => self.sign_out_page(request).await,
             Endpoint::SignOut => self.sign_out(request).await,
+            Endpoint::EndSession => self.end_one(request).await,
+            Endpoint::EndOtherSessions => self.end_all_others(request).await,
+            Endpoint::SignOutEverywhere => self.sign_out_everywhere(request).await,
             Endpoint::Account => self.account(request).await,
             Endpoint::Keys => self.jwks(request),
             Endpoint::Unknown => error::fault(request, Reason::NoSuchPage),

@@ -11,8 +11,10 @@ use crate::config::Branding;
 
 mod format;
 mod html;
+mod table;
 
 pub(super) use format::Format;
+pub(super) use table::{Row, Table};
 
 /// One page: what happened, what to do next, and the way out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(super) struct Page {
     pub(super) help: Vec<String>,
     /// Names and values to list, such as who is signed in.
     pub(super) facts: Vec<(String, String)>,
+    /// Things of one kind, with what can be done to each.
+    pub(super) table: Option<Table>,
     /// The way out.
     pub(super) actions: Vec<Way>,
     /// The word that the log has for this.
@@ -99,13 +103,14 @@ impl Page {
     /// `no-referrer` would make a browser send `Origin: null` with the form (Fetch, "append a
     /// request Origin header"), so a page with a form asks for `same-origin`.
     fn referrer_policy(&self) -> &'static str {
-        let has_form = self.ways_out().any(|action| matches!(action, Way::Post { .. }));
+        let ways = self.ways_out().chain(self.table.iter().flat_map(Table::ways));
+        let has_form = ways.into_iter().any(|way| matches!(way, Way::Post { .. }));
         if has_form { "same-origin" } else { "no-referrer" }
     }
 
     /// The actions whose target is one that a page may have.
     fn ways_out(&self) -> impl Iterator<Item = &Way> {
-        self.actions.iter().filter(|action| action.is_safe())
+        safe(&self.actions)
     }
 }
 
@@ -121,10 +126,11 @@ impl Page {
             "reason": self.reason,
             "request_id": self.request_id,
             "actions": self.ways_out().map(Way::json).collect::<Vec<_>>(),
-        })
-        .to_string();
-        json.push('\n');
-        json
+        });
+        if let Some(table) = &self.table {
+            json["table"] = table.json();
+        }
+        format!("{json}\n")
     }
 }
 
@@ -135,6 +141,7 @@ impl Page {
             vec![format!("{}: {}\n", Plain(&branding.name), Plain(&self.title)), line(&self.lead)];
         blocks.extend(self.help.iter().map(|paragraph| line(paragraph)));
         blocks.push(self.facts.iter().map(|(name, value)| pair(name, value)).collect());
+        blocks.extend(self.table.iter().flat_map(Table::text));
         blocks.push(self.ways_out().map(Way::text).collect());
         blocks.push(self.trace().iter().map(|(name, value)| pair(name, value)).collect());
         blocks.retain(|block| !block.is_empty());
@@ -191,6 +198,10 @@ impl Display for Plain<'_> {
 }
 
 // === helpers ===
+
+fn safe(ways: &[Way]) -> impl Iterator<Item = &Way> {
+    ways.iter().filter(|way| way.is_safe())
+}
 
 fn line(text: &str) -> String {
     format!("{}\n", Plain(text))

@@ -8,6 +8,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use tokio::sync::Mutex;
 
+use super::ending::Cause;
 use super::{Admissions, Decision, Gateway, LiveSession, Request};
 use crate::clock::{Clock, Time};
 use crate::credential::Credential;
@@ -157,8 +158,7 @@ impl Rechecks {
     pub(super) async fn revoke(&self, asking: &Asking, account: u64) -> Result<(), Unavailable> {
         let (keys, now) = (&asking.keys, self.clock.now());
         let ended = self.sessions.end_all(keys, account, None, now).await?;
-        let ended = u64::try_from(ended).unwrap_or(u64::MAX);
-        self.metrics.sessions_ended.with_label_values(&["revoked"]).inc_by(ended);
+        Cause::Revoked.count(&self.metrics, ended);
         let credentials = self.tokens.credentials();
         if let Some(stored) = credentials.read(keys, account).await? {
             credentials.remove(keys, &stored, now).await?;

@@ -5,12 +5,16 @@ use http::header::SET_COOKIE;
 
 use super::action::Answer;
 use super::authenticate::Authenticated;
+use super::ending::Cause;
 use super::pages::{Page, Way};
 use super::{Gateway, LiveSession, Request, csrf, error, sign_in};
 use crate::reason::Reason;
 
 /// What the form's token is good for.
 const PURPOSE: &str = "sign-out";
+
+/// What is so once a session has ended.
+const OVER: &str = "Your session is over, here and in every app behind this gateway.";
 
 // === impl Gateway ===
 
@@ -19,7 +23,9 @@ impl Gateway {
     pub(super) async fn sign_out_page(&self, request: &Request<'_>) -> Answer {
         match self.authenticate(request).await {
             Authenticated::Unknown(_) => error::fault(request, Reason::StoreUnavailable),
-            Authenticated::Nobody(Reason::NoSession | Reason::SessionEnded) => signed_out(request),
+            Authenticated::Nobody(Reason::NoSession | Reason::SessionEnded) => {
+                signed_out(request, OVER)
+            }
             Authenticated::Nobody(reason) => error::fault(request, reason),
             Authenticated::Session(live) => {
                 let page = Page {
@@ -42,7 +48,7 @@ impl Gateway {
         let live = match self.authenticate(request).await {
             Authenticated::Unknown(_) => return error::fault(request, Reason::StoreUnavailable),
             Authenticated::Nobody(Reason::NoSession | Reason::SessionEnded) => {
-                return signed_out(request);
+                return signed_out(request, OVER);
             }
             // There may be a session, so it would not be true that there is none.
             Authenticated::Nobody(reason) => return error::fault(request, reason),
@@ -51,11 +57,14 @@ impl Gateway {
         if !csrf::is_ours(request, &live, PURPOSE) {
             return error::fault(request, Reason::CrossSiteForm);
         }
-        if let Err(unavailable) = self.end_session(request, live.key, live.account.id).await {
-            self.store_failed(request, &unavailable);
-            return error::fault(request, Reason::StoreUnavailable);
+        let (key, account) = (live.key, live.account.id);
+        match self.end_session(request, key, account, Cause::SignOut).await {
+            Ok(()) => signed_out(request, OVER),
+            Err(unavailable) => {
+                self.store_failed(request, &unavailable);
+                error::fault(request, Reason::StoreUnavailable)
+            }
         }
-        signed_out(request)
     }
 }
 
@@ -69,11 +78,12 @@ pub(super) fn form(request: &Request<'_>, live: &LiveSession, primary: bool) -> 
     }
 }
 
-fn signed_out(request: &Request<'_>) -> Answer {
+/// Says that it is done, and takes the cookies away.
+pub(super) fn signed_out(request: &Request<'_>, lead: &str) -> Answer {
     let page = Page {
         status: StatusCode::OK,
         title: "You are signed out".into(),
-        lead: "Your session is over, here and in every app behind this gateway.".into(),
+        lead: lead.into(),
         help: vec![
             "GitHub itself still knows you in this browser: whoever opens an app here next may be \
              signed in as you without a question. On a shared computer, sign out at GitHub, too."

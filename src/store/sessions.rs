@@ -31,10 +31,11 @@ pub struct Sessions<M> {
 pub struct Listed {
     /// Its name.
     pub key: SessionKey,
-    /// What was established at sign-in.
-    pub session: Session,
+    /// What was established at sign-in. `None` where a sign-in or an end broke off half way: a node
+    /// that holds it open may not know yet.
+    pub session: Option<Session>,
     /// When it was last used; up to a minute old.
-    pub seen: Time,
+    pub seen: Option<Time>,
 }
 
 /// What a sweep found.
@@ -92,7 +93,7 @@ impl<M: Memo> Sessions<M> {
             sessions.insert(key.as_bytes(), &row, expires),
         )?;
         for old in surplus {
-            self.end(keys, old, now).await?;
+            self.end_of(keys, account.id, old, now).await?;
         }
         let live = self.held.share(Live::new(key, account, (now, expires), now));
         self.held.hold(digest, live.clone());
@@ -183,13 +184,36 @@ impl<M: Memo> Sessions<M> {
     /// may not be over elsewhere, and the caller must not say so. Tells whether its account has
     /// other sessions.
     pub async fn end(&self, keys: &Keys, key: SessionKey, now: Time) -> Result<Left, Unavailable> {
-        let row = self.rows(keys, Table::Session).take::<SessionRow>(key.as_bytes()).await?;
-        self.announce(keys, &News::Ended(vec![key])).await?;
-        self.held.end(key, now);
+        let row = self.take_out(keys, key, now).await?;
         let account = row.map(|row| row.session.account);
         let account = account.or_else(|| self.held.by_key(key).map(|live| live.account.id));
         let Some(account) = account else { return Ok(Left::Others) };
         self.accounts.forget_session(keys, account, key, now).await
+    }
+
+    /// The same where the account is known: also finishes an end that broke off half way.
+    pub async fn end_of(
+        &self,
+        keys: &Keys,
+        account: u64,
+        key: SessionKey,
+        now: Time,
+    ) -> Result<Left, Unavailable> {
+        self.take_out(keys, key, now).await?;
+        self.accounts.forget_session(keys, account, key, now).await
+    }
+
+    /// Takes a session out of the store and of every node.
+    async fn take_out(
+        &self,
+        keys: &Keys,
+        key: SessionKey,
+        now: Time,
+    ) -> Result<Option<SessionRow>, Unavailable> {
+        let row = self.rows(keys, Table::Session).take(key.as_bytes()).await?;
+        self.announce(keys, &News::Ended(vec![key])).await?;
+        self.held.end(key, now);
+        Ok(row)
     }
 
     /// Ends all sessions of an account but one, and returns how many there were.
@@ -203,7 +227,7 @@ impl<M: Memo> Sessions<M> {
         let Some(record) = self.accounts.read(keys, account).await? else { return Ok(0) };
         let doomed: Vec<_> = record.sessions(now).filter(|key| Some(*key) != but).collect();
         for key in &doomed {
-            self.end(keys, *key, now).await?;
+            self.end_of(keys, account, *key, now).await?;
         }
         Ok(doomed.len())
     }
@@ -219,14 +243,10 @@ impl<M: Memo> Sessions<M> {
         let names: Vec<_> = record.sessions(now).collect();
         let mut listed = Vec::new();
         for key in names {
-            if let Some(SessionRow { session, seen, .. }) = self.read(keys, key).await? {
-                let here = self.held.by_key(key).map(|live| live.seen());
-                listed.push(Listed {
-                    key,
-                    session,
-                    seen: here.map_or(seen, |here| here.max(seen)),
-                });
-            }
+            let row = self.read(keys, key).await?;
+            let here = self.held.by_key(key).map(|live| live.seen());
+            let seen = row.as_ref().map(|row| row.seen).max(here);
+            listed.push(Listed { key, session: row.map(|row| row.session), seen });
         }
         listed.sort_by_key(|listed| std::cmp::Reverse(listed.seen));
         Ok(listed)

@@ -97,9 +97,10 @@ fn the_demo_shows_a_real_browser_all_of_it_from_the_first_page_to_signing_out() 
     walk.window.go(&walk.url("/.gatekeep/account"));
     assert_eq!(walk.window.text("h1"), "Your account");
     let account = walk.window.page();
-    for words in ["octocat", "octocat@github.example", "acme/platform", "583231"] {
+    for words in ["octocat", "octocat@github.example", "acme/platform", "583231", "Your sessions"] {
         assert!(account.contains(words), "{words} is not in {account}");
     }
+    assert_eq!(walk.window.text("tbody th"), "Chrome on Linux this one");
     walk.picture("account");
 
     // A link asks, the button does it.
@@ -112,6 +113,8 @@ fn the_demo_shows_a_real_browser_all_of_it_from_the_first_page_to_signing_out() 
     // GitHub remembers person and consent, so it asks again only when told to.
     walk.window.go(&walk.url("/.gatekeep/account"));
     assert_eq!(walk.window.text("h1"), "Your account");
+    walk.window.click("form[action$=sign_out_everywhere] button");
+    assert_eq!(walk.window.text("h1"), "You are signed out");
 
     walk.demo.signal("INT");
     assert_eq!(walk.demo.end().code(), Some(0));

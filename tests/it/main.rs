@@ -16,6 +16,8 @@ mod handover;
 mod github_trouble;
 /// How long sessions live, and what happens when their store does not answer.
 mod sessions;
+/// The visitor's own sessions, listed and ended.
+mod my_sessions;
 /// The keys that sign identity tokens: rotated, shared, kept.
 mod signing_keys;
 /// Who is let in, and what the others are told.

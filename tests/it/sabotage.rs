@@ -37,6 +37,7 @@ const ATTACKS: [(Defence, &[&str]); 12] = [
         &[
             "forms::a_form_that_is_not_ours_signs_nobody_out",
             "forms::a_form_from_elsewhere_signs_nobody_out",
+            "my_sessions::a_form_that_is_not_ours_ends_no_session",
         ],
     ),
     (Defence::OwnCookies, &["cookies::an_app_sets_its_own_cookies_and_none_of_ours"]),

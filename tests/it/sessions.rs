@@ -286,6 +286,7 @@ fn the_account_page_shows_the_facts() {
         "Organisations": "acme",
         "Teams": "acme/platform",
         "GitHub account": format!("number 583231 at {github}"),
+        "Checked at GitHub": begun.to_string(),
         "Signed in at": begun.to_string(),
         "Session ends": (begun + Duration::from_secs(7200)).to_string(),
         "Ends when unused at": (now + Duration::from_secs(1800)).to_string(),

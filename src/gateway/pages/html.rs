@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderValue, StatusCode};
 
-use super::{Page, Way, is_path, is_tidy};
+use super::{Page, Row, Table, Way, is_path, is_tidy};
 use crate::config::Branding;
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -67,6 +67,8 @@ impl Page {
             "lead" => escape(&self.lead),
             "help" => self.html_help(),
             "facts" => self.html_facts(),
+            "width" => self.width().to_owned(),
+            "table" => self.table.as_ref().map(Table::html).unwrap_or_default(),
             "actions" => self.html_actions(),
             "footer" => self.html_footer(),
             _ => unreachable!("the template names nothing else"),
@@ -83,6 +85,10 @@ impl Page {
         }
     }
 
+    fn width(&self) -> &'static str {
+        if self.table.is_some() { " class=\"wide\"" } else { "" }
+    }
+
     fn html_help(&self) -> String {
         let paragraph = |text: &String| format!("<p class=\"help\">{}</p>\n", Escaped(text));
         self.help.iter().map(paragraph).collect()
@@ -96,8 +102,7 @@ impl Page {
     }
 
     fn html_actions(&self) -> String {
-        let buttons: String = self.ways_out().map(Way::html).collect();
-        wrap("<div class=\"actions\">\n", &buttons, "</div>\n")
+        buttons(self.ways_out())
     }
 
     fn html_footer(&self) -> String {
@@ -106,6 +111,38 @@ impl Page {
         };
         let rows: String = self.trace().iter().map(row).collect();
         wrap("<footer>\n<dl>\n", &rows, "</dl>\n</footer>\n")
+    }
+}
+
+impl Table {
+    fn html(&self) -> String {
+        let head = |name: &&str| format!("<th scope=\"col\">{}</th>", Escaped(name));
+        let columns: String = self.columns.iter().map(head).collect();
+        let rows: String = self.rows.iter().map(|row| self.html_row(row)).collect();
+        let note = |note: &String| format!("<p class=\"help\">{}</p>\n", Escaped(note));
+        format!(
+            "<h2>{}</h2>\n<table>\n<thead><tr>{columns}<td></td></tr></thead>\n\
+             <tbody>\n{rows}</tbody>\n</table>\n{}{}",
+            Escaped(self.title),
+            self.note.as_ref().map(note).unwrap_or_default(),
+            buttons(self.ways_out()),
+        )
+    }
+
+    fn html_row(&self, row: &Row) -> String {
+        let mark = |mark: &&str| format!(" <span class=\"tag\">{}</span>", Escaped(mark));
+        let cell = |(name, value): (&str, &str)| {
+            format!("<td data-name=\"{}\">{}</td>", Escaped(name), Escaped(value))
+        };
+        let mut cells = self.named(row);
+        let (_, subject) = cells.next().unwrap_or_default();
+        format!(
+            "<tr><th scope=\"row\">{}{}</th>{}<td>{}</td></tr>\n",
+            Escaped(subject),
+            row.mark.as_ref().map(mark).unwrap_or_default(),
+            cells.map(cell).collect::<String>(),
+            row.way_out().map(Way::html).unwrap_or_default().trim_end(),
+        )
     }
 }
 
@@ -153,6 +190,10 @@ fn escape(text: &str) -> String {
 /// The content between its tags; nothing for no content.
 fn wrap(open: &str, content: &str, close: &str) -> String {
     if content.is_empty() { String::new() } else { format!("{open}{content}{close}") }
+}
+
+fn buttons<'a>(ways: impl Iterator<Item = &'a Way>) -> String {
+    wrap("<div class=\"actions\">\n", &ways.map(Way::html).collect::<String>(), "</div>\n")
 }
 
 const fn class(primary: bool) -> &'static str {

@@ -22,10 +22,27 @@ fn denied() -> Page {
         lead: "This site admits members of acme/platform.".into(),
         help: vec!["An owner can approve the app.".into(), "Then sign in again.".into()],
         facts: vec![("Signed in as".into(), "octocat".into())],
+        table: None,
         actions: vec![link("Sign in with GitHub", "/sign-in?a=1&b=2"), post("/sign-out")],
         reason: Some("not-admitted"),
         request_id: Some("01JQ8Z".into()),
     }
+}
+
+fn listing() -> Page {
+    let row = |device: &str, at: &str| vec![device.to_owned(), at.to_owned()];
+    let rows = vec![
+        Row { cells: row("Firefox", "today"), mark: Some("this one"), action: None },
+        Row { cells: row("curl", "long ago"), mark: None, action: Some(post("/end")) },
+    ];
+    let table = Table {
+        title: "Your sessions",
+        columns: &["Device", "Last used"],
+        rows,
+        note: Some("And 3 more.".into()),
+        actions: vec![post("/end-all")],
+    };
+    Page { table: Some(table), actions: vec![], ..bare() }
 }
 
 fn bare() -> Page {
@@ -149,18 +166,103 @@ fn a_page_as_html() {
 }
 
 #[test]
+fn a_table_as_html() {
+    let html = html(&listing());
+    let (_, from_lead) = html.split_once("<p class=\"lead\">You are signed out.</p>\n").unwrap();
+    let form = |action: &str| {
+        format!(
+            "<form method=\"post\" action=\"{action}\"><input type=\"hidden\" name=\"token\" \
+             value=\"s3&quot;cret\"><button class=\"button\" type=\"submit\">\
+             <span>Sign out</span></button></form>"
+        )
+    };
+    let expected = format!(
+        "<h2>Your sessions</h2>
+<table>
+<thead><tr><th scope=\"col\">Device</th><th scope=\"col\">Last used</th><td></td></tr></thead>
+<tbody>
+<tr><th scope=\"row\">Firefox <span class=\"tag\">this one</span></th>\
+<td data-name=\"Last used\">today</td><td></td></tr>
+<tr><th scope=\"row\">curl</th><td data-name=\"Last used\">long ago</td><td>{}</td></tr>
+</tbody>
+</table>
+<p class=\"help\">And 3 more.</p>
+<div class=\"actions\">
+{}
+</div>
+</main>
+</body>
+</html>
+",
+        form("/end"),
+        form("/end-all"),
+    );
+    assert_eq!(from_lead, expected);
+    assert!(html.contains("<main class=\"wide\">"));
+}
+
+#[test]
+fn a_table_as_text_and_json() {
+    let expected = "\
+Gatekeep: Signed out
+
+You are signed out.
+
+Your sessions
+
+Device: Firefox
+Last used: today
+this one
+
+Device: curl
+Last used: long ago
+Sign out: POST /end
+
+And 3 more.
+
+Sign out: POST /end-all
+";
+    assert_eq!(body(&listing(), Format::Text, &Branding::default()), expected);
+    let json: Value =
+        serde_json::from_str(&body(&listing(), Format::Json, &Branding::default())).unwrap();
+    let action = |path: &str| json!({ "label": "Sign out", "post": path });
+    let expected = json!({
+        "title": "Your sessions",
+        "rows": [
+            { "Device": "Firefox", "Last used": "today", "mark": "this one", "action": null },
+            { "Device": "curl", "Last used": "long ago", "mark": null, "action": action("/end") },
+        ],
+        "note": "And 3 more.",
+        "actions": [action("/end-all")],
+    });
+    assert_eq!(json["table"], expected);
+}
+
+#[test]
 fn whatever_is_filled_in_is_escaped() {
     let evil = "</title>\"><script>alert('&')</script>{{style}}".to_owned();
     let escaped = "&lt;/title&gt;&quot;&gt;&lt;script&gt;alert(&#39;&amp;&#39;)\
                        &lt;/script&gt;{{style}}";
     let fields = vec![(evil.clone(), evil.clone())];
     let action = "/\"><script>".to_owned();
+    let table = Table {
+        title: "</h2><script>",
+        columns: &["</th>\"><script>", "<script>"],
+        rows: vec![Row {
+            cells: vec![evil.clone(), evil.clone()],
+            mark: Some("</span><script>"),
+            action: Some(link(&evil, "/")),
+        }],
+        note: Some(evil.clone()),
+        actions: vec![link(&evil, "/")],
+    };
     let page = Page {
         status: StatusCode::OK,
         title: evil.clone(),
         lead: evil.clone(),
         help: vec![evil.clone()],
         facts: fields.clone(),
+        table: Some(table),
         actions: vec![
             link(&evil, "/\"><script>"),
             Way::Post { label: evil.clone(), action, fields, primary: true },
@@ -171,7 +273,7 @@ fn whatever_is_filled_in_is_escaped() {
     let logo = Some("/logo\"><script>".to_owned());
     let html = body(&page, Format::Html, &Branding { name: evil, logo });
     assert!(!html.contains("<script"), "{html}");
-    assert_eq!(html.matches(escaped).count(), 13, "{html}");
+    assert_eq!(html.matches(escaped).count(), 18, "{html}");
     assert_eq!(html.matches("=\"/&quot;&gt;&lt;script&gt;\"").count(), 2, "{html}");
     assert!(html.contains("<img src=\"/logo&quot;&gt;&lt;script&gt;\" alt=\"\">"), "{html}");
 }
@@ -206,6 +308,10 @@ fn targets_a_page_may_not_have_are_dropped() {
         ("https:evil.example", false, false),
     ] {
         let with = |action| Page { actions: vec![action], ..bare() };
+        let row = Row { action: Some(post(href)), ..Row::default() };
+        let table = Table { rows: vec![row], actions: vec![post(href)], ..Table::default() };
+        let forms = html(&Page { table: Some(table), ..bare() }).matches("<form").count();
+        assert_eq!(forms, if post_stays { 2 } else { 0 }, "{href:?}");
         for (page, stays) in [(with(link("Go", href)), link_stays), (with(post(href)), post_stays)]
         {
             assert_eq!(html(&page).contains("class=\"actions\""), stays, "{href:?}");
@@ -290,6 +396,7 @@ fn a_page_with_a_form_lets_the_browser_send_its_origin() {
     let policy = |page: &Page| field(page, &Branding::default(), "referrer-policy");
     assert_eq!(policy(&denied()), "same-origin");
     assert_eq!(policy(&bare()), "no-referrer");
+    assert_eq!(policy(&listing()), "same-origin");
     let dropped = Page { actions: vec![post("https://evil.example/")], ..bare() };
     assert_eq!(policy(&dropped), "no-referrer");
 }

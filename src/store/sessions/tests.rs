@@ -163,7 +163,27 @@ async fn all_sessions_of_an_account_end_but_one() {
     assert!(sessions.find(&keys(), &other, "a").await.unwrap().is_none());
     let listed = sessions.list(&keys(), 1, at(1000)).await.unwrap();
     assert_eq!(listed.len(), 1);
-    assert_eq!((listed[0].key, &listed[0].session), (mine.key, &octocat()));
+    assert_eq!((listed[0].key, &listed[0].session), (mine.key, &Some(octocat())));
+}
+
+/// The row is gone, and nobody was told: a node that holds the session open goes on.
+#[tokio::test]
+async fn an_end_that_broke_off_is_listed_and_can_be_finished() {
+    let (_, store) = store();
+    let sessions = sessions(&store);
+    let (mine, _) = begin(&sessions, &keys()).await;
+    let (other, id) = begin(&sessions, &keys()).await;
+    store.take(Table::Session, other.key.as_bytes()).await.unwrap();
+    assert!(sessions.find(&keys(), &id, "a").await.unwrap().is_some());
+    let listed = sessions.list(&keys(), 1, at(1000)).await.unwrap();
+    let broken = listed.iter().find(|listed| listed.session.is_none()).unwrap();
+    assert_eq!((listed.len(), broken.key, broken.seen), (2, other.key, Some(at(1000))));
+    // By a node that does not hold it, too.
+    let there: Sessions<()> = Sessions::new(store.clone(), CACHE);
+    let left = there.end_of(&keys(), 1, other.key, at(1000)).await;
+    assert_eq!(left, Ok(Left::Others));
+    assert_eq!(there.list(&keys(), 1, at(1000)).await.unwrap().len(), 1);
+    assert_eq!(there.end_of(&keys(), 1, mine.key, at(1000)).await, Ok(Left::None));
 }
 
 #[tokio::test]

@@ -12,6 +12,10 @@ use super::http::{Connection, Response};
 pub(crate) struct Browser {
     /// Where every host but those with a numeric address is.
     gateway: SocketAddr,
+    /// What it calls itself.
+    agent: String,
+    /// Where a proxy before the gateway says it is.
+    place: Option<String>,
     jar: BTreeMap<String, BTreeMap<String, String>>,
 }
 
@@ -20,7 +24,18 @@ const MOST_REDIRECTS: usize = 20;
 
 impl Browser {
     pub(crate) fn new(gateway: SocketAddr) -> Self {
-        Self { gateway, jar: BTreeMap::new() }
+        let agent = "test browser".to_owned();
+        Self { gateway, agent, place: None, jar: BTreeMap::new() }
+    }
+
+    /// The same browser under another name.
+    pub(crate) fn called(self, agent: &str) -> Self {
+        Self { agent: agent.to_owned(), ..self }
+    }
+
+    /// The same browser behind a proxy that says where it is.
+    pub(crate) fn at(self, place: &str) -> Self {
+        Self { place: Some(place.to_owned()), ..self }
     }
 
     /// A navigation, as typed into the address bar; redirects are not followed.
@@ -74,8 +89,12 @@ impl Browser {
         body: &str,
     ) -> Response {
         let (host, target) = split(url);
+        let agent = &self.agent;
         let mut text =
-            format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: test browser\r\n");
+            format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {agent}\r\n");
+        if let Some(place) = &self.place {
+            write!(text, "x-forwarded-for: {place}\r\n").expect("memory is written");
+        }
         for (name, value) in headers {
             write!(text, "{name}: {value}\r\n").expect("memory is written");
         }

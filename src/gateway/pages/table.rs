@@ -1,0 +1,88 @@
+//! Things of one kind on a page, each with what can be done to it.
+
+use serde_json::{Map, Value, json};
+
+use super::{Way, line, pair, safe};
+
+/// Things of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::gateway) struct Table {
+    /// What they are.
+    pub(in crate::gateway) title: &'static str,
+    /// What is said of each; the first names it.
+    pub(in crate::gateway) columns: &'static [&'static str],
+    /// The things.
+    pub(in crate::gateway) rows: Vec<Row>,
+    /// What is not shown.
+    pub(in crate::gateway) note: Option<String>,
+    /// What can be done to all of them.
+    pub(in crate::gateway) actions: Vec<Way>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::gateway) struct Row {
+    /// One value for each column.
+    pub(in crate::gateway) cells: Vec<String>,
+    /// What sets it apart from the others.
+    pub(in crate::gateway) mark: Option<&'static str>,
+    /// What can be done to it.
+    pub(in crate::gateway) action: Option<Way>,
+}
+
+// === impl Table ===
+
+impl Table {
+    /// Every way that leads from it.
+    pub(super) fn ways(&self) -> impl Iterator<Item = &Way> {
+        self.rows.iter().filter_map(Row::way_out).chain(self.ways_out())
+    }
+
+    pub(super) fn ways_out(&self) -> impl Iterator<Item = &Way> {
+        safe(&self.actions)
+    }
+
+    /// The values of a row, each with the name of its column.
+    pub(super) fn named<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.columns.iter().copied().zip(row.cells.iter().map(String::as_str))
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let row = |row| {
+            let named = self.named(row).map(|(name, value)| (name.to_owned(), value.into()));
+            let mut json: Map<_, _> = named.collect();
+            json.insert("mark".into(), row.mark.into());
+            json.insert("action".into(), row.way_out().map(Way::json).into());
+            json
+        };
+        json!({
+            "title": self.title,
+            "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
+            "note": self.note,
+            "actions": self.ways_out().map(Way::json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// As paragraphs of plain text.
+    pub(super) fn text(&self) -> Vec<String> {
+        let row = |row| {
+            let mut text: String = self.named(row).map(|(name, value)| pair(name, value)).collect();
+            text.extend(row.mark.map(line));
+            text.extend(row.way_out().map(Way::text));
+            text
+        };
+        let mut blocks = vec![line(self.title)];
+        blocks.extend(self.rows.iter().map(row));
+        blocks.extend(self.note.as_deref().map(line));
+        blocks.push(self.ways_out().map(Way::text).collect());
+        blocks
+    }
+}
+
+// === impl Row ===
+
+impl Row {
+    pub(super) fn way_out(&self) -> Option<&Way> {
+        self.action.as_ref().filter(|way| way.is_safe())
+    }
+}
