@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::clock::Time;
 use crate::secret::Secret;
 
-/// The tokens of an account. Every change has a higher version.
+/// The tokens of an account. Every change has another version.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// Counts the changes: a result that is based on an older one is discarded.
+    /// Counts the changes from anywhere: a result that is based on another one is discarded.
     pub version: u64,
     /// What GitHub gave.
     pub grant: Grant,
@@ -59,15 +59,28 @@ impl Credential {
     /// What it needs before it is used now.
     pub fn need(&self, now: Time) -> Need {
         let Some(end) = self.grant.access_ends else { return Need::Nothing };
-        let can_refresh = !self.is_lost
-            && self.grant.refresh.is_some()
-            && self.grant.refresh_ends.is_none_or(|end| now < end);
+        let can_refresh = self.can_refresh(now);
         match (now + LAST_MOMENT < end, can_refresh) {
             (true, true) if now + AHEAD >= end => Need::RefreshSoon,
             (true, _) => Need::Nothing,
             (false, true) => Need::RefreshNow,
             (false, false) => Need::SignIn,
         }
+    }
+
+    /// Whether there is a refresh token that may be good.
+    pub fn can_refresh(&self, now: Time) -> bool {
+        !self.is_lost
+            && self.grant.refresh.is_some()
+            && self.grant.refresh_ends.is_none_or(|end| now < end)
+    }
+
+    /// The same, known to be of no use.
+    #[must_use]
+    pub fn ended(mut self, now: Time) -> Self {
+        self.is_lost = true;
+        self.grant.access_ends = Some(now);
+        self
     }
 
     /// Whether both hold the same tokens.
@@ -119,5 +132,12 @@ mod tests {
         let lost = Credential { is_lost: true, ..credential(Some(10_000), Some(90_000)) };
         assert_eq!(lost.need(at(9_900)), Need::Nothing, "the access token is good to its end");
         assert_eq!(lost.need(at(10_000)), Need::SignIn);
+    }
+
+    #[test]
+    fn what_is_of_no_use_is_not_used() {
+        for known in [credential(None, None), credential(Some(10_000), Some(90_000))] {
+            assert_eq!(known.ended(at(5_000)).need(at(5_000)), Need::SignIn);
+        }
     }
 }

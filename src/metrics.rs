@@ -63,6 +63,8 @@ metrics! {
     token_refreshes: IntCounterVec = "gatekeep_token_refreshes_total" ["result"],
     /// Accounts asked about anew at GitHub, by how it ended.
     rechecks: IntCounterVec = "gatekeep_rechecks_total" ["result"],
+    /// Webhooks of GitHub, by their event and by what became of them.
+    webhooks: IntCounterVec = "gatekeep_webhooks_total" ["event", "result"],
     /// Requests let through on what GitHub said earlier, because it gives no answer now.
     facts_kept: IntCounter = "gatekeep_facts_kept_total",
     /// Sessions held open in this process.

@@ -63,6 +63,11 @@ reasons! {
     /// A form was posted from another site, or without its token.
     CrossSiteForm => "cross-site-form",
 
+    /// A webhook does not carry a signature by one of the configured secrets.
+    WebhookNotSigned => "webhook-not-signed",
+    /// A signed webhook is not what GitHub sends: its content type is not JSON, or it has no event.
+    WebhookUnreadable => "webhook-unreadable",
+
     /// The request target or its Host is malformed or can be read in two ways.
     AmbiguousTarget => "ambiguous-target",
     /// The request header is malformed, too large or has too many fields.

@@ -31,6 +31,8 @@ pub enum Endpoint {
     Account,
     /// The public keys.
     Keys,
+    /// GitHub tells something.
+    Webhook,
     /// Under our prefix, and none of ours.
     Unknown,
 }
@@ -48,6 +50,7 @@ const TABLE: &[(&str, Method, Endpoint)] = &[
     ("sign_out_everywhere", Method::POST, Endpoint::SignOutEverywhere),
     ("account", Method::GET, Endpoint::Account),
     ("jwks.json", Method::GET, Endpoint::Keys),
+    ("github/webhook", Method::POST, Endpoint::Webhook),
 ];
 
 /// Where the keys are found without knowing the prefix, on the gateway's own host.
@@ -62,16 +65,29 @@ impl Endpoint {
         Self::at(request.config(), request.method, &request.target)
     }
 
-    /// Whether a request is for one of our own forms, so that its body is read.
-    pub fn reads_body(config: &Config, method: &Method, target: &Target<'_>) -> bool {
-        method == Method::POST && Self::at(config, method, target).is_some_and(Self::is_form)
+    /// The page that reads a request's body, if one does.
+    pub fn of_body(config: &Config, method: &Method, target: &Target<'_>) -> Option<Self> {
+        let posted = Some(target).filter(|_| method == Method::POST);
+        posted
+            .and_then(|target| Self::at(config, method, target))
+            .filter(|endpoint| endpoint.reads_body())
     }
 
-    fn is_form(self) -> bool {
+    fn reads_body(self) -> bool {
         matches!(
             self,
-            Self::SignOut | Self::EndSession | Self::EndOtherSessions | Self::SignOutEverywhere
+            Self::SignOut
+                | Self::EndSession
+                | Self::EndOtherSessions
+                | Self::SignOutEverywhere
+                | Self::Webhook
         )
+    }
+
+    /// Whether the configuration has it at a host.
+    fn is_at(self, config: &Config, host: &str) -> bool {
+        let takes_webhooks = !config.github.webhook_secrets.is_empty();
+        self != Self::Webhook || (takes_webhooks && host == config.public_url.host())
     }
 
     /// The same of a method and a target.
@@ -86,7 +102,10 @@ impl Endpoint {
             return None;
         }
         let is_served = is_own_host || config.routes.knows_host(host);
-        is_served.then(|| Self::named(below.strip_prefix('/').unwrap_or(below), method))
+        let named = || Self::named(below.strip_prefix('/').unwrap_or(below), method);
+        is_served
+            .then(named)
+            .map(|found| if found.is_at(config, host) { found } else { Self::Unknown })
     }
 
     fn named(name: &str, method: &Method) -> Self {

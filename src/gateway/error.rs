@@ -74,9 +74,12 @@ pub(super) fn answer(request: &Request<'_>, page: &Page, reason: Reason) -> Answ
 }
 
 fn dress(mut response: Response<Bytes>, reason: Reason) -> Response<Bytes> {
-    if reason == Reason::StoreUnavailable {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
-    }
+    let retry_after = match reason {
+        Reason::StoreUnavailable => "2",
+        Reason::GitHubUnavailable => "30",
+        _ => return response,
+    };
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(retry_after));
     response
 }
 
@@ -224,6 +227,18 @@ fn notice(reason: Reason) -> Notice {
             "This request is malformed",
             "The header of the request breaks a rule of HTTP, or is too large.",
             "If a browser sent it, remove the cookies of this site and try again.",
+        ),
+        R::WebhookNotSigned => Notice(
+            S::FORBIDDEN,
+            "This webhook is not signed",
+            "It carries no `X-Hub-Signature-256` by a secret that is configured here.",
+            "Operators: `github.webhook.secret` and the secret at GitHub must be the same.",
+        ),
+        R::WebhookUnreadable => Notice(
+            S::BAD_REQUEST,
+            "This webhook cannot be read",
+            "It is signed, but it is not the JSON of an event.",
+            "Operators: choose the content type `application/json` for the webhook at GitHub.",
         ),
         R::NoRoute => Notice(
             S::NOT_FOUND,

@@ -42,6 +42,7 @@ mod request;
 mod sign_in;
 mod sign_out;
 mod upstream;
+mod webhook;
 
 pub use action::{Action, Answer, Decision, Forward, Visitor};
 pub use admission::Admissions;
@@ -50,6 +51,7 @@ pub use error::fault_page;
 pub use forms::LARGEST as LARGEST_FORM;
 pub use last_session::LastSession;
 pub use request::{Client as RequestClient, Request, RequestIds};
+pub use webhook::LARGEST_WEBHOOK;
 
 use authenticate::Authenticated;
 use recheck::Rechecks;
@@ -234,6 +236,7 @@ impl Gateway {
             Endpoint::SignOutEverywhere => self.sign_out_everywhere(request).await,
             Endpoint::Account => self.account(request).await,
             Endpoint::Keys => self.jwks(request),
+            Endpoint::Webhook => self.webhook(request).await,
             Endpoint::Unknown => error::fault(request, Reason::NoSuchPage),
         }
     }

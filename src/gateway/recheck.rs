@@ -3,16 +3,18 @@
 //! loses access within `session.recheck`, without a new sign-in.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
 
 use super::ending::Cause;
 use super::{Admissions, Decision, Gateway, LiveSession, Request};
 use crate::clock::{Clock, Time};
 use crate::credential::Credential;
-use crate::github::{Asking, GitHubError, Said, TokenError, Tokens};
+use crate::github::{Asking, GitHubError, LONGEST_PAUSE, Pauses, Said, TokenError, Tokens};
 use crate::metrics::Metrics;
 use crate::policy::Facts;
 use crate::reason::Reason;
@@ -25,19 +27,21 @@ pub(super) struct Rechecks {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
     flights: DashMap<(u64, u64), Arc<Mutex<Flight>>>,
+    /// When the log was told of a failure, in seconds since 1970.
+    told: AtomicI64,
 }
 
 /// How an account's re-checks went lately.
 #[derive(Default)]
 struct Flight {
-    failures: u32,
-    not_before: Option<Time>,
-    /// When GitHub first refused the token without saying whether it is dead.
-    refused: Option<Time>,
+    pauses: Pauses,
+    /// Until when nobody but the person can help, as far as is known.
+    hopeless_until: Option<Time>,
+    /// The version that GitHub refused without saying whether it is dead, and when it first did.
+    refused: Option<(u64, Time)>,
 }
 
 /// Whose facts, which, and how old they may be.
-#[derive(Clone)]
 struct Question {
     asking: Asking,
     account: u64,
@@ -47,15 +51,15 @@ struct Question {
 
 /// Why there are no newer facts.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub(super) enum Trouble {
     /// Only the person can help.
     #[error("the person has to sign in again")]
     SignInAgain,
     /// The person has withdrawn the authorisation at GitHub.
     #[error("the authorisation was withdrawn at GitHub")]
     Revoked,
-    /// It went wrong a moment ago, and is not tried again yet.
-    #[error("GitHub was asked a moment ago, in vain")]
+    /// It went wrong a moment ago and is not tried again yet, or is still under way.
+    #[error("GitHub was asked a moment ago, in vain so far")]
     PutOff,
     #[error(transparent)]
     GitHub(#[from] GitHubError),
@@ -64,7 +68,7 @@ enum Trouble {
 }
 
 /// How old facts are.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Age {
     Young,
     /// In the last fifth of their life.
@@ -72,14 +76,14 @@ enum Age {
     Outdated,
 }
 
-/// After a failure, before GitHub is asked again; doubled each time.
-const PAUSE: Duration = Duration::from_secs(5);
-
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-
 /// A token that GitHub refuses twice, so far apart, is dead, even if GitHub does not say so.
 const REFUSED_TWICE: Duration = Duration::from_secs(2);
+
+/// How long a first refusal counts.
+const REFUSAL_COUNTS: Duration = Duration::from_secs(3600);
+
+/// When GitHub is down it is so for everybody: the log is told this often, the metric each time.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 // === impl Gateway ===
 
@@ -93,8 +97,47 @@ impl Gateway {
     pub(super) async fn renew_facts(
         &self,
         request: &Request<'_>,
-        live: &Arc<LiveSession>,
+        live: &LiveSession,
     ) -> Option<Decision> {
+        let flight = self.rechecks.flight(request.config().keys.realm(), live.account.id);
+        if self.age(request, live) == Age::Aging {
+            // Somebody asks already, or asked a moment ago in vain: the facts are good for a while.
+            if let Ok(flight) = flight.try_lock_owned()
+                && !flight.is_in_vain(self.clock.now())
+            {
+                drop(self.begin_recheck(request, live, flight));
+            }
+            return None;
+        }
+        let renewed = async {
+            let flight = flight.lock_owned().await;
+            if self.age(request, live) == Age::Young {
+                return Ok(());
+            }
+            if flight.pauses.hold(self.clock.now()) {
+                return Err(Trouble::PutOff);
+            }
+            self.begin_recheck(request, live, flight).await.unwrap_or(Err(Trouble::PutOff))
+        };
+        let patience = request.snapshot.github.patience();
+        match tokio::time::timeout(patience, renewed).await.unwrap_or(Err(Trouble::PutOff)) {
+            Ok(()) => None,
+            Err(Trouble::Revoked) => Some(Decision::SignIn(Reason::SessionEnded)),
+            Err(Trouble::SignInAgain) => Some(Decision::SignIn(Reason::FactsOutdated)),
+            Err(Trouble::Store(_)) => self.keep_facts(request, live, Reason::StoreUnavailable),
+            Err(Trouble::PutOff | Trouble::GitHub(_)) => {
+                self.keep_facts(request, live, Reason::GitHubUnavailable)
+            }
+        }
+    }
+
+    /// A task of its own: a visitor who goes away must not break a refresh off half way.
+    fn begin_recheck(
+        &self,
+        request: &Request<'_>,
+        live: &LiveSession,
+        flight: OwnedMutexGuard<Flight>,
+    ) -> JoinHandle<Result<(), Trouble>> {
         let question = Question {
             asking: request.snapshot.asking(),
             account: live.account.id,
@@ -102,27 +145,20 @@ impl Gateway {
             every: request.config().recheck.every,
         };
         let rechecks = self.rechecks.clone();
-        // A task of its own: a visitor who goes away must not break a refresh off half way.
-        let task = tokio::spawn(async move { rechecks.recheck(&question).await });
-        if self.age(request, live) == Age::Aging {
-            return None;
-        }
-        match task.await.unwrap_or(Err(Trouble::PutOff)) {
-            Ok(()) => None,
-            Err(Trouble::Revoked) => Some(Decision::SignIn(Reason::SessionEnded)),
-            Err(Trouble::SignInAgain) => Some(Decision::SignIn(Reason::FactsOutdated)),
-            Err(Trouble::PutOff | Trouble::GitHub(_) | Trouble::Store(_)) => {
-                self.keep_facts(request, live)
-            }
-        }
+        tokio::spawn(async move { rechecks.recheck(&question, flight).await })
     }
 
     /// GitHub gives no answer: what it said last counts for a while.
-    fn keep_facts(&self, request: &Request<'_>, live: &LiveSession) -> Option<Decision> {
+    fn keep_facts(
+        &self,
+        request: &Request<'_>,
+        live: &LiveSession,
+        why: Reason,
+    ) -> Option<Decision> {
         let recheck = request.config().recheck;
-        let age = self.clock.now().since(live.account.profile().checked);
+        let age = distance(live.account.profile().checked, self.clock.now());
         if age >= recheck.every + recheck.grace {
-            return Some(Decision::Unavailable(Reason::GitHubUnavailable));
+            return Some(Decision::Unavailable(why));
         }
         self.metrics.facts_kept.inc();
         None
@@ -142,7 +178,8 @@ impl Rechecks {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { sessions, tokens, clock, metrics, flights: DashMap::new() }
+        let told = AtomicI64::new(i64::MIN / 2);
+        Self { sessions, tokens, clock, metrics, flights: DashMap::new(), told }
     }
 
     /// Forgets accounts that are neither being asked about nor put off.
@@ -150,92 +187,208 @@ impl Rechecks {
         let now = self.clock.now();
         self.flights.retain(|_, flight| {
             Arc::strong_count(flight) > 1
-                || flight.try_lock().is_ok_and(|f| f.not_before.is_some_and(|time| now < time))
+                || flight.try_lock().is_ok_and(|flight| !flight.is_over(now))
         });
     }
 
-    /// Ends whatever rests on an account's authorisation at GitHub, which is gone.
-    pub(super) async fn revoke(&self, asking: &Asking, account: u64) -> Result<(), Unavailable> {
+    /// Somebody is said to have withdrawn the authorisation: ends what rests on it if that is so.
+    /// `false` when it is not. Where no token is held there is nothing to ask with.
+    pub(super) async fn check_authorization(
+        &self,
+        asking: &Asking,
+        account: u64,
+    ) -> Result<bool, Trouble> {
+        // One at a time, and not beside a re-check.
+        let _turn = self.flight(asking.keys.realm(), account).lock_owned().await;
+        let mut found = match self.tokens.usable(asking, account).await {
+            Ok(found) => found,
+            Err(TokenError::SignInAgain) => {
+                let stored = self.tokens.credentials().read(&asking.keys, account).await?;
+                let version = stored.map(|stored| stored.credential.version);
+                return Ok(self.revoke(asking, account, version).await?);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        loop {
+            if asking.github.is_alive(&found.grant.access).await? {
+                return Ok(false);
+            }
+            match self.successor(asking, account, &found).await? {
+                Some(newer) => found = newer,
+                None => return Ok(self.revoke(asking, account, Some(found.version)).await?),
+            }
+        }
+    }
+
+    /// Ends whatever rests on an account's authorisation at GitHub, which is gone. `false` when
+    /// somebody has signed in with another version of the tokens since.
+    async fn revoke(
+        &self,
+        asking: &Asking,
+        account: u64,
+        dead: Option<u64>,
+    ) -> Result<bool, Unavailable> {
         let (keys, now) = (&asking.keys, self.clock.now());
-        let ended = self.sessions.end_all(keys, account, None, now).await?;
-        Cause::Revoked.count(&self.metrics, ended);
         let credentials = self.tokens.credentials();
-        if let Some(stored) = credentials.read(keys, account).await? {
+        let record = self.sessions.accounts().read(keys, account).await?;
+        // Read after the list: a session that is not in it stays, and so do its tokens.
+        let stored = credentials.read(keys, account).await?;
+        if stored.as_ref().is_some_and(|stored| Some(stored.credential.version) != dead) {
+            return Ok(false);
+        }
+        let doomed: Vec<_> = record.iter().flat_map(|record| record.sessions(now)).collect();
+        for key in doomed {
+            self.sessions.end_of(keys, account, key, now).await?;
+            Cause::Revoked.count(&self.metrics, 1);
+        }
+        if let Some(stored) = stored {
             credentials.remove(keys, &stored, now).await?;
         }
         tracing::info!(user.id = account, "the authorisation was withdrawn at GitHub: signed out");
-        Ok(())
+        Ok(true)
     }
 
-    async fn recheck(&self, question: &Question) -> Result<(), Trouble> {
+    fn flight(&self, realm: u64, account: u64) -> Arc<Mutex<Flight>> {
+        self.flights.entry((realm, account)).or_default().clone()
+    }
+
+    async fn recheck(
+        &self,
+        question: &Question,
+        mut flight: OwnedMutexGuard<Flight>,
+    ) -> Result<(), Trouble> {
+        let result = self.renew(question, &mut flight.refused).await;
+        flight.note(&result, self.clock.now());
+        self.report(&result, question.account);
+        result.map(drop)
+    }
+
+    /// `true` when GitHub was asked, `false` when somebody was faster, here or on another node.
+    async fn renew(
+        &self,
+        question: &Question,
+        refused: &mut Option<(u64, Time)>,
+    ) -> Result<bool, Trouble> {
         let (keys, account) = (&question.asking.keys, question.account);
-        let place = self.flights.entry((keys.realm(), account)).or_default().clone();
-        let mut flight = place.lock().await;
         let accounts = self.sessions.accounts();
         let Some(record) = accounts.read(keys, account).await? else {
             return Err(Trouble::SignInAgain);
         };
-        let now = self.clock.now();
-        if age(record.profile.checked, now, question.every) == Age::Young {
-            // Somebody was faster, here or on another node.
+        let checked = record.profile.checked;
+        if age(checked, self.clock.now(), question.every) == Age::Young {
             accounts.adopt(keys, record.profile);
-            return Ok(());
-        }
-        if flight.not_before.is_some_and(|time| now < time) {
-            return Err(Trouble::PutOff);
+            return Ok(false);
         }
         let before = Said { identity: record.profile.identity, validators: record.validators };
-        let result = self.ask(question, &before, &mut flight.refused).await;
-        flight.note(&result, self.clock.now());
-        self.report(&result, account);
-        result
+        self.ask(question, &before, refused).await.map(|()| true)
     }
 
-    fn report(&self, result: &Result<(), Trouble>, account: u64) {
+    fn report(&self, result: &Result<bool, Trouble>, account: u64) {
         let word = match result {
-            Ok(()) => "renewed",
+            Ok(true) => "renewed",
+            Ok(false) => "known",
             Err(Trouble::Revoked) => "revoked",
             Err(Trouble::SignInAgain) => "sign-in-again",
             Err(_) => "failed",
         };
         self.metrics.rechecks.with_label_values(&[word]).inc();
-        if let Err(trouble @ (Trouble::GitHub(_) | Trouble::Store(_))) = result {
+        if let Err(trouble @ (Trouble::GitHub(_) | Trouble::Store(_))) = result
+            && self.is_worth_a_line()
+        {
             tracing::warn!(
                 user.id = account,
-                "GitHub could not be asked again, so what it said last still counts: {trouble}"
+                "what GitHub said last still counts, for it could not be asked again; others may \
+                 be as unlucky within the minute: {trouble}"
             );
         }
+    }
+
+    fn is_worth_a_line(&self) -> bool {
+        let (now, told) = (self.clock.now().unix(), self.told.load(Ordering::Relaxed));
+        let is_due = now.abs_diff(told) >= TOLD_EVERY.as_secs();
+        let order = Ordering::Relaxed;
+        is_due && self.told.compare_exchange(told, now, order, order).is_ok()
     }
 
     async fn ask(
         &self,
         question: &Question,
         before: &Said,
-        refused: &mut Option<Time>,
+        refused: &mut Option<(u64, Time)>,
     ) -> Result<(), Trouble> {
         let (asking, account) = (&question.asking, question.account);
         let mut credential = self.tokens.usable(asking, account).await?;
+        let mut asked = self.clock.now();
         let mut said = who(question, &credential, before).await;
         if is_refused(&said)
-            && let Some(newer) = self.tokens.newer(asking, account, credential.version).await?
+            && let Some(newer) = self.after_refusal(asking, account, &credential, refused).await?
         {
-            // Refreshed meanwhile, which ends the old token: no refusal of the person.
             credential = newer;
+            asked = self.clock.now();
             said = who(question, &credential, before).await;
         }
-        if is_refused(&said) && self.is_dead(asking, &credential, refused).await? {
-            self.revoke(asking, account).await?;
-            return Err(Trouble::Revoked);
+        if !is_refused(&said) {
+            *refused = None;
         }
         let said = said?;
         if said.identity.id != account {
             let why = "the token speaks for another account".to_owned();
             return Err(GitHubError::Malformed("/user", why).into());
         }
-        let profile = Profile { identity: said.identity, checked: self.clock.now() };
+        // What GitHub says may change while it answers.
+        let profile = Profile { identity: said.identity, checked: asked };
         self.sessions.accounts().renew(&asking.keys, &profile, &said.validators).await?;
         self.sessions.announce(&asking.keys, &News::Renewed(account)).await?;
         Ok(())
+    }
+
+    /// GitHub refused a token: the one to use in its place, or `None` when it is alive all the
+    /// same. Ends the sessions where it is dead and nothing takes its place.
+    async fn after_refusal(
+        &self,
+        asking: &Asking,
+        account: u64,
+        credential: &Credential,
+        refused: &mut Option<(u64, Time)>,
+    ) -> Result<Option<Credential>, Trouble> {
+        let version = credential.version;
+        // Refreshed meanwhile, which ends the old token: no refusal of the person.
+        if let Some(newer) = self.tokens.newer(asking, account, version).await? {
+            return Ok(Some(newer));
+        }
+        if !self.is_dead(asking, credential, refused).await? {
+            return Ok(None);
+        }
+        if let Some(newer) = self.successor(asking, account, credential).await? {
+            return Ok(Some(newer));
+        }
+        if credential.is_lost {
+            // Its end was lost on the way, and is no news of the person.
+            self.tokens.end(asking, account, version).await?;
+            return Err(Trouble::SignInAgain);
+        }
+        let is_over = self.revoke(asking, account, Some(version)).await?;
+        Err(if is_over { Trouble::Revoked } else { Trouble::PutOff })
+    }
+
+    /// What takes the place of a dead token: another node may be refreshing it just now, which ends
+    /// it before the new one is written down. So a refresh decides, if there can be one.
+    async fn successor(
+        &self,
+        asking: &Asking,
+        account: u64,
+        dead: &Credential,
+    ) -> Result<Option<Credential>, Trouble> {
+        let found = if dead.can_refresh(self.clock.now()) {
+            self.tokens.refreshed(asking, account, dead.version).await.map(Some)
+        } else {
+            self.tokens.newer(asking, account, dead.version).await
+        };
+        match found {
+            Ok(found) => Ok(found.filter(|found| found.version != dead.version)),
+            Err(TokenError::SignInAgain) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether a token that GitHub refuses is dead, for it also refuses living ones in bad moments.
@@ -243,17 +396,18 @@ impl Rechecks {
         &self,
         asking: &Asking,
         credential: &Credential,
-        refused: &mut Option<Time>,
+        refused: &mut Option<(u64, Time)>,
     ) -> Result<bool, Trouble> {
-        let now = self.clock.now();
+        let (now, version) = (self.clock.now(), credential.version);
+        let first = refused.filter(|(of, _)| *of == version).map_or(now, |(_, first)| first);
         match asking.github.is_alive(&credential.grant.access).await {
             Ok(is_alive) => {
                 *refused = None;
                 Ok(!is_alive)
             }
-            Err(_) if refused.is_some_and(|first| now.since(first) >= REFUSED_TWICE) => Ok(true),
+            Err(_) if now.since(first) >= REFUSED_TWICE => Ok(true),
             Err(error) => {
-                refused.get_or_insert(now);
+                *refused = Some((version, first));
                 Err(error.into())
             }
         }
@@ -263,12 +417,30 @@ impl Rechecks {
 // === impl Flight ===
 
 impl Flight {
-    fn note(&mut self, result: &Result<(), Trouble>, now: Time) {
-        let is_transient = matches!(result, Err(Trouble::GitHub(_) | Trouble::Store(_)));
-        self.failures = if is_transient { self.failures.saturating_add(1) } else { 0 };
-        self.not_before = is_transient.then(|| {
-            now + PAUSE.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST_PAUSE)
-        });
+    fn note(&mut self, result: &Result<bool, Trouble>, now: Time) {
+        self.hopeless_until = None;
+        match result {
+            // Refused by a limit: whoever keeps asking is refused for longer.
+            Err(Trouble::GitHub(GitHubError::Failed(_, 403 | 429))) => {
+                self.pauses.fail_for_long(now);
+            }
+            Err(Trouble::GitHub(_) | Trouble::Store(_)) => self.pauses.fail(now),
+            Err(Trouble::SignInAgain) => {
+                self.pauses.clear();
+                self.hopeless_until = Some(now + LONGEST_PAUSE);
+            }
+            Ok(_) | Err(Trouble::Revoked | Trouble::PutOff) => self.pauses.clear(),
+        }
+    }
+
+    /// Whether there is no use in asking while nobody waits for the answer.
+    fn is_in_vain(&self, now: Time) -> bool {
+        self.pauses.hold(now) || self.hopeless_until.is_some_and(|time| now < time)
+    }
+
+    fn is_over(&self, now: Time) -> bool {
+        let counts = self.refused.is_some_and(|(_, first)| now.since(first) < REFUSAL_COUNTS);
+        self.pauses.are_over(now) && !self.is_in_vain(now) && !counts
     }
 }
 
@@ -289,8 +461,11 @@ async fn who(
     credential: &Credential,
     before: &Said,
 ) -> Result<Said, GitHubError> {
-    let token = &credential.grant.access;
-    question.asking.github.who(token, question.facts, Some(before)).await
+    let (token, github) = (&credential.grant.access, &question.asking.github);
+    let asking = github.who(token, question.facts, Some(before));
+    tokio::time::timeout(github.patience(), asking).await.unwrap_or_else(|_| {
+        Err(GitHubError::NoAnswer("the facts", "it took too long in all".to_owned()))
+    })
 }
 
 fn is_refused(said: &Result<Said, GitHubError>) -> bool {
@@ -299,14 +474,18 @@ fn is_refused(said: &Result<Said, GitHubError>) -> bool {
 
 /// How old facts are. A stamp from the future is a clock's jump, and no reason for trust.
 fn age(checked: Time, now: Time, every: Duration) -> Age {
-    let age = now.since(checked);
-    if age >= every || checked.since(now) >= every {
+    if distance(checked, now) >= every {
         Age::Outdated
-    } else if age >= every / 5 * 4 {
+    } else if now.since(checked) >= every / 5 * 4 {
         Age::Aging
     } else {
         Age::Young
     }
+}
+
+/// How far two moments are apart, whichever is first.
+fn distance(one: Time, other: Time) -> Duration {
+    one.since(other).max(other.since(one))
 }
 
 #[cfg(test)]
@@ -325,8 +504,8 @@ mod tests {
             (599, 0, Age::Young),
             (600, 0, Age::Outdated),
         ] {
-            let is_so = age(Time::from_unix(checked), Time::from_unix(now), every) == is;
-            assert!(is_so, "{checked} {now}");
+            let age = age(Time::from_unix(checked), Time::from_unix(now), every);
+            assert_eq!(age, is, "{checked} {now}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The HTTP client for GitHub: bounded in time and bytes, follows no redirect, names itself.
 
-use http::header::{ETAG, IF_NONE_MATCH};
+use std::time::Duration;
+
+use http::header::{ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
@@ -119,6 +121,10 @@ impl Client {
         match answer.status {
             StatusCode::OK => Ok(answer),
             StatusCode::NOT_MODIFIED if known.is_some() => Ok(answer),
+            // A limit says nothing about the person.
+            StatusCode::FORBIDDEN if is_limited(&answer.headers) => {
+                Err(GitHubError::Failed(what, StatusCode::TOO_MANY_REQUESTS.as_u16()))
+            }
             status => Err(GitHubError::Failed(what, status.as_u16())),
         }
     }
@@ -149,6 +155,11 @@ impl Client {
         Ok(Answer { status, headers, body })
     }
 
+    /// How long a question may take that is several requests.
+    pub fn patience(&self) -> Duration {
+        self.settings.timeout * 2
+    }
+
     pub(super) fn request(&self, method: http::Method, url: &str) -> reqwest::RequestBuilder {
         self.http.request(method, url)
     }
@@ -171,6 +182,13 @@ fn json<T: DeserializeOwned>(what: &'static str, answer: &Answer) -> Result<T, G
 
 fn etag(headers: &HeaderMap) -> Option<String> {
     headers.get(ETAG)?.to_str().ok().map(str::to_owned)
+}
+
+/// GitHub says 403 both for "you may not" and for "not so fast".
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+fn is_limited(headers: &HeaderMap) -> bool {
+    headers.contains_key(RETRY_AFTER)
+        || headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -8,12 +8,16 @@ use crate::secret::Secret;
 mod applications;
 mod client;
 mod oauth;
+mod pauses;
 mod tokens;
+mod webhook;
 mod who;
 
 pub use client::Client;
 pub use oauth::scopes_for;
+pub use pauses::{LONGEST_PAUSE, Pauses};
 pub use tokens::{Asking, TokenError, Tokens};
+pub use webhook::{Delivery, Event, Forged, Signature, signature};
 pub use who::Said;
 
 /// GitHub's addresses and the gateway's credentials there.

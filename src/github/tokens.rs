@@ -10,7 +10,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use tokio::sync::Mutex;
 
-use super::{Client, GitHubError};
+use super::{Client, GitHubError, Pauses};
 use crate::clock::{Clock, Time};
 use crate::credential::{Credential, Grant, Need};
 use crate::keys::Keys;
@@ -21,16 +21,9 @@ use crate::store::{Credentials, LEASE, Lease, StoredCredential, Unavailable};
 pub struct Tokens {
     credentials: Credentials,
     /// Refreshes under way or put off, by realm and account.
-    flights: DashMap<(u64, u64), Arc<Mutex<Flight>>>,
+    flights: DashMap<(u64, u64), Arc<Mutex<Pauses>>>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-}
-
-/// How an account's refreshes went lately.
-#[derive(Default)]
-struct Flight {
-    failures: u32,
-    not_before: Option<Time>,
 }
 
 /// Whose token, and how to get it.
@@ -66,16 +59,10 @@ enum Outcome {
 }
 
 /// How often somebody who waits for another node looks whether it is done.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How long one waits for another node.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// After a failed refresh, before the next: doubled each time.
-const PAUSE: Duration = Duration::from_secs(5);
-
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 // === impl Tokens ===
 
@@ -96,26 +83,57 @@ impl Tokens {
         asking: &Asking,
         account: u64,
     ) -> Result<Credential, TokenError> {
-        let stored = self.read(asking, account).await?;
-        match stored.credential.need(self.clock.now()) {
-            Need::Nothing => Ok(stored.credential),
+        let credential = self.read(asking, account).await?.credential;
+        match credential.need(self.clock.now()) {
+            Need::Nothing => Ok(credential),
             Need::SignIn => Err(TokenError::SignInAgain),
-            Need::RefreshNow => {
-                let (tokens, asking) = (self.clone(), asking.clone());
-                let version = stored.credential.version;
-                // A task of its own: who waits may go away, and a spent refresh token is spent.
-                tokio::spawn(async move { tokens.refresh(&asking, account, version).await })
-                    .await
-                    .unwrap_or(Err(TokenError::SignInAgain))
-            }
-            Need::RefreshSoon => {
-                self.refresh_beside(asking, account, stored.credential.version);
-                Ok(stored.credential)
-            }
+            Need::RefreshNow => self.refreshed(asking, account, credential.version).await,
+            // Before the use and not beside it: GitHub ends the old token when it gives a new one.
+            Need::RefreshSoon => match self.refreshed(asking, account, credential.version).await {
+                Err(TokenError::GitHub(_) | TokenError::Store(_)) => Ok(credential),
+                result => result,
+            },
         }
     }
 
-    /// A newer credential than this version: somebody got 401 for it, so it is of no use.
+    /// What comes of refreshing this version, whatever its age: the same version when that cannot
+    /// be, and then it is the last.
+    pub async fn refreshed(
+        self: &Arc<Self>,
+        asking: &Asking,
+        account: u64,
+        version: u64,
+    ) -> Result<Credential, TokenError> {
+        let (tokens, patience) = (self.clone(), asking.github.patience());
+        let asking = asking.clone();
+        // A task of its own: who waits may go away, and a spent refresh token is spent.
+        let task = tokio::spawn(async move { tokens.refresh(&asking, account, version).await });
+        let unknown = |why: &str| GitHubError::NoAnswer("the refresh", why.to_owned());
+        match tokio::time::timeout(patience, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(unknown("it broke off").into()),
+            Err(_) => Err(unknown("it is still under way").into()),
+        }
+    }
+
+    /// Notes that GitHub takes nothing of this version any more.
+    pub async fn end(
+        &self,
+        asking: &Asking,
+        account: u64,
+        version: u64,
+    ) -> Result<(), Unavailable> {
+        while let Some(stored) = self.credentials.read(&asking.keys, account).await? {
+            let ended = stored.credential.clone().ended(self.clock.now());
+            let is_other = stored.credential.version != version;
+            if is_other || self.credentials.replace(&asking.keys, &stored, &ended).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A credential of another version: somebody got 401 for this one, so it is of no use.
     pub async fn newer(
         self: &Arc<Self>,
         asking: &Asking,
@@ -123,7 +141,7 @@ impl Tokens {
         version: u64,
     ) -> Result<Option<Credential>, TokenError> {
         let stored = self.read(asking, account).await?;
-        Ok(Some(stored.credential).filter(|credential| credential.version > version))
+        Ok(Some(stored.credential).filter(|credential| credential.version != version))
     }
 
     /// Forgets refreshes that are neither under way nor put off.
@@ -131,22 +149,12 @@ impl Tokens {
         let now = self.clock.now();
         self.flights.retain(|_, flight| {
             Arc::strong_count(flight) > 1
-                || flight.try_lock().is_ok_and(|f| f.not_before.is_some_and(|time| now < time))
+                || flight.try_lock().is_ok_and(|pauses| !pauses.are_over(now))
         });
     }
 
     async fn read(&self, asking: &Asking, account: u64) -> Result<StoredCredential, TokenError> {
         self.credentials.read(&asking.keys, account).await?.ok_or(TokenError::SignInAgain)
-    }
-
-    /// The use goes on with the old token; nobody waits.
-    fn refresh_beside(self: &Arc<Self>, asking: &Asking, account: u64, version: u64) {
-        let (tokens, asking) = (self.clone(), asking.clone());
-        tokio::spawn(async move {
-            if let Err(error) = tokens.refresh(&asking, account, version).await {
-                tracing::warn!("a token could not be refreshed ahead of its end: {error}");
-            }
-        });
     }
 
     /// One at a time in this process; who comes second finds it done.
@@ -157,16 +165,19 @@ impl Tokens {
         version: u64,
     ) -> Result<Credential, TokenError> {
         let place = self.flights.entry((asking.keys.realm(), account)).or_default().clone();
-        let mut flight = place.lock().await;
+        let mut pauses = place.lock().await;
         let stored = self.read(asking, account).await?;
-        if stored.credential.version > version {
+        if stored.credential.version != version {
             return usable(stored.credential, self.clock.now());
         }
-        if flight.not_before.is_some_and(|time| self.clock.now() < time) {
+        if pauses.hold(self.clock.now()) {
             return Err(GitHubError::Failed("the refresh a moment ago", 503).into());
         }
         let result = self.refresh_alone(asking, account, version).await;
-        flight.note(result.as_ref().err(), self.clock.now());
+        match &result {
+            Err(TokenError::GitHub(_)) => pauses.fail(self.clock.now()),
+            _ => pauses.clear(),
+        }
         result
     }
 
@@ -187,7 +198,7 @@ impl Tokens {
             }
             tokio::time::sleep(LOOK_EVERY).await;
             let stored = self.read(asking, account).await?;
-            if stored.credential.version > version {
+            if stored.credential.version != version {
                 return usable(stored.credential, self.clock.now());
             }
             if begun.elapsed() > PATIENCE {
@@ -209,7 +220,7 @@ impl Tokens {
         version: u64,
     ) -> Result<Credential, TokenError> {
         let stored = self.read(asking, account).await?;
-        if stored.credential.version > version {
+        if stored.credential.version != version {
             return usable(stored.credential, self.clock.now());
         }
         let outcome = tokio::select! {
@@ -272,7 +283,7 @@ impl Tokens {
                     tracing::error!(
                         "a refreshed token could not be written down yet: {unavailable}"
                     );
-                    tokio::time::sleep(LOOK_EVERY * 5).await;
+                    tokio::time::sleep(LOOK_EVERY * 10).await;
                 }
             }
             match self.credentials.read(&asking.keys, account).await {
@@ -282,7 +293,7 @@ impl Tokens {
                 Ok(Some(now)) if now.credential.is_same_grant(&new) => return Ok(new),
                 // Somebody signed in meanwhile, which always wins, or the last session ended.
                 Ok(other) => return self.discard(asking, &new, other).await,
-                Err(_) => tokio::time::sleep(LOOK_EVERY * 5).await,
+                Err(_) => tokio::time::sleep(LOOK_EVERY * 10).await,
             }
         }
     }
@@ -310,28 +321,19 @@ impl Tokens {
         account: u64,
         stored: StoredCredential,
     ) -> Result<Credential, TokenError> {
-        tokio::time::sleep(LOOK_EVERY * 5).await;
-        let now = self.read(asking, account).await?;
-        if now.credential.version > stored.credential.version {
-            return usable(now.credential, self.clock.now());
+        tokio::time::sleep(LOOK_EVERY * 10).await;
+        loop {
+            let now = self.read(asking, account).await?;
+            if now.credential.version != stored.credential.version {
+                return usable(now.credential, self.clock.now());
+            }
+            let lost = Credential { is_lost: true, ..now.credential.clone() };
+            if self.credentials.replace(&asking.keys, &now, &lost).await? {
+                self.metrics.token_refreshes.with_label_values(&["lost"]).inc();
+                tracing::warn!(user.id = account, "GitHub does not take the refresh token");
+                return usable(lost, self.clock.now());
+            }
         }
-        self.metrics.token_refreshes.with_label_values(&["lost"]).inc();
-        let lost = Credential { is_lost: true, ..stored.credential.clone() };
-        self.credentials.replace(&asking.keys, &now, &lost).await?;
-        usable(lost, self.clock.now())
-    }
-}
-
-// === impl Flight ===
-
-impl Flight {
-    fn note(&mut self, error: Option<&TokenError>, now: Time) {
-        let is_transient = matches!(error, Some(TokenError::GitHub(_)));
-        self.failures = if is_transient { self.failures.saturating_add(1) } else { 0 };
-        self.not_before = is_transient.then(|| {
-            let pause = PAUSE.saturating_mul(1 << (self.failures - 1).min(16));
-            now + pause.min(LONGEST_PAUSE)
-        });
     }
 }
 

@@ -63,7 +63,8 @@ struct Sorting<'a> {
 
 impl Client {
     /// Asks GitHub who a token belongs to. The questions are independent and asked together; with
-    /// what was said before, GitHub answers most of them "as before".
+    /// what was said before, GitHub answers most of them "as before", and the first question goes
+    /// ahead: the token is older, and whoever uses a dead one four times at once is locked out.
     pub async fn who(
         &self,
         token: &Secret<String>,
@@ -75,16 +76,24 @@ impl Client {
             let said = before.filter(|said| said.knows(what))?;
             said.validators.get(what).map(String::as_str)
         };
-        let (user, emails, orgs, teams) = tokio::join!(
-            self.one::<User>(USER, token, known(USER)),
-            self.list::<Address>(EMAILS, token, known(EMAILS)),
-            self.list_if::<Org>(facts.orgs, ORGS, token, known(ORGS)),
-            self.list_if::<Team>(facts.teams, TEAMS, token, known(TEAMS)),
-        );
+        let user = self.one::<User>(USER, token, known(USER));
+        let rest = async {
+            tokio::join!(
+                self.list::<Address>(EMAILS, token, known(EMAILS)),
+                self.list_if::<Org>(facts.orgs, ORGS, token, known(ORGS)),
+                self.list_if::<Team>(facts.teams, TEAMS, token, known(TEAMS)),
+            )
+        };
+        let (user, (emails, orgs, teams)) = if before.is_some() {
+            (user.await?, rest.await)
+        } else {
+            let (user, rest) = tokio::join!(user, rest);
+            (user?, rest)
+        };
         let mut sorting = Sorting { before, validators: Validators::new() };
         let (id, login, name) = sorting.settle(
             USER,
-            user?,
+            user,
             |old| Some((old.id, old.login.clone(), old.name.clone())),
             read_user,
         )?;

@@ -1,21 +1,12 @@
 //! A request's header before the gateway sees it: within its limits, and its target canonical.
 
-use std::time::Duration;
-
-use bytes::{Bytes, BytesMut};
 use http::Method;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use pingora::http::RequestHeader;
-use pingora::proxy::Session;
-use pingora::{Error, ErrorType, Result};
 
-use crate::config::{Config, Limits};
-use crate::gateway::{Endpoint, LARGEST_FORM};
+use crate::config::Limits;
 use crate::reason::Reason;
 use crate::target::{Ambiguity, Target};
-
-/// For the whole body of a form.
-const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Refuses what breaks the limits, and methods that are none.
 pub(super) fn check_header(head: &RequestHeader, limits: &Limits) -> Result<(), Reason> {
@@ -69,32 +60,4 @@ pub(super) fn has_body(head: &RequestHeader) -> bool {
 /// The length that the client announces.
 pub(super) fn content_length(head: &RequestHeader) -> Option<u64> {
     head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// Whether the body belongs to one of our own forms; every other body streams through.
-fn is_form(head: &RequestHeader, config: &Config) -> bool {
-    head.method == Method::POST
-        && target_of(head).is_ok_and(|target| Endpoint::reads_body(config, &head.method, &target))
-}
-
-/// The body of one of our own forms, empty for every other request; `None` when it is too large to
-/// be one.
-pub(super) async fn form_body(session: &mut Session, config: &Config) -> Result<Option<Bytes>> {
-    if !is_form(session.req_header(), config) {
-        return Ok(Some(Bytes::new()));
-    }
-    tokio::time::timeout(FORM_TIMEOUT, read_form(session))
-        .await
-        .unwrap_or_else(|_| Err(Error::new(ErrorType::ReadTimedout).into_down()))
-}
-
-async fn read_form(session: &mut Session) -> Result<Option<Bytes>> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = session.read_request_body().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LARGEST_FORM {
-            return Ok(None);
-        }
-    }
-    Ok(Some(body.freeze()))
 }

@@ -28,6 +28,7 @@ mod admin;
 mod admittance;
 mod answer;
 mod backend;
+mod body;
 mod client;
 mod connection;
 mod header;

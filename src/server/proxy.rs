@@ -15,8 +15,9 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use super::answer::{reason_of, to_https, write};
+use super::body::Room;
 use super::connection::{Peer, peer_of};
-use super::header::{check_header, content_length, form_body, has_body, target_of};
+use super::header::{check_header, content_length, has_body, target_of};
 use super::{Running, Shared, client};
 use crate::cookie;
 use crate::defence::{Defence, stands};
@@ -29,6 +30,7 @@ use crate::route::Route;
 pub(super) struct Proxy {
     shared: Arc<Shared>,
     ids: RequestIds,
+    room: Room,
 }
 
 /// What one request carries through Pingora's phases.
@@ -57,7 +59,7 @@ const MOST_TRIES: u8 = 3;
 
 impl Proxy {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, ids: RequestIds::new() }
+        Self { shared, ids: RequestIds::new(), room: Room::new() }
     }
 
     /// A long answer or a WebSocket does not outlive its session.
@@ -87,7 +89,7 @@ impl Proxy {
         };
         let client = client::of(&peer.client, &session.req_header().headers, config);
         ctx.client = Some(client.text.clone());
-        let Some(body) = form_body(session, config).await? else {
+        let Some(body) = self.room.read(session, config).await? else {
             return Ok(Some(refuse(session, ctx, Reason::BodyTooLarge)));
         };
         if peer.saw_fragment() {
@@ -116,7 +118,7 @@ impl Proxy {
             client,
             last: &peer.last,
             id: &ctx.id,
-            body,
+            body: body.bytes.clone(),
         };
         match self.shared.gateway.handle(&request).await {
             Action::Respond { answer, route } => {

@@ -106,20 +106,29 @@ impl Accounts {
         Ok((self.adopt(keys, profile.clone()), surplus))
     }
 
-    /// Notes what GitHub said of an account that has sessions, and makes it count at once.
+    /// Notes what GitHub said of an account that has sessions, and makes it count at once. What was
+    /// said later, at a sign-in meanwhile, stays.
     pub async fn renew(
         &self,
         keys: &Keys,
         profile: &Profile,
         validators: &Validators,
     ) -> Result<(), Unavailable> {
+        let mut counts = None;
         self.update(keys, profile.identity.id, |old| {
-            let record = old.filter(|old| !is_older(profile, &old.profile))?;
+            let old = old?;
+            if is_older(profile, &old.profile) {
+                counts = Some(old.profile);
+                return None;
+            }
+            counts = Some(profile.clone());
             let (profile, validators) = (profile.clone(), validators.clone());
-            Some(AccountRecord { profile, validators, ..record })
+            Some(AccountRecord { profile, validators, ..old })
         })
         .await?;
-        self.adopt(keys, profile.clone());
+        if let Some(profile) = counts {
+            self.adopt(keys, profile);
+        }
         Ok(())
     }
 

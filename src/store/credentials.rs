@@ -82,7 +82,8 @@ impl Credentials {
         loop {
             let found = self.find(keys, account).await?;
             let old = found.as_ref().and_then(|(_, row)| row.value.as_ref());
-            let version = old.map_or(1, |old| old.version + 1);
+            // Who still works with what was there before the last sign-out must see that it is gone.
+            let version = old.map_or_else(first_version, |old| old.version + 1);
             let end = old.map_or(end, |old| old.end.max(end));
             let new = CredentialRow::of(
                 &Credential { version, grant: grant.clone(), is_lost: false },
@@ -165,6 +166,11 @@ impl Credentials {
     fn rows<'a>(&'a self, keys: &'a Keys) -> Rows<'a> {
         Rows { store: &*self.store, keys, table: Table::Credential }
     }
+}
+
+/// No two are alike, and a count of changes does not lead from one to another.
+fn first_version() -> u64 {
+    u64::from(u32::from_be_bytes(random())) << 20
 }
 
 // === impl CredentialRow ===

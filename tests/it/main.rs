@@ -18,6 +18,12 @@ mod github_trouble;
 mod sessions;
 /// The visitor's own sessions, listed and ended.
 mod my_sessions;
+/// What GitHub says is asked again, and counts for a while when it says nothing.
+mod rechecks;
+/// Tokens that end after hours are renewed, once.
+mod refresh;
+/// What GitHub tells without being asked, and what others try to make us believe.
+mod webhooks;
 /// The keys that sign identity tokens: rotated, shared, kept.
 mod signing_keys;
 /// Who is let in, and what the others are told.

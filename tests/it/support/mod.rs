@@ -21,6 +21,8 @@ pub(crate) mod browser;
 pub(crate) mod child;
 pub(crate) mod fuse;
 pub(crate) mod http;
+pub(crate) mod journal;
+pub(crate) mod nodes;
 pub(crate) mod redis;
 pub(crate) mod toxic;
 pub(crate) mod upstream;
