@@ -7,11 +7,18 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::identity::UserPattern;
+use crate::session::SessionKey;
+
 mod check;
 mod demo;
 mod explain;
 mod health;
+mod keys;
+mod operator;
+mod rekey;
 mod run;
+mod sessions;
 mod simulate;
 
 /// Lets people into self-hosted web apps by who they are on GitHub.
@@ -54,12 +61,81 @@ enum Command {
         /// For example <http://127.0.0.1:9900/readyz>.
         url: String,
     },
+    /// See and end people's sessions, at the running gateway.
+    #[command(subcommand)]
+    Sessions(Sessions),
+    /// See and rotate the keys that sign identity tokens, at the running gateway.
+    #[command(subcommand)]
+    Keys(SigningKeys),
+    /// Seal the store's rows under the newest master secret, at the running gateway.
+    Rekey {
+        #[command(flatten)]
+        at: Running,
+    },
     /// Run the simulated GitHub alone, for tests and benchmarks.
     #[command(hide = true)]
     Simulate {
         /// Where it listens.
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+    },
+}
+
+/// The gateway that a command speaks to, and how it answers.
+#[derive(Debug, Args)]
+struct Running {
+    /// The configuration that the gateway runs with: its `admin` address and `secret` are used.
+    file: PathBuf,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sessions {
+    /// List the sessions of an account, the one used last first.
+    List {
+        #[command(flatten)]
+        at: Running,
+        /// A login, or an account's number as in `id:583231`.
+        #[arg(long)]
+        user: UserPattern,
+    },
+    /// End sessions on every host and node, at once.
+    Revoke {
+        #[command(flatten)]
+        at: Running,
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// The sessions to end.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// All of an account: a login, or a number as in `id:583231`.
+    #[arg(long)]
+    user: Option<UserPattern>,
+    /// One, by its key in the list.
+    #[arg(long, allow_hyphen_values = true)]
+    session: Option<SessionKey>,
+}
+
+#[derive(Debug, Subcommand)]
+enum SigningKeys {
+    /// List the keys: which signs, which are published, and until when.
+    List {
+        #[command(flatten)]
+        at: Running,
+    },
+    /// Make a new key. It signs in seven minutes, when every verifier knows it.
+    Rotate {
+        #[command(flatten)]
+        at: Running,
+        /// For a stolen key: it is thrown away, and every token of it with it.
+        #[arg(long)]
+        at_once: bool,
     },
 }
 
@@ -102,6 +178,11 @@ pub fn main() -> ExitCode {
         Command::Demo { port } => demo::demo(port),
         Command::Keygen => keygen(),
         Command::Health { url } => health::health(&url),
+        Command::Sessions(Sessions::List { at, user }) => sessions::list(&at, &user),
+        Command::Sessions(Sessions::Revoke { at, which }) => sessions::revoke(&at, &which),
+        Command::Keys(SigningKeys::List { at }) => keys::list(&at),
+        Command::Keys(SigningKeys::Rotate { at, at_once }) => keys::rotate(&at, at_once),
+        Command::Rekey { at } => rekey::rekey(&at),
         Command::Simulate { listen } => simulate::simulate(listen),
     }
 }

@@ -133,7 +133,8 @@ impl Gateway {
             before => {
                 let (live, id) = self.begin_session(request, said, grant).await?;
                 if let Authenticated::Session(old) = before {
-                    self.end_session(request, old.key, old.account.id, Cause::Replaced).await?;
+                    self.end_session(request.snapshot, old.key, old.account.id, Cause::Replaced)
+                        .await?;
                 }
                 let cookies = self.session_cookies(request, &live, &id);
                 (live, cookies)

@@ -1,6 +1,6 @@
 //! Ending sessions, and what goes with an account's last one.
 
-use super::{Gateway, LiveSession, Request};
+use super::{Gateway, LiveSession, Request, Snapshot};
 use crate::github::Asking;
 use crate::metrics::Metrics;
 use crate::session::SessionKey;
@@ -17,6 +17,8 @@ pub(super) enum Cause {
     Replaced,
     /// The authorisation was withdrawn at GitHub.
     Revoked,
+    /// An operator ended it.
+    Operator,
 }
 
 // === impl Cause ===
@@ -29,6 +31,7 @@ impl Cause {
             Self::EndedByOwner => "ended-by-owner",
             Self::Replaced => "replaced",
             Self::Revoked => "revoked",
+            Self::Operator => "operator",
         }
     }
 
@@ -45,19 +48,19 @@ impl Gateway {
     /// Ends a session everywhere; an error means that it may not be over.
     pub(super) async fn end_session(
         &self,
-        request: &Request<'_>,
+        snapshot: &Snapshot,
         key: SessionKey,
         account: u64,
         cause: Cause,
     ) -> Result<(), Unavailable> {
-        let asking = request.snapshot.asking();
+        let asking = snapshot.asking();
         // Read before: a sign-in that comes in between writes newer ones, which stay.
         let tokens = self.tokens.credentials().read(&asking.keys, account).await?;
-        let left = self.sessions.end_of(&asking.keys, account, key, self.clock.now()).await?;
+        let left = self.sessions.end(&asking.keys, account, key, self.clock.now()).await?;
         cause.count(&self.metrics, 1);
         match tokens {
             Some(tokens) if left == Left::None => {
-                self.forget(tokens, asking, request.config().github.revoke_tokens).await
+                self.forget(tokens, asking, snapshot.config.github.revoke_tokens).await
             }
             _ => Ok(()),
         }
@@ -85,7 +88,7 @@ impl Gateway {
         cause: Cause,
     ) -> Result<(), Unavailable> {
         self.end_others(request, live, cause).await?;
-        self.end_session(request, live.key, live.account.id, cause).await
+        self.end_session(request.snapshot, live.key, live.account.id, cause).await
     }
 
     /// Forgets the tokens that nobody is signed in with any more.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Gateway;
 use crate::keys::Keys;
-use crate::store::{Heard, News, Unavailable};
+use crate::store::{Heard, KeysError, News, Unavailable};
 
 /// How far a node has heard.
 struct Ear {
@@ -51,6 +51,9 @@ impl Gateway {
         for sealed in &heard.news {
             if let Some(news) = News::open(keys, sealed) {
                 self.sessions.heed(keys, &news, self.clock.now()).await?;
+                if news == News::SigningKeys {
+                    self.learn_keys(keys).await?;
+                }
             }
         }
         let is_other_data = ear.epoch.is_some_and(|epoch| epoch != heard.epoch);
@@ -61,6 +64,15 @@ impl Gateway {
         }
         *ear = Ear { mark: Some(heard.mark), epoch: Some(heard.epoch), last_heard: Instant::now() };
         Ok(())
+    }
+
+    /// Another node has changed the signing keys: no need to wait for the next look at them.
+    async fn learn_keys(&self, keys: &Keys) -> Result<(), Unavailable> {
+        match self.signing_keys.reseal(keys, self.clock.now()).await {
+            Err(KeysError::Unavailable(unavailable)) => Err(unavailable),
+            // Each look at them says so.
+            Err(KeysError::Foreign | KeysError::Unreadable) | Ok(_) => Ok(()),
+        }
     }
 
     fn set_in_touch(&self, in_touch: bool) {

@@ -36,6 +36,7 @@ mod handover;
 mod hearing;
 mod last_session;
 mod my_sessions;
+mod operate;
 mod pages;
 mod recheck;
 mod request;
@@ -50,6 +51,7 @@ pub use endpoint::Endpoint;
 pub use error::fault_page;
 pub use forms::LARGEST as LARGEST_FORM;
 pub use last_session::LastSession;
+pub use operate::{OperateError, Rotation};
 pub use request::{Client as RequestClient, Request, RequestIds};
 pub use webhook::LARGEST_WEBHOOK;
 

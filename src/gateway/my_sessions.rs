@@ -109,7 +109,7 @@ impl Gateway {
         let is_own =
             record.is_some_and(|record| record.sessions(self.clock.now()).any(|own| own == key));
         if is_own {
-            self.end_session(request, key, account, Cause::EndedByOwner).await?;
+            self.end_session(request.snapshot, key, account, Cause::EndedByOwner).await?;
         }
         Ok(())
     }
@@ -135,12 +135,10 @@ impl Gateway {
     }
 }
 
-/// Whether a session may still open something, here or on another node. One that broke off half
-/// way may.
+/// Whether a session may still open something, here or on another node.
 fn may_open(listed: &Listed, lifetimes: Lifetimes, now: Time) -> bool {
     let lifetimes = Lifetimes { idle: lifetimes.idle + SEEN_LATER, ..lifetimes };
-    let (Some(session), Some(seen)) = (&listed.session, listed.seen) else { return true };
-    session.standing(seen, now, lifetimes) == Standing::Live
+    listed.session.standing(listed.seen, now, lifetimes) == Standing::Live
 }
 
 /// What the token of the form that ends a session is good for: this very session.
@@ -170,18 +168,13 @@ fn table(request: &Request<'_>, live: &LiveSession, listed: &[Listed]) -> Table 
 
 fn row(request: &Request<'_>, live: &LiveSession, listed: &Listed) -> Row {
     let is_this = listed.key == live.key;
-    let session = listed.session.as_ref();
-    let known = |value: Option<String>| value.unwrap_or_else(|| "unknown".to_owned());
-    let device = session.map_or_else(
-        || "A sign-in or sign-out that broke off".to_owned(),
-        |session| device::name_of(&session.device),
-    );
+    let (session, from) = (&listed.session, listed.session.from);
     Row {
         cells: vec![
-            device,
-            known(session.map(|session| session.created.to_minute())),
-            known(listed.seen.map(Time::to_minute)),
-            known(session.and_then(|session| session.from).map(|from| from.to_string())),
+            device::name_of(&session.device),
+            session.created.to_minute(),
+            listed.seen.to_minute(),
+            from.map_or_else(|| "unknown".to_owned(), |from| from.to_string()),
         ],
         mark: is_this.then_some("this one"),
         action: (!is_this).then(|| end_form(request, live, listed.key)),

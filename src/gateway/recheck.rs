@@ -238,7 +238,7 @@ impl Rechecks {
         }
         let doomed: Vec<_> = record.iter().flat_map(|record| record.sessions(now)).collect();
         for key in doomed {
-            self.sessions.end_of(keys, account, key, now).await?;
+            self.sessions.end(keys, account, key, now).await?;
             Cause::Revoked.count(&self.metrics, 1);
         }
         if let Some(stored) = stored {

@@ -58,7 +58,7 @@ impl Gateway {
             return error::fault(request, Reason::CrossSiteForm);
         }
         let (key, account) = (live.key, live.account.id);
-        match self.end_session(request, key, account, Cause::SignOut).await {
+        match self.end_session(request.snapshot, key, account, Cause::SignOut).await {
             Ok(()) => signed_out(request, OVER),
             Err(unavailable) => {
                 self.store_failed(request, &unavailable);

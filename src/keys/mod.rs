@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use ::ring::rand::{SecureRandom, SystemRandom};
 use ::ring::{hkdf, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::secret::Secret;
 
@@ -36,6 +38,7 @@ struct Derived {
     attempt: Sealer,
     record: Sealer,
     common: Sealer,
+    admin_token: Secret<String>,
 }
 
 /// The store's name for something secret: its HMAC.
@@ -142,6 +145,17 @@ impl Keys {
         self.derived.iter().find_map(|keys| keys.common.open(row, sealed))
     }
 
+    /// What operators' commands show to the admin listener: whoever has the master secret has it,
+    /// in every realm.
+    pub fn admin_token(&self) -> &Secret<String> {
+        &self.newest().admin_token
+    }
+
+    /// Whether such a token is that of a listed master, in a time that depends on lengths alone.
+    pub fn admin_token_is_good(&self, token: &[u8]) -> bool {
+        self.derived.iter().fold(false, |good, keys| good | keys.admin_token.matches(token))
+    }
+
     /// Whether a record is sealed under the newest master, so that the older ones may go.
     pub fn record_is_newest(&self, row: &[&[u8]], sealed: &[u8]) -> bool {
         self.newest().record.open(row, sealed).is_some()
@@ -176,6 +190,7 @@ impl Derived {
             attempt: Sealer::new(&expand(&root, "gatekeep/v1/attempt-aead")),
             record: Sealer::new(&expand(&root, "gatekeep/v1/record-aead")),
             common: Sealer::new(&expand(&every, "gatekeep/v1/common-aead")),
+            admin_token: text(&expand(&every, "gatekeep/v1/admin-token")),
         }
     }
 }
@@ -186,6 +201,10 @@ fn expand(root: &hkdf::Prk, label: &str) -> Secret<[u8; 32]> {
         .and_then(|okm| okm.fill(&mut out))
         .expect("32 bytes are within HKDF's bound");
     Secret::new(out)
+}
+
+fn text(bytes: &Secret<[u8; 32]>) -> Secret<String> {
+    Secret::new(URL_SAFE_NO_PAD.encode(bytes.expose()))
 }
 
 /// Random bytes of the operating system.
@@ -262,6 +281,22 @@ mod tests {
         let common = here.seal_common(&[b"row"], b"hello");
         assert_eq!(there.open_common(&[b"row"], &common).as_deref(), Some(&b"hello"[..]));
         assert_eq!(here.open_record(&[b"row"], &common), None);
+    }
+
+    #[test]
+    fn an_admin_token_is_good_under_every_listed_master_in_every_realm() {
+        let (old, rotated, new) = (keys(&[1]), keys(&[2, 1]), keys(&[2]));
+        let token = |keys: &Keys| keys.admin_token().expose().as_bytes().to_vec();
+        assert_eq!(token(&old).len(), 43);
+        assert!(rotated.admin_token_is_good(&token(&old)));
+        assert!(rotated.admin_token_is_good(&token(&new)));
+        assert_eq!(token(&rotated), token(&new));
+        assert!(!new.admin_token_is_good(&token(&old)));
+        for wrong in [&b""[..], &token(&new)[1..], b"x"] {
+            assert!(!rotated.admin_token_is_good(wrong));
+        }
+        let there = Keys::derive(&[Secret::new(vec![1; 32])], "other");
+        assert!(old.admin_token_is_good(&token(&there)));
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl Server {
         self.listeners.iter().filter_map(|(socket, _)| socket.local_addr().ok()).collect()
     }
 
-    /// The address of metrics and health.
+    /// The address of metrics, health and operators' commands.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().and_then(|socket| socket.local_addr().ok())
     }

@@ -1,7 +1,7 @@
 //! Accounts: what GitHub said of somebody, shared by all their sessions, and which sessions are
 //! theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use serde::{Deserialize, Serialize};
 
+use super::named::Named;
 use super::rows::{Row, Rows};
 use super::{Store, Table, Unavailable};
 use crate::clock::Time;
-use crate::identity::Identity;
+use crate::identity::{Identity, Login};
 use crate::keys::{Digest, Keys};
 use crate::session::SessionKey;
 
@@ -137,6 +138,28 @@ impl Accounts {
         Ok(self.find(keys, id).await?.and_then(|(_, row)| row.value))
     }
 
+    /// The numbers of the accounts with sessions that had this login when GitHub was asked last.
+    /// Reads every account; who has a number need not.
+    pub async fn with_login(
+        &self,
+        keys: &Keys,
+        login: &Login,
+    ) -> Result<BTreeSet<u64>, Unavailable> {
+        let (mut found, mut from) = (BTreeSet::new(), None);
+        loop {
+            let page = self.store.scan(Table::Account, from.as_deref()).await?;
+            let records = page.rows.into_iter().filter_map(|(name, sealed)| {
+                self.rows(keys).row::<AccountRecord>(&name, sealed).value
+            });
+            let identities = records.map(|record| record.profile.identity);
+            found.extend(identities.filter(|who| who.login == *login).map(|who| who.id));
+            from = page.next;
+            if from.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// The account of a session, from this process or from the store.
     pub(super) async fn open(
         &self,
@@ -199,7 +222,7 @@ impl Accounts {
             let found = self.find(keys, id).await?;
             let old = found.as_ref().and_then(|(_, row)| row.value.clone());
             let Some(new) = change(old) else { return Ok(()) };
-            let end = new.sessions.iter().map(|entry| entry.expires).max();
+            let end = new.last_end();
             let written = match (&found, end) {
                 (Some((name, row)), Some(end)) => rows.write(name, Some(row), &new, end).await?,
                 (Some((name, row)), None) => {
@@ -221,12 +244,7 @@ impl Accounts {
         id: u64,
     ) -> Result<Option<(Digest, Row<AccountRecord>)>, Unavailable> {
         let names: Vec<_> = keys.account_digests(id).collect();
-        for name in names {
-            if let Some(row) = self.rows(keys).read(&name).await? {
-                return Ok(Some((name, row)));
-            }
-        }
-        Ok(None)
+        self.rows(keys).find(&names).await
     }
 
     /// Makes a profile count in this process, for all sessions of its account.
@@ -270,6 +288,22 @@ impl AccountRecord {
     pub fn sessions(&self, now: Time) -> impl Iterator<Item = SessionKey> {
         let live = self.sessions.iter().filter(move |entry| now < entry.expires);
         live.map(|entry| entry.key)
+    }
+
+    /// When the last of its sessions ends; `None` without any.
+    fn last_end(&self) -> Option<Time> {
+        self.sessions.iter().map(|entry| entry.expires).max()
+    }
+}
+
+impl Named for AccountRecord {
+    fn end(&self) -> Time {
+        self.last_end().unwrap_or(Time::from_unix(i64::MIN))
+    }
+
+    fn absorb(&mut self, other: Self) {
+        let own: Vec<_> = self.sessions.iter().map(|entry| entry.key).collect();
+        self.sessions.extend(other.sessions.into_iter().filter(|entry| !own.contains(&entry.key)));
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use super::named::Named;
 use super::rows::{Row, Rows};
 use super::{Store, Table, Unavailable};
 use crate::clock::Time;
@@ -23,6 +24,7 @@ pub struct Credentials {
 pub struct StoredCredential {
     /// What it says.
     pub credential: Credential,
+    account: u64,
     name: Digest,
     row: Row<CredentialRow>,
 }
@@ -34,8 +36,8 @@ pub struct Lease {
 }
 
 /// The row of a credential.
-#[derive(Serialize, Deserialize)]
-struct CredentialRow {
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct CredentialRow {
     version: u64,
     access: String,
     access_ends: Option<Time>,
@@ -68,7 +70,7 @@ impl Credentials {
         let Some(credential) = row.value.as_ref().map(CredentialRow::meant) else {
             return Ok(None);
         };
-        Ok(Some(StoredCredential { credential, name, row }))
+        Ok(Some(StoredCredential { credential, account, name, row }))
     }
 
     /// Writes what an interactive sign-in gave, whatever was there: it always wins.
@@ -99,7 +101,8 @@ impl Credentials {
         }
     }
 
-    /// Writes a credential in the place of the one that was read; `false` when that has changed.
+    /// Writes a credential in the place of the one that was read; `false` when that has changed. To
+    /// be sealed anew or moved is no change.
     pub async fn replace(
         &self,
         keys: &Keys,
@@ -108,7 +111,12 @@ impl Credentials {
     ) -> Result<bool, Unavailable> {
         let end = old.row.value.as_ref().map_or(Time::from_unix(0), |row| row.end);
         let new = CredentialRow::of(new, end);
-        self.rows(keys).write(&old.name, Some(&old.row), &new, end).await
+        let (mut name, mut row) = (old.name, old.row.clone());
+        while !self.rows(keys).write(&name, Some(&row), &new, end).await? {
+            let Some(same) = self.same(keys, old, &row).await? else { return Ok(false) };
+            (name, row) = same;
+        }
+        Ok(true)
     }
 
     /// Removes the credential that was read, unless it has changed since.
@@ -118,7 +126,24 @@ impl Credentials {
         old: &StoredCredential,
         now: Time,
     ) -> Result<bool, Unavailable> {
-        self.rows(keys).remove(&old.name, &old.row, now).await
+        let (mut name, mut row) = (old.name, old.row.clone());
+        while !self.rows(keys).remove(&name, &row, now).await? {
+            let Some(same) = self.same(keys, old, &row).await? else { return Ok(false) };
+            (name, row) = same;
+        }
+        Ok(true)
+    }
+
+    /// The row again, if it has other bytes by now and says what was read.
+    async fn same(
+        &self,
+        keys: &Keys,
+        old: &StoredCredential,
+        row: &Row<CredentialRow>,
+    ) -> Result<Option<(Digest, Row<CredentialRow>)>, Unavailable> {
+        let found = self.find(keys, old.account).await?.filter(|(_, now)| now.sealed != row.sealed);
+        let says = |row: &Row<CredentialRow>| row.value.as_ref().map(CredentialRow::state);
+        Ok(found.filter(|(_, now)| says(now) == says(row)))
     }
 
     /// Takes the lease on an account's tokens; `None` while another node has it.
@@ -155,12 +180,7 @@ impl Credentials {
         account: u64,
     ) -> Result<Option<(Digest, Row<CredentialRow>)>, Unavailable> {
         let names: Vec<_> = keys.account_digests(account).collect();
-        for name in names {
-            if let Some(row) = self.rows(keys).read(&name).await? {
-                return Ok(Some((name, row)));
-            }
-        }
-        Ok(None)
+        self.rows(keys).find(&names).await
     }
 
     fn rows<'a>(&'a self, keys: &'a Keys) -> Rows<'a> {
@@ -199,6 +219,22 @@ impl CredentialRow {
             scopes: self.scopes.clone(),
         };
         Credential { version: self.version, grant, is_lost: self.is_lost }
+    }
+
+    /// What changes whenever the row says something else: each grant has a version of its own.
+    fn state(&self) -> (u64, bool, Time) {
+        (self.version, self.is_lost, self.end)
+    }
+}
+
+impl Named for CredentialRow {
+    fn end(&self) -> Time {
+        self.end
+    }
+
+    /// One pair of tokens is enough.
+    fn absorb(&mut self, other: Self) {
+        self.end = self.end.max(other.end);
     }
 }
 

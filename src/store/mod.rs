@@ -14,8 +14,10 @@ mod held;
 mod live;
 mod local_news;
 mod memory;
+mod named;
 mod news;
 mod redis;
+mod rekey;
 mod rows;
 mod sessions;
 mod signing_keys;
@@ -32,6 +34,7 @@ pub use handovers::{Handover, Handovers};
 pub use live::{Live, Memo};
 pub use memory::Memory;
 pub use news::News;
+pub use rekey::{Place as RekeyPlace, Rekey, RekeyError, Rekeyed};
 pub use sessions::{Listed, Sessions, SweepReport};
 pub use signing_keys::{Changed, KeysError, SigningKeys};
 

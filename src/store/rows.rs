@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Store, Table, Unavailable};
 use crate::clock::Time;
-use crate::keys::Keys;
+use crate::keys::{Keys, Opened};
 use crate::secret::Secret;
 
 /// The rows of a table, as somebody with these keys reads and writes them.
@@ -17,11 +17,17 @@ pub(super) struct Rows<'a> {
 }
 
 /// A row as it was read: what it says, and its bytes, so that it can be replaced if nobody else did.
+#[derive(Clone)]
 pub(super) struct Row<T> {
     /// `None` when it does not open: sealed by a master that is gone, or not by us.
     pub(super) value: Option<T>,
-    sealed: Vec<u8>,
+    /// Whether it is on its way to this name, and counts only if it is under no other.
+    pub(super) is_moving: bool,
+    pub(super) sealed: Vec<u8>,
 }
+
+/// What a row that is on its way is sealed for besides its place.
+const MOVING: &[u8] = b"moving";
 
 // === impl Rows ===
 
@@ -32,7 +38,7 @@ impl Rows<'_> {
         key: &[u8],
     ) -> Result<Option<Row<T>>, Unavailable> {
         let sealed = self.store.get(self.table, key).await?;
-        Ok(sealed.map(|sealed| Row { value: self.open(key, &sealed), sealed }))
+        Ok(sealed.map(|sealed| self.row(key, sealed)))
     }
 
     /// What the row says, if it is there and opens.
@@ -41,15 +47,6 @@ impl Rows<'_> {
         key: &[u8],
     ) -> Result<Option<T>, Unavailable> {
         Ok(self.read(key).await?.and_then(|row| row.value))
-    }
-
-    /// Takes the row out.
-    pub(super) async fn take<T: DeserializeOwned>(
-        &self,
-        key: &[u8],
-    ) -> Result<Option<T>, Unavailable> {
-        let sealed = self.store.take(self.table, key).await?;
-        Ok(sealed.and_then(|sealed| self.open(key, &sealed)))
     }
 
     /// Writes a new row; `false` when one is there.
@@ -84,14 +81,47 @@ impl Rows<'_> {
         self.store.replace(self.table, key, &old.sealed, Vec::new(), now).await
     }
 
-    /// What a sealed row says.
-    pub(super) fn open<T: DeserializeOwned>(&self, key: &[u8], sealed: &[u8]) -> Option<T> {
-        let plain = self.keys.open_record(&[self.table.name().as_bytes(), key], sealed)?;
-        serde_json::from_slice(Secret::new(plain).expose()).ok()
+    /// A row as it was found.
+    pub(super) fn row<T: DeserializeOwned>(&self, key: &[u8], sealed: Vec<u8>) -> Row<T> {
+        if let Some(value) = self.open(key, &sealed) {
+            return Row { value: Some(value), is_moving: false, sealed };
+        }
+        let value = read(self.keys.open_record(&self.on_the_way(key), &sealed));
+        Row { is_moving: value.is_some(), value, sealed }
     }
 
-    fn seal<T: Serialize>(&self, key: &[u8], value: &T) -> Vec<u8> {
-        let plain = Secret::new(serde_json::to_vec(value).expect("rows are plain JSON"));
-        self.keys.seal_record(&[self.table.name().as_bytes(), key], plain.expose())
+    /// Whether a row is sealed under the newest master.
+    pub(super) fn is_newest(&self, key: &[u8], sealed: &[u8]) -> bool {
+        self.keys.record_is_newest(&self.place(key), sealed)
     }
+
+    /// What a sealed row says.
+    fn open<T: DeserializeOwned>(&self, key: &[u8], sealed: &[u8]) -> Option<T> {
+        read(self.keys.open_record(&self.place(key), sealed))
+    }
+
+    pub(super) fn seal<T: Serialize>(&self, key: &[u8], value: &T) -> Vec<u8> {
+        self.keys.seal_record(&self.place(key), written(value).expose())
+    }
+
+    /// Seals a row that is on its way to this name.
+    pub(super) fn seal_moving<T: Serialize>(&self, key: &[u8], value: &T) -> Vec<u8> {
+        self.keys.seal_record(&self.on_the_way(key), written(value).expose())
+    }
+
+    fn place<'k>(&self, key: &'k [u8]) -> [&'k [u8]; 2] {
+        [self.table.name().as_bytes(), key]
+    }
+
+    fn on_the_way<'k>(&self, key: &'k [u8]) -> [&'k [u8]; 3] {
+        [self.table.name().as_bytes(), key, MOVING]
+    }
+}
+
+fn read<T: DeserializeOwned>(plain: Opened) -> Option<T> {
+    serde_json::from_slice(Secret::new(plain?).expose()).ok()
+}
+
+fn written<T: Serialize>(value: &T) -> Secret<Vec<u8>> {
+    Secret::new(serde_json::to_vec(value).expect("rows are plain JSON"))
 }

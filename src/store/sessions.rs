@@ -31,11 +31,10 @@ pub struct Sessions<M> {
 pub struct Listed {
     /// Its name.
     pub key: SessionKey,
-    /// What was established at sign-in. `None` where a sign-in or an end broke off half way: a node
-    /// that holds it open may not know yet.
-    pub session: Option<Session>,
+    /// What was established at sign-in.
+    pub session: Session,
     /// When it was last used; up to a minute old.
-    pub seen: Option<Time>,
+    pub seen: Time,
 }
 
 /// What a sweep found.
@@ -49,8 +48,8 @@ pub struct SweepReport {
 
 /// The row of a session.
 #[derive(Clone, Serialize, Deserialize)]
-struct SessionRow {
-    session: Session,
+pub(super) struct SessionRow {
+    pub(super) session: Session,
     seen: Time,
     /// Its cookies; the oldest go.
     tickets: Vec<Ticket>,
@@ -93,7 +92,7 @@ impl<M: Memo> Sessions<M> {
             sessions.insert(key.as_bytes(), &row, expires),
         )?;
         for old in surplus {
-            self.end_of(keys, account.id, old, now).await?;
+            self.end(keys, account.id, old, now).await?;
         }
         let live = self.held.share(Live::new(key, account, (now, expires), now));
         self.held.hold(digest, live.clone());
@@ -125,10 +124,11 @@ impl<M: Memo> Sessions<M> {
         Ok(id)
     }
 
-    /// The session that an id opens at a host, if this process holds it open.
+    /// The session that an id opens at a host, if this process holds it open under its newest name:
+    /// under an older one it is looked for in the store, and named anew there.
     pub fn peek(&self, keys: &Keys, id: &SessionId, host: &str) -> Option<Arc<Live<M>>> {
-        keys.session_digests(id.expose(), host)
-            .find_map(|digest| self.held.get(&digest))
+        self.held
+            .get(&keys.session_digest(id.expose(), host))
             .filter(|live| !live.has_ended() && self.is_in_touch())
     }
 
@@ -180,40 +180,31 @@ impl<M: Memo> Sessions<M> {
         Ok(Some(live).filter(|live| !live.has_ended()))
     }
 
+    /// Whose session this is, if it is in the store.
+    pub async fn account_of(
+        &self,
+        keys: &Keys,
+        key: SessionKey,
+    ) -> Result<Option<u64>, Unavailable> {
+        Ok(self.read(keys, key).await?.map(|row| row.session.account))
+    }
+
     /// Ends a session on every host and node. It is over when this returns `Ok`; with an error it
     /// may not be over elsewhere, and the caller must not say so. Tells whether its account has
     /// other sessions.
-    pub async fn end(&self, keys: &Keys, key: SessionKey, now: Time) -> Result<Left, Unavailable> {
-        let row = self.take_out(keys, key, now).await?;
-        let account = row.map(|row| row.session.account);
-        let account = account.or_else(|| self.held.by_key(key).map(|live| live.account.id));
-        let Some(account) = account else { return Ok(Left::Others) };
-        self.accounts.forget_session(keys, account, key, now).await
-    }
-
-    /// The same where the account is known: also finishes an end that broke off half way.
-    pub async fn end_of(
+    pub async fn end(
         &self,
         keys: &Keys,
         account: u64,
         key: SessionKey,
         now: Time,
     ) -> Result<Left, Unavailable> {
-        self.take_out(keys, key, now).await?;
-        self.accounts.forget_session(keys, account, key, now).await
-    }
-
-    /// Takes a session out of the store and of every node.
-    async fn take_out(
-        &self,
-        keys: &Keys,
-        key: SessionKey,
-        now: Time,
-    ) -> Result<Option<SessionRow>, Unavailable> {
-        let row = self.rows(keys, Table::Session).take(key.as_bytes()).await?;
+        // Told first: while the row is there, an end that breaks off can be asked for again, on
+        // any node. Who hears it before the row is gone holds it for ended all the same.
         self.announce(keys, &News::Ended(vec![key])).await?;
+        self.store.take(Table::Session, key.as_bytes()).await?;
         self.held.end(key, now);
-        Ok(row)
+        self.accounts.forget_session(keys, account, key, now).await
     }
 
     /// Ends all sessions of an account but one, and returns how many there were.
@@ -227,7 +218,7 @@ impl<M: Memo> Sessions<M> {
         let Some(record) = self.accounts.read(keys, account).await? else { return Ok(0) };
         let doomed: Vec<_> = record.sessions(now).filter(|key| Some(*key) != but).collect();
         for key in &doomed {
-            self.end_of(keys, account, *key, now).await?;
+            self.end(keys, account, *key, now).await?;
         }
         Ok(doomed.len())
     }
@@ -243,10 +234,10 @@ impl<M: Memo> Sessions<M> {
         let names: Vec<_> = record.sessions(now).collect();
         let mut listed = Vec::new();
         for key in names {
-            let row = self.read(keys, key).await?;
+            let Some(row) = self.read(keys, key).await? else { continue };
             let here = self.held.by_key(key).map(|live| live.seen());
-            let seen = row.as_ref().map(|row| row.seen).max(here);
-            listed.push(Listed { key, session: row.map(|row| row.session), seen });
+            let seen = here.map_or(row.seen, |here| here.max(row.seen));
+            listed.push(Listed { key, session: row.session, seen });
         }
         listed.sort_by_key(|listed| std::cmp::Reverse(listed.seen));
         Ok(listed)
@@ -341,6 +332,7 @@ impl<M: Memo> Sessions<M> {
                 Ok(())
             }
             News::Renewed(account) => self.accounts.refresh(keys, *account).await,
+            // Theirs is another room.
             News::SigningKeys => Ok(()),
         }
     }

@@ -66,16 +66,19 @@ fn help_names_every_command_and_its_arguments() {
          Usage: gatekeep <COMMAND>\n\
          \n\
          Commands:\n\
-         \x20 run      Run the gateway. SIGHUP reloads FILE, SIGTERM lets requests in flight \
+         \x20 run       Run the gateway. SIGHUP reloads FILE, SIGTERM lets requests in flight \
          finish\n\
-         \x20 check    Check a configuration: every problem with its place, or what it means. Exit \
+         \x20 check     Check a configuration: every problem with its place, or what it means. Exit \
          code 0 or 2\n\
-         \x20 explain  Explain which route and rule a request meets, what is decided, and why\n\
-         \x20 demo     Play: a simulated GitHub, an app and the gateway, all on this machine\n\
-         \x20 keygen   Print a new master secret\n\
-         \x20 health   Ask a running gateway how it is: exit code 0 when URL answers 200. For \
+         \x20 explain   Explain which route and rule a request meets, what is decided, and why\n\
+         \x20 demo      Play: a simulated GitHub, an app and the gateway, all on this machine\n\
+         \x20 keygen    Print a new master secret\n\
+         \x20 health    Ask a running gateway how it is: exit code 0 when URL answers 200. For \
          containers\n\
-         \x20 help     Print this message or the help of the given subcommand(s)\n\
+         \x20 sessions  See and end people's sessions, at the running gateway\n\
+         \x20 keys      See and rotate the keys that sign identity tokens, at the running gateway\n\
+         \x20 rekey     Seal the store's rows under the newest master secret, at the running gateway\n\
+         \x20 help      Print this message or the help of the given subcommand(s)\n\
          \n\
          Options:\n\
          \x20 -h, --help\n\
@@ -91,6 +94,9 @@ fn help_names_every_command_and_its_arguments() {
         ("demo", "Usage: gatekeep demo [OPTIONS]\n"),
         ("keygen", "Usage: gatekeep keygen\n"),
         ("health", "Usage: gatekeep health <URL>\n"),
+        ("sessions", "Usage: gatekeep sessions <COMMAND>\n"),
+        ("keys", "Usage: gatekeep keys <COMMAND>\n"),
+        ("rekey", "Usage: gatekeep rekey [OPTIONS] <FILE>\n"),
     ] {
         let (code, out, _) = run(&[command, "--help"]);
         assert!(code == 0 && out.contains(usage), "{out}");

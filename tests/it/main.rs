@@ -52,6 +52,8 @@ mod limits;
 mod reload;
 /// Metrics and health.
 mod admin;
+/// Operators' commands at the running gateway.
+mod operate;
 /// Stopping without losing a request.
 mod stop;
 /// The gateway's own pages.

@@ -233,6 +233,66 @@ fn all_keys_are_replaced_at_once() {
     assert_eq!(one.published().keys, two.published().keys);
 }
 
+/// An operator rotates at the one node, under load at both. The other publishes the new key without
+/// waiting for its minute, and whoever checks with a copy as old as it may be takes every token.
+#[test]
+fn an_operator_s_rotation_is_known_everywhere_and_refuses_nobody() {
+    let (world, store, browser) = world();
+    let nodes = [0, 1].map(|_| node(&world, ROUTES, &store, &browser));
+    let (mut copies, mut signed, mut checks) = (Vec::new(), BTreeSet::new(), 0);
+    for step in 0..40 {
+        for gate in nodes.iter().map(|node| &node.gate).chain([&world.gate]) {
+            gate.clock.advance(Duration::from_secs(30));
+        }
+        let now = nodes[0].now();
+        let fresh: Vec<Token> = std::thread::scope(|scope| {
+            let asked: Vec<_> = nodes
+                .iter()
+                .flat_map(|node| [(); 4].map(|()| scope.spawn(|| [node.token(), node.token()])))
+                .collect();
+            if step == 5 {
+                let done = nodes[0].gate.operate("POST", "/keys/rotate", "");
+                assert_eq!(done.status, 200, "{}", done.text());
+                assert_eq!(done.json()["rotated"], true);
+            }
+            asked.into_iter().flat_map(|asked| asked.join().expect("an answer")).collect()
+        });
+        let known = if (5..24).contains(&step) { 2 } else { 1 };
+        if step == 5 {
+            eventually("both publish it", || {
+                nodes.iter().all(|node| node.published().keys.len() == known)
+            });
+        }
+        copies.extend(nodes.each_ref().map(Node::published));
+        copies.retain(|copy: &KeySet| now - copy.at <= MAX_AGE);
+        for (token, copy) in fresh.iter().flat_map(|token| copies.iter().map(move |c| (token, c))) {
+            assert_eq!(copy.check(token, now), Ok(()), "step {step}, a copy of {}", copy.at);
+            checks += 1;
+        }
+        signed.extend(fresh.into_iter().map(|token| token.kid));
+    }
+    assert_eq!(signed.len(), 2);
+    assert!(checks > 5000, "{checks} checks are few");
+}
+
+#[test]
+fn an_operator_s_replacement_of_all_keys_is_known_everywhere_at_once() {
+    let (world, store, browser) = world();
+    let [one, two] = [0, 1].map(|_| node(&world, ROUTES, &store, &browser));
+    let old = one.token();
+    let done = one.gate.operate("POST", "/keys/rotate", r#"{"at_once": true}"#);
+    assert_eq!(done.status, 200, "{}", done.text());
+    let new = one.token();
+    assert_ne!(new.kid, old.kid);
+    eventually("the other has it", || two.published().keys.keys().eq([&new.kid]));
+    assert_eq!(two.token().kid, new.kid);
+    for node in [&one, &two] {
+        let published = node.published();
+        assert_eq!(published.check(&node.token(), node.now()), Ok(()));
+        assert_eq!(published.check(&old, node.now()), Err("its key is not published".to_owned()));
+    }
+}
+
 #[test]
 fn a_restart_keeps_the_keys() {
     let (world, store, browser) = world();

@@ -84,7 +84,7 @@ async fn an_ended_session_is_over_on_every_host_and_stays_so() {
     let sessions = sessions(&store().1);
     let (live, a) = begin(&sessions, &keys()).await;
     let b = sessions.open_at(&keys(), &live, "b").await.unwrap();
-    assert_eq!(sessions.end(&keys(), live.key, at(1000)).await, Ok(Left::None));
+    assert_eq!(sessions.end(&keys(), 1, live.key, at(1000)).await, Ok(Left::None));
     sessions.write_seen(&keys(), &live).await.unwrap();
     sessions.sweep(Lifetimes::default(), at(1030)).await.unwrap();
     for (id, host) in [(&a, "a"), (&b, "b")] {
@@ -99,7 +99,7 @@ async fn what_one_node_ends_is_over_on_the_other_once_it_hears() {
     let (live, id) = begin(&here, &keys()).await;
     let mark = store.listen(None).await.unwrap().mark;
     assert!(there.find(&keys(), &id, "a").await.unwrap().is_some());
-    here.end(&keys(), live.key, at(1000)).await.unwrap();
+    here.end(&keys(), 1, live.key, at(1000)).await.unwrap();
     assert!(there.peek(&keys(), &id, "a").is_some(), "it has not heard yet");
     for sealed in store.listen(Some(&mark)).await.unwrap().news {
         let news = News::open(&keys(), &sealed).unwrap();
@@ -114,7 +114,7 @@ async fn a_node_that_hears_nothing_asks_the_store() {
     let (here, there) = (sessions(&store), sessions(&store));
     let (live, id) = begin(&here, &keys()).await;
     assert!(there.find(&keys(), &id, "a").await.unwrap().is_some());
-    here.end(&keys(), live.key, at(1000)).await.unwrap();
+    here.end(&keys(), 1, live.key, at(1000)).await.unwrap();
     there.set_in_touch(false);
     assert!(there.find(&keys(), &id, "a").await.unwrap().is_none());
     there.set_in_touch(true);
@@ -163,27 +163,7 @@ async fn all_sessions_of_an_account_end_but_one() {
     assert!(sessions.find(&keys(), &other, "a").await.unwrap().is_none());
     let listed = sessions.list(&keys(), 1, at(1000)).await.unwrap();
     assert_eq!(listed.len(), 1);
-    assert_eq!((listed[0].key, &listed[0].session), (mine.key, &Some(octocat())));
-}
-
-/// The row is gone, and nobody was told: a node that holds the session open goes on.
-#[tokio::test]
-async fn an_end_that_broke_off_is_listed_and_can_be_finished() {
-    let (_, store) = store();
-    let sessions = sessions(&store);
-    let (mine, _) = begin(&sessions, &keys()).await;
-    let (other, id) = begin(&sessions, &keys()).await;
-    store.take(Table::Session, other.key.as_bytes()).await.unwrap();
-    assert!(sessions.find(&keys(), &id, "a").await.unwrap().is_some());
-    let listed = sessions.list(&keys(), 1, at(1000)).await.unwrap();
-    let broken = listed.iter().find(|listed| listed.session.is_none()).unwrap();
-    assert_eq!((listed.len(), broken.key, broken.seen), (2, other.key, Some(at(1000))));
-    // By a node that does not hold it, too.
-    let there: Sessions<()> = Sessions::new(store.clone(), CACHE);
-    let left = there.end_of(&keys(), 1, other.key, at(1000)).await;
-    assert_eq!(left, Ok(Left::Others));
-    assert_eq!(there.list(&keys(), 1, at(1000)).await.unwrap().len(), 1);
-    assert_eq!(there.end_of(&keys(), 1, mine.key, at(1000)).await, Ok(Left::None));
+    assert_eq!((listed[0].key, &listed[0].session), (mine.key, &octocat()));
 }
 
 #[tokio::test]

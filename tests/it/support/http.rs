@@ -1,5 +1,6 @@
 //! A client that sends exactly the bytes it is given and reads one answer.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -169,6 +170,26 @@ pub(crate) fn raw(address: SocketAddr, bytes: &[u8]) -> Option<Response> {
     let mut connection = Connection::open(address);
     connection.send(bytes).ok()?;
     connection.receive(bytes.starts_with(b"HEAD "))
+}
+
+/// Sends a command to an admin listener.
+pub(crate) fn command(
+    admin: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Response {
+    let mut fields = String::new();
+    for (name, value) in headers {
+        write!(fields, "{name}: {value}\r\n").expect("memory is written");
+    }
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n{fields}\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    raw(admin, request.as_bytes()).expect("an answer")
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {

@@ -229,6 +229,18 @@ impl Gate {
         http::raw(self.address, bytes)
     }
 
+    /// What the admin listener answers to a command with the gateway's own token.
+    pub(crate) fn operate(&self, method: &str, path: &str, body: &str) -> Response {
+        let token = self.keys.admin_token().expose().clone();
+        http::command(
+            self.admin,
+            method,
+            path,
+            &[("authorization", &format!("Bearer {token}"))],
+            body,
+        )
+    }
+
     /// The present value of a metric line, by its name and labels as Prometheus writes them.
     pub(crate) fn metric(&self, line: &str) -> Option<f64> {
         let request =

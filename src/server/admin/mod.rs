@@ -1,4 +1,4 @@
-//! The admin listener: metrics and health, on an address of its own.
+//! The admin listener: metrics, health and operators' commands, on an address of its own.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,6 +18,11 @@ use tokio::sync::Semaphore;
 
 use super::Shared;
 use super::listen::BREATH;
+
+mod commands;
+mod reply;
+
+use commands::Command;
 
 /// Connections at once: a scraper, a health check, an operator.
 const MOST_CONNECTIONS: usize = 64;
@@ -47,10 +52,13 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, stopping: 
 }
 
 async fn answer(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     stopping: &ShutdownWatch,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if let Some(command) = Command::at(request.uri().path()) {
+        return Ok(command.answer(shared, request).await);
+    }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n"));
     }
