@@ -109,6 +109,11 @@ impl Manual {
         let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
+
+    /// Sets the clock, forward or back.
+    pub fn set(&self, to: Time) {
+        self.0.store(to.0, Ordering::SeqCst);
+    }
 }
 
 impl Clock for Manual {

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Gateway;
 use crate::keys::Keys;
@@ -28,7 +28,9 @@ impl Gateway {
         let mut ear = Ear { mark: None, epoch: None, last_heard: Instant::now() };
         loop {
             let (keys, staleness) = settings();
-            let heard = timeout(staleness, self.store.listen(ear.mark.as_deref())).await;
+            let in_touch = self.sessions.is_in_touch();
+            let begun = if in_touch { ear.last_heard } else { Instant::now() };
+            let heard = timeout_at(begun + staleness, self.store.listen(ear.mark.as_deref())).await;
             let heard = heard.unwrap_or_else(|_| Err(Unavailable("it is silent".into())));
             let heeded = match heard {
                 Ok(heard) => self.heed(&keys, &mut ear, heard).await,
@@ -37,7 +39,7 @@ impl Gateway {
             match heeded {
                 Ok(()) => self.set_in_touch(true),
                 Err(unavailable) => {
-                    if ear.last_heard.elapsed() >= staleness && self.sessions.is_in_touch() {
+                    if in_touch && ear.last_heard.elapsed() >= staleness {
                         tracing::error!("what is held in memory is not believed: {unavailable}");
                         self.set_in_touch(false);
                     }
@@ -48,21 +50,28 @@ impl Gateway {
     }
 
     async fn heed(&self, keys: &Keys, ear: &mut Ear, heard: Heard) -> Result<(), Unavailable> {
-        for sealed in &heard.news {
-            if let Some(news) = News::open(keys, sealed) {
-                self.sessions.heed(keys, &news, self.clock.now()).await?;
-                if news == News::SigningKeys {
-                    self.learn_keys(keys).await?;
-                }
+        let now = Instant::now();
+        let mut news: Vec<_> = heard.news.iter().filter_map(|n| News::open(keys, n)).collect();
+        // Ends first: they take no way to the store, which may be slow or fail.
+        news.sort_by_key(|news| !matches!(news, News::Ended(_)));
+        for news in &news {
+            self.sessions.heed(keys, news, self.clock.now()).await?;
+            if *news == News::SigningKeys {
+                self.learn_keys(keys).await?;
             }
         }
-        let is_other_data = ear.epoch.is_some_and(|epoch| epoch != heard.epoch);
-        if is_other_data || !self.sessions.is_in_touch() {
-            // Something may have ended unheard, or the store has lost all it had.
-            tracing::warn!("the store answers again; sessions held in memory are compared with it");
+        if ear.epoch.is_some_and(|epoch| epoch != heard.epoch) {
+            tracing::warn!("the store has lost all it had");
+            self.set_in_touch(false);
+        }
+        if !self.sessions.is_in_touch() {
+            // Something may have ended unheard.
+            if ear.mark.is_some() {
+                tracing::warn!("sessions held in memory are compared with the store");
+            }
             self.sessions.reconcile(self.clock.now()).await?;
         }
-        *ear = Ear { mark: Some(heard.mark), epoch: Some(heard.epoch), last_heard: Instant::now() };
+        *ear = Ear { mark: Some(heard.mark), epoch: Some(heard.epoch), last_heard: now };
         Ok(())
     }
 

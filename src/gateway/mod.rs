@@ -120,6 +120,8 @@ impl Gateway {
     ) -> Self {
         crate::keys::install_jwt_provider();
         let sessions = Arc::new(Sessions::new(store.clone(), cache));
+        // It hears nothing yet.
+        sessions.set_in_touch(false);
         let credentials = Credentials::new(store.clone());
         let tokens = Arc::new(Tokens::new(credentials, clock.clone(), metrics.clone()));
         let rechecks =

@@ -167,7 +167,7 @@ impl Tokens {
         let place = self.flights.entry((asking.keys.realm(), account)).or_default().clone();
         let mut pauses = place.lock().await;
         let stored = self.read(asking, account).await?;
-        if stored.credential.version != version {
+        if is_settled(&stored.credential, version) {
             return usable(stored.credential, self.clock.now());
         }
         if pauses.hold(self.clock.now()) {
@@ -198,7 +198,7 @@ impl Tokens {
             }
             tokio::time::sleep(LOOK_EVERY).await;
             let stored = self.read(asking, account).await?;
-            if stored.credential.version != version {
+            if is_settled(&stored.credential, version) {
                 return usable(stored.credential, self.clock.now());
             }
             if begun.elapsed() > PATIENCE {
@@ -220,7 +220,7 @@ impl Tokens {
         version: u64,
     ) -> Result<Credential, TokenError> {
         let stored = self.read(asking, account).await?;
-        if stored.credential.version != version {
+        if is_settled(&stored.credential, version) {
             return usable(stored.credential, self.clock.now());
         }
         let outcome = tokio::select! {
@@ -335,6 +335,11 @@ impl Tokens {
             }
         }
     }
+}
+
+/// Whether somebody else has asked meanwhile: there is a newer one, or none to be had.
+fn is_settled(credential: &Credential, version: u64) -> bool {
+    credential.version != version || credential.is_lost
 }
 
 fn usable(credential: Credential, now: Time) -> Result<Credential, TokenError> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::named::Named;
 use super::rows::{Row, Rows};
-use super::{Store, Table, Unavailable};
+use super::{Store, Table, Unavailable, is_swept};
 use crate::clock::Time;
 use crate::identity::{Identity, Login};
 use crate::keys::{Digest, Keys};
@@ -96,7 +96,8 @@ impl Accounts {
         let mut surplus = Vec::new();
         self.update(keys, profile.identity.id, |old| {
             let mut sessions = old.map_or_else(Vec::new, |old| old.sessions);
-            sessions.retain(|entry| profile.checked < entry.expires);
+            // A while later, as everywhere: a clock that jumps must not strike off what still lives.
+            sessions.retain(|entry| !is_swept(entry.expires, profile.checked));
             sessions.push(Listed { key, expires });
             let too_many = sessions.len().saturating_sub(MOST_SESSIONS);
             surplus = sessions.drain(..too_many).map(|entry| entry.key).collect();
@@ -160,19 +161,27 @@ impl Accounts {
         }
     }
 
-    /// The account of a session, from this process or from the store.
+    /// The account of a session, from this process or from the store: GitHub spoke of it when the
+    /// session began, perhaps to another node, and that counts.
     pub(super) async fn open(
         &self,
         keys: &Keys,
         id: u64,
+        begun: Time,
     ) -> Result<Option<Arc<Account>>, Unavailable> {
-        if let Some(known) = self.known.get(&(keys.realm(), id)) {
+        if let Some(known) = self.known.get(&(keys.realm(), id))
+            && known.profile().checked >= begun
+        {
             return Ok(Some(known.clone()));
         }
         let Some(record) = self.read(keys, id).await? else { return Ok(None) };
         // Of several that load at once, one stays: all sessions must see the same renewals.
         let known = self.known.entry((keys.realm(), id));
-        Ok(Some(known.or_insert_with(|| Account::new(record.profile)).clone()))
+        let known = known.or_insert_with(|| Account::new(record.profile.clone())).clone();
+        if known.profile().checked < record.profile.checked {
+            known.profile.store(Arc::new(record.profile));
+        }
+        Ok(Some(known))
     }
 
     /// Reads again what another node has changed.
@@ -196,8 +205,12 @@ impl Accounts {
         let mut left = Left::Others;
         self.update(keys, id, |old| {
             let mut record = old?;
-            record.sessions.retain(|entry| entry.key != key && now < entry.expires);
-            left = if record.sessions.is_empty() { Left::None } else { Left::Others };
+            record.sessions.retain(|entry| entry.key != key && !is_swept(entry.expires, now));
+            left = Left::Others;
+            if record.sessions(now).next().is_none() {
+                left = Left::None;
+                record.sessions.clear();
+            }
             Some(record)
         })
         .await?;
@@ -288,6 +301,11 @@ impl AccountRecord {
     pub fn sessions(&self, now: Time) -> impl Iterator<Item = SessionKey> {
         let live = self.sessions.iter().filter(move |entry| now < entry.expires);
         live.map(|entry| entry.key)
+    }
+
+    /// The same with those that have expired a short while ago.
+    pub(super) fn all_sessions(&self) -> impl Iterator<Item = SessionKey> {
+        self.sessions.iter().map(|entry| entry.key)
     }
 
     /// When the last of its sessions ends; `None` without any.

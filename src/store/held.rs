@@ -73,10 +73,8 @@ impl<M: Memo> Held<M> {
 
     /// Holds a session for a cookie.
     pub(super) fn hold(&self, cookie: Digest, live: Arc<Live<M>>) {
-        let home = live.home.get_or_init(|| cookie);
-        let memo = if *home == cookie { live.memo.bytes() } else { 0 };
-        let bytes = u32::try_from(LIVE_BYTES + memo).unwrap_or(u32::MAX);
-        self.by_cookie.insert(cookie, Weighed { live, bytes });
+        let is_home = *live.home.get_or_init(|| cookie) == cookie;
+        self.by_cookie.insert(cookie, Weighed::new(live, is_home));
     }
 
     /// Lets a cookie's session go.
@@ -84,10 +82,10 @@ impl<M: Memo> Held<M> {
         self.by_cookie.remove(cookie);
     }
 
-    /// Counts anew what is remembered beside a session.
+    /// Counts anew what is remembered beside a session. A cookie that was let go stays so.
     pub(super) fn weigh(&self, live: &Arc<Live<M>>) {
         if let Some(home) = live.home.get() {
-            self.hold(*home, live.clone());
+            drop(self.by_cookie.replace(*home, Weighed::new(live.clone(), true), true));
         }
     }
 
@@ -106,13 +104,14 @@ impl<M: Memo> Held<M> {
         }
     }
 
-    /// Lets go of what is over, and of what is remembered in vain.
+    /// Lets go of what is over, and of what is remembered in vain. Whatever somebody still holds, a
+    /// connection perhaps, stays known by name, or it would never learn of its end.
     pub(super) fn sweep(&self, is_over: impl Fn(&Live<M>) -> bool, now: Time) {
         self.ended.retain(|_, ended| now.since(*ended) < ENDED_IS_KEPT);
         self.by_cookie.retain(|_, held| !is_over(&held.live));
         self.by_key.retain(|_, live| {
             live.memo.tidy(now);
-            !is_over(live) && Arc::strong_count(live) > 1
+            Arc::strong_count(live) > 1
         });
     }
 
@@ -133,6 +132,13 @@ impl<M: Memo> Held<M> {
 }
 
 // === impl Weighed ===
+
+impl<M: Memo> Weighed<M> {
+    fn new(live: Arc<Live<M>>, is_home: bool) -> Self {
+        let memo = if is_home { live.memo.bytes() } else { 0 };
+        Self { live, bytes: u32::try_from(LIVE_BYTES + memo).unwrap_or(u32::MAX) }
+    }
+}
 
 impl<M> Clone for Weighed<M> {
     fn clone(&self) -> Self {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 
 use super::accounts::{Accounts, Left, Profile, Validators};
 use super::held::Held;
@@ -54,6 +55,9 @@ pub(super) struct SessionRow {
     /// Its cookies; the oldest go.
     tickets: Vec<Ticket>,
 }
+
+/// Sessions that the store is asked of at once, when all that are held are compared with it.
+const ASKED_AT_ONCE: usize = 64;
 
 // === impl Sessions ===
 
@@ -170,10 +174,11 @@ impl<M: Memo> Sessions<M> {
             return Ok(Some(live).filter(|live| !live.has_ended()));
         }
         let Some(stored) = self.read(keys, key).await? else { return Ok(None) };
-        let Some(account) = self.accounts.open(keys, stored.session.account).await? else {
+        let (account, created) = (stored.session.account, stored.session.created);
+        let Some(account) = self.accounts.open(keys, account, created).await? else {
             return Ok(None);
         };
-        let times = (stored.session.created, stored.session.expires);
+        let times = (created, stored.session.expires);
         let live = self.held.share(Live::new(key, account, times, stored.seen));
         live.seen_elsewhere(stored.seen);
         self.held.mark_if_ended(&live);
@@ -216,7 +221,8 @@ impl<M: Memo> Sessions<M> {
         now: Time,
     ) -> Result<usize, Unavailable> {
         let Some(record) = self.accounts.read(keys, account).await? else { return Ok(0) };
-        let doomed: Vec<_> = record.sessions(now).filter(|key| Some(*key) != but).collect();
+        // Those that are over by this clock as well: it may be wrong, and another one right.
+        let doomed: Vec<_> = record.all_sessions().filter(|key| Some(*key) != but).collect();
         for key in &doomed {
             self.end(keys, account, *key, now).await?;
         }
@@ -337,14 +343,20 @@ impl<M: Memo> Sessions<M> {
         }
     }
 
-    /// Asks the store of every session that is held: some may have ended unheard.
+    /// Asks the store of every session that is held, many at once: some may have ended unheard.
     pub async fn reconcile(&self, now: Time) -> Result<(), Unavailable> {
-        for key in self.held.keys() {
-            if self.store.get(Table::Session, key.as_bytes()).await?.is_none() {
+        let (mut names, mut asked) = (self.held.keys().into_iter(), JoinSet::new());
+        loop {
+            for key in names.by_ref().take(ASKED_AT_ONCE - asked.len()) {
+                let store = self.store.clone();
+                asked.spawn(async move { (key, store.get(Table::Session, key.as_bytes()).await) });
+            }
+            let Some(answer) = asked.join_next().await else { return Ok(()) };
+            let (key, row) = answer.map_err(|stopped| Unavailable(stopped.to_string()))?;
+            if row?.is_none() {
                 self.held.end(key, now);
             }
         }
-        Ok(())
     }
 }
 

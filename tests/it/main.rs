@@ -32,6 +32,8 @@ mod policy;
 mod redis;
 /// Thousands at once.
 mod crowd;
+/// Several gateways on one store: tokens, sign-outs, outages, wrong clocks, altered rows.
+mod nodes;
 /// Identity headers cannot be spoofed, and ours cannot be taken away.
 mod headers;
 /// Paths, hosts and methods are judged and forwarded as the same bytes.

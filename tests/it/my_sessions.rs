@@ -179,7 +179,7 @@ fn the_account_page_lists_the_visitors_sessions() {
     let world = World::with("trusted_proxies: [127.0.0.1]\n", ROUTES);
     let page = format!("https://{APP}/");
     let sign_in = |person: &str, agent: &str, place: &str| {
-        let mut browser = world.browser().called(agent).at(place);
+        let mut browser = world.browser().called(agent).coming_from(place);
         assert_eq!(world.sign_in(&mut browser, person, &page).status, 200);
         browser
     };

@@ -121,7 +121,7 @@ fn what_a_reload_cannot_bring_is_said() {
     assert_eq!(said(&run), 0);
     run.reload(&with(
         "admin: 127.0.0.2:0\nlimits: { connections: 9, connections_per_address: 9 }\n\
-         store: { embedded: kept }\ncache: { size: 1MiB, staleness: 1s }\n\
+         store: { embedded: kept }\ncache: { size: 1MiB, staleness: 2s }\n\
          session: { recheck: 1m }\nsigning_keys: { rotate: 1d }\n",
     ));
     run.child.wait_for("`admin` has changed; that takes a restart", 1);

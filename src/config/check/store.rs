@@ -68,7 +68,8 @@ impl Check<'_> {
     pub(super) fn cache(&mut self, raw: &Raw) -> Cache {
         let mut meant = Cache::default();
         let Some(cache) = raw.cache.value() else { return meant };
-        let bounds = Duration::from_secs(1)..=Duration::from_secs(300);
+        // A quiet store answers a listener after a second.
+        let bounds = Duration::from_secs(2)..=Duration::from_secs(300);
         meant.staleness = self.span_within(&cache.staleness, meant.staleness, bounds);
         if let Some(at) = cache.size.given() {
             meant.size = usize::try_from(at.value.0).unwrap_or(usize::MAX);

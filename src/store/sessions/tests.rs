@@ -203,8 +203,9 @@ async fn a_sweep_lets_go_of_what_is_over() {
     let (live, _) = begin(&sessions, &keys()).await;
     let open = async |now| sessions.sweep(Lifetimes::default(), at(now)).await.unwrap().open;
     assert_eq!(open(1500).await, 1);
+    assert_eq!(open(2000).await, 1, "somebody holds it");
+    drop(live);
     assert_eq!(open(2000).await, 0);
-    assert_eq!(Arc::strong_count(&live), 1, "nobody else holds it");
 }
 
 #[tokio::test]
@@ -245,4 +246,45 @@ async fn a_record_in_another_row_does_not_open() {
 fn clock_end(clock: &Manual) -> Time {
     use crate::clock::Clock;
     clock.now() + Duration::from_secs(100)
+}
+
+/// By a clock that is ahead a session looks over, while somebody signs in: its account knows it all
+/// the same, so that it ends with the others.
+#[tokio::test]
+async fn a_clock_that_is_ahead_strikes_no_session_off_the_list() {
+    let (_, store) = store();
+    let sessions = sessions(&store);
+    let (_, id) = begin(&sessions, &keys()).await;
+    let later = Session { created: at(2100), expires: at(3100), ..octocat() };
+    let ahead = Profile { checked: at(2100), ..profile() };
+    sessions.begin(&keys(), later, "a", &ahead, &Validators::new()).await.unwrap();
+    assert_eq!(sessions.end_all(&keys(), 1, None, at(2100)).await, Ok(2));
+    assert!(sessions.find(&keys(), &id, "a").await.unwrap().is_none());
+}
+
+/// A connection remembers its session; a sweep by a clock that is ahead must not part the two.
+#[tokio::test]
+async fn a_session_that_a_connection_remembers_learns_of_its_end() {
+    let (_, store) = store();
+    let sessions = sessions(&store);
+    let (remembered, id) = begin(&sessions, &keys()).await;
+    sessions.sweep(Lifetimes::default(), at(9000)).await.unwrap();
+    assert!(!remembered.has_ended());
+    let found = sessions.find(&keys(), &id, "a").await.unwrap().unwrap();
+    assert!(Arc::ptr_eq(&found, &remembered), "there is one of it");
+    sessions.end(&keys(), 1, remembered.key, at(1000)).await.unwrap();
+    assert!(remembered.has_ended());
+}
+
+#[tokio::test]
+async fn a_cookie_that_gave_way_does_not_come_back_when_its_session_is_weighed() {
+    let (_, store) = store();
+    let sessions = sessions(&store);
+    let (live, first) = begin(&sessions, &keys()).await;
+    for _ in 0..tickets::MOST_AT_A_HOST {
+        sessions.open_at(&keys(), &live, "a").await.unwrap();
+    }
+    assert!(sessions.peek(&keys(), &first, "a").is_none());
+    sessions.weigh(&live);
+    assert!(sessions.peek(&keys(), &first, "a").is_none());
 }

@@ -34,8 +34,13 @@ impl Browser {
     }
 
     /// The same browser behind a proxy that says where it is.
-    pub(crate) fn at(self, place: &str) -> Self {
+    pub(crate) fn coming_from(self, place: &str) -> Self {
         Self { place: Some(place.to_owned()), ..self }
+    }
+
+    /// The same browser, whose names lead to another gateway.
+    pub(crate) fn at(&self, gateway: SocketAddr) -> Self {
+        Self { gateway, ..self.clone() }
     }
 
     /// A navigation, as typed into the address bar; redirects are not followed.

@@ -24,6 +24,7 @@ pub(crate) mod http;
 pub(crate) mod journal;
 pub(crate) mod nodes;
 pub(crate) mod redis;
+pub(crate) mod redis_nodes;
 pub(crate) mod toxic;
 pub(crate) mod upstream;
 pub(crate) mod webdriver;
