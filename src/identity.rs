@@ -1,7 +1,7 @@
 //! Who somebody is on GitHub: the account, the verified e-mail, organisations and teams.
 //!
 //! GitHub compares logins, organisation names and team slugs without regard to case, so these
-//! types keep the spelling for people and compare the lower-case form.
+//! types keep the spelling for people and compare without regard to case.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,29 +17,29 @@ pub struct Identity {
     /// The account's present name.
     pub login: Login,
     /// The display name, where one is set.
-    pub name: Option<String>,
+    pub name: Option<Box<str>>,
     /// The primary e-mail, if GitHub has verified it.
     pub email: Option<Email>,
     /// Organisations; `None` when nobody asked GitHub for them.
-    pub orgs: Option<Vec<OrgName>>,
+    pub orgs: Option<Box<[OrgName]>>,
     /// Teams; `None` when nobody asked GitHub for them.
-    pub teams: Option<Vec<TeamRef>>,
+    pub teams: Option<Box<[TeamRef]>>,
 }
 
 /// A GitHub account's name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Login(Folded);
 
 /// A GitHub organisation's name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrgName(Folded);
 
 /// A team, written `org/slug`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TeamRef(Folded);
 
 /// An e-mail address with exactly one `@` and an ASCII domain.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Email(Folded);
 
 /// What an allow list says of e-mails: one address, or `*@domain`.
@@ -77,24 +77,34 @@ pub enum NameError {
     Email(String),
 }
 
-/// A text that is shown as written and compared in lower case.
+/// A text that is shown as written and compared without regard to case. It is kept once: very many
+/// are held in memory.
 #[derive(Clone)]
-struct Folded {
-    shown: Box<str>,
-    folded: Box<str>,
-}
+struct Folded(Box<str>);
 
 // === impl Folded ===
 
-impl Folded {
-    fn new(text: &str) -> Self {
-        Self { shown: text.into(), folded: text.to_ascii_lowercase().into() }
+impl PartialEq for Folded {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Folded {}
+
+impl std::hash::Hash for Folded {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        for byte in self.0.bytes() {
+            state.write_u8(byte.to_ascii_lowercase());
+        }
+        // The end, as texts have it.
+        state.write_u8(0xff);
     }
 }
 
 impl fmt::Debug for Folded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shown.fmt(f)
+        self.0.fmt(f)
     }
 }
 
@@ -103,38 +113,19 @@ macro_rules! folded_name {
         impl $name {
             /// As GitHub spells it.
             pub fn as_str(&self) -> &str {
-                &self.0.shown
-            }
-
-            /// In lower case: the form to compare and to look up.
-            pub fn folded(&self) -> &str {
-                &self.0.folded
-            }
-        }
-
-        impl PartialEq for $name {
-            fn eq(&self, other: &Self) -> bool {
-                self.0.folded == other.0.folded
-            }
-        }
-
-        impl Eq for $name {}
-
-        impl std::hash::Hash for $name {
-            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-                self.0.folded.hash(state);
+                &self.0.0
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0.shown)
+                f.write_str(&self.0.0)
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0.shown)
+                serializer.serialize_str(&self.0.0)
             }
         }
 
@@ -160,7 +151,7 @@ impl FromStr for Login {
         // Enterprise-managed logins carry `_shortcode`; bots carry `[bot]` and never sign in.
         let plain = text.replace('_', "-");
         is_name(&plain)
-            .then(|| Self(Folded::new(text)))
+            .then(|| Self(Folded(text.into())))
             .ok_or_else(|| NameError::Name(text.to_owned()))
     }
 }
@@ -170,7 +161,7 @@ impl FromStr for OrgName {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         is_name(text)
-            .then(|| Self(Folded::new(text)))
+            .then(|| Self(Folded(text.into())))
             .ok_or_else(|| NameError::Name(text.to_owned()))
     }
 }
@@ -180,7 +171,7 @@ impl FromStr for TeamRef {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let good = text.split_once('/').is_some_and(|(org, slug)| is_name(org) && is_slug(slug));
-        good.then(|| Self(Folded::new(text))).ok_or_else(|| NameError::Team(text.to_owned()))
+        good.then(|| Self(Folded(text.into()))).ok_or_else(|| NameError::Team(text.to_owned()))
     }
 }
 
@@ -194,7 +185,7 @@ impl FromStr for Email {
                     && local.bytes().all(|b| b.is_ascii_graphic())
                     && is_domain(domain)
             });
-        good.then(|| Self(Folded::new(text))).ok_or_else(|| NameError::Email(text.to_owned()))
+        good.then(|| Self(Folded(text.into()))).ok_or_else(|| NameError::Email(text.to_owned()))
     }
 }
 
@@ -225,19 +216,12 @@ impl FromStr for UserPattern {
     }
 }
 
-// === impl Email, TeamRef, UserPattern, EmailPattern ===
+// === impl Email, UserPattern, EmailPattern ===
 
 impl Email {
-    /// The part after the `@`, in lower case.
+    /// The part after the `@`.
     pub fn domain(&self) -> &str {
-        self.folded().split_once('@').map_or("", |(_, domain)| domain)
-    }
-}
-
-impl TeamRef {
-    /// The organisation's part, in lower case.
-    pub fn org(&self) -> &str {
-        self.folded().split_once('/').map_or("", |(org, _)| org)
+        self.as_str().split_once('@').map_or("", |(_, domain)| domain)
     }
 }
 
@@ -265,7 +249,7 @@ impl EmailPattern {
     pub fn fits(&self, email: &Email) -> bool {
         match self {
             Self::Address(address) => address == email,
-            Self::Domain(domain) => email.domain() == &**domain,
+            Self::Domain(domain) => email.domain().eq_ignore_ascii_case(domain),
         }
     }
 }

@@ -108,8 +108,8 @@ mod tests {
             login: "octocat".parse().unwrap(),
             name: None,
             email: Some("octocat@github.com".parse().unwrap()),
-            orgs: Some(vec!["Acme".parse().unwrap()]),
-            teams: Some(vec!["Acme/Platform".parse().unwrap()]),
+            orgs: Some(["Acme".parse().unwrap()].into()),
+            teams: Some(["Acme/Platform".parse().unwrap()].into()),
         }
     }
 
@@ -174,7 +174,7 @@ mod tests {
         let mut visitor = octocat();
         visitor.orgs = None;
         assert_eq!(allow("org", "acme").evaluate(&visitor), Verdict::FactsMissing);
-        visitor.orgs = Some(vec![]);
+        visitor.orgs = Some([].into());
         let refused = Verdict::Refused(Reason::NotAdmitted);
         assert_eq!(allow("org", "acme").evaluate(&visitor), refused);
     }

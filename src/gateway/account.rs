@@ -61,7 +61,7 @@ fn account_page(request: &Request<'_>, live: &LiveSession, sessions: Table) -> P
     let mut fact = |label: &str, value: Option<String>| {
         facts.extend(value.map(|value| (label.to_owned(), value)));
     };
-    fact("Name", who.name.clone());
+    fact("Name", who.name.as_ref().map(ToString::to_string));
     fact("E-mail", who.email.as_ref().map(ToString::to_string));
     fact("Organisations", who.orgs.as_ref().map(|orgs| list(orgs)));
     fact("Teams", who.teams.as_ref().map(|teams| list(teams)));

@@ -89,7 +89,7 @@ impl Gateway {
             return Ok(true);
         }
         let end = attempt.started + LIFE + Duration::from_secs(60);
-        self.store.insert(Table::SpentAttempt, attempt.state.as_bytes(), Vec::new(), end).await
+        self.store.insert(Table::SpentAttempt, &attempt.digest(), Vec::new(), end).await
     }
 
     /// Asks GitHub who came back, all in all no longer than a few answers may take.

@@ -161,22 +161,22 @@ impl Sorting<'_> {
         &mut self,
         what: &'static str,
         news: Option<News<Vec<T>>>,
-        old: impl FnOnce(&Identity) -> Option<Vec<U>>,
+        old: impl FnOnce(&Identity) -> Option<Box<[U]>>,
         read: impl Fn(&T) -> Option<U>,
-    ) -> Result<Option<Vec<U>>, GitHubError> {
+    ) -> Result<Option<Box<[U]>>, GitHubError> {
         let Some(news) = news else { return Ok(None) };
         let read = |list: Vec<T>| Ok(list.iter().filter_map(read).collect());
         self.settle(what, news, old, read).map(Some)
     }
 }
 
-fn read_user(user: User) -> Result<(u64, Login, Option<String>), GitHubError> {
+fn read_user(user: User) -> Result<(u64, Login, Option<Box<str>>), GitHubError> {
     if user.id == 0 {
         return Err(GitHubError::Malformed(USER, "the account has no number".into()));
     }
     let bad_login = |_| GitHubError::Malformed(USER, "the login is no GitHub name".into());
     let login = user.login.parse().map_err(bad_login)?;
-    Ok((user.id, login, user.name.filter(|name| !name.is_empty())))
+    Ok((user.id, login, user.name.filter(|name| !name.is_empty()).map(String::into_boxed_str)))
 }
 
 /// The primary address, if GitHub has verified it.

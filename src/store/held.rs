@@ -34,7 +34,7 @@ struct Weigh;
 struct Forget<M>(Arc<DashMap<SessionKey, Arc<Live<M>>>>);
 
 /// A session without what the gateway remembers beside it: measured by `benches/sessions.rs`.
-const LIVE_BYTES: usize = 640;
+const LIVE_BYTES: usize = 720;
 
 /// How long an ended session is remembered as ended.
 const ENDED_IS_KEPT: Duration = Duration::from_secs(60);
@@ -93,14 +93,14 @@ impl<M: Memo> Held<M> {
     pub(super) fn end(&self, key: SessionKey, now: Time) {
         self.ended.insert(key, now);
         if let Some(live) = self.by_key.get(&key) {
-            live.end_at(now);
+            live.end();
         }
     }
 
     /// Marks a session that was loaded while it ended.
     pub(super) fn mark_if_ended(&self, live: &Live<M>) {
-        if let Some(ended) = self.ended.get(&live.key) {
-            live.end_at(*ended);
+        if self.ended.contains_key(&live.key) {
+            live.end();
         }
     }
 

@@ -1,6 +1,6 @@
 //! A session held open in this process.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,8 +24,7 @@ pub struct Live<M> {
     pub memo: M,
     seen: AtomicI64,
     stored_seen: AtomicI64,
-    /// When it was ended, in seconds since 1970; zero while it was not.
-    ended: AtomicI64,
+    ended: AtomicBool,
     /// The cookie under which its weight is counted.
     pub(super) home: OnceLock<Digest>,
 }
@@ -59,7 +58,7 @@ impl<M: Default> Live<M> {
             memo: M::default(),
             seen: AtomicI64::new(seen.unix()),
             stored_seen: AtomicI64::new(seen.unix()),
-            ended: AtomicI64::new(0),
+            ended: AtomicBool::new(false),
             home: OnceLock::new(),
         }
     }
@@ -68,11 +67,11 @@ impl<M: Default> Live<M> {
 impl<M> Live<M> {
     /// Whether it was ended.
     pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire) != 0
+        self.ended.load(Ordering::Acquire)
     }
 
-    pub(super) fn end_at(&self, now: Time) {
-        self.ended.store(now.unix().max(1), Ordering::SeqCst);
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
     }
 
     /// When it was last used.

@@ -45,7 +45,7 @@ pub enum Table {
     Session,
     /// A host's cookie, by the HMAC of its id: which session it opens.
     Ticket,
-    /// Login attempts that were finished, so that each works once.
+    /// Login attempts that were finished, by their digest, so that each works once.
     SpentAttempt,
     /// One-time codes that carry a sign-in to another host.
     Handover,

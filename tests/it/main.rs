@@ -30,6 +30,12 @@ mod signing_keys;
 mod policy;
 /// The store in Redis: what it answers, and when it does not.
 mod redis;
+/// The store in a directory of this machine, as the operator meets it.
+mod embedded;
+/// Killed every second while people sign in and out.
+mod crash;
+/// No secret in a store, a log or a metric.
+mod dumps;
 /// Thousands at once.
 mod crowd;
 /// Several gateways on one store: tokens, sign-outs, outages, wrong clocks, altered rows.
