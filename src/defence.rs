@@ -48,6 +48,20 @@ defences! {
     HideCookies => "hide-cookies",
     /// A WebSocket's Origin must be the route's own.
     UpgradeOrigin => "upgrade-origin",
+    /// A sealed row opens in its own place alone.
+    RowBinding => "row-binding",
+    /// What one node ends is over on the others.
+    Hearing => "hearing",
+    /// Facts beyond their age decide nothing.
+    FactsAge => "facts-age",
+    /// A webhook must be signed.
+    WebhookSignature => "webhook-signature",
+    /// A withdrawn authorisation is checked at GitHub.
+    WebhookCheck => "webhook-check",
+    /// A visitor ends own sessions alone.
+    OwnSessions => "own-sessions",
+    /// An operator's command carries the token.
+    AdminToken => "admin-token",
     /// A hand-over between hosts is bound to the browser that asked for it.
     HandoverBinding => "handover-binding",
 }

@@ -11,6 +11,7 @@ use super::sign_in::redirect;
 use super::sign_out::{self, signed_out};
 use super::{Gateway, LiveSession, Request, csrf, device, error, forms};
 use crate::clock::Time;
+use crate::defence::{Defence, stands};
 use crate::reason::Reason;
 use crate::session::{Lifetimes, SessionKey, Standing};
 use crate::store::{Listed, Unavailable};
@@ -108,7 +109,7 @@ impl Gateway {
         let record = self.sessions.accounts().read(&request.config().keys, account).await?;
         let is_own =
             record.is_some_and(|record| record.sessions(self.clock.now()).any(|own| own == key));
-        if is_own {
+        if is_own || !stands(Defence::OwnSessions) {
             self.end_session(request.snapshot, key, account, Cause::EndedByOwner).await?;
         }
         Ok(())

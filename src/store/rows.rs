@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Store, Table, Unavailable};
 use crate::clock::Time;
+use crate::defence::{Defence, stands};
 use crate::keys::{Keys, Opened};
 use crate::secret::Secret;
 
@@ -110,6 +111,7 @@ impl Rows<'_> {
     }
 
     fn place<'k>(&self, key: &'k [u8]) -> [&'k [u8]; 2] {
+        let key = if stands(Defence::RowBinding) { key } else { b"anywhere" };
         [self.table.name().as_bytes(), key]
     }
 

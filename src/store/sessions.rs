@@ -15,6 +15,7 @@ use super::rows::Rows;
 use super::tickets::{Ticket, TicketRow, take_surplus};
 use super::{Store, Table, Unavailable};
 use crate::clock::Time;
+use crate::defence::{Defence, stands};
 use crate::keys::{Keys, random};
 use crate::session::{Lifetimes, Session, SessionId, SessionKey, Standing};
 
@@ -331,6 +332,7 @@ impl<M: Memo> Sessions<M> {
     /// Heeds what a node told.
     pub async fn heed(&self, keys: &Keys, news: &News, now: Time) -> Result<(), Unavailable> {
         match news {
+            News::Ended(_) if !stands(Defence::Hearing) => Ok(()),
             News::Ended(ended) => {
                 for key in ended {
                     self.held.end(*key, now);

@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use gatekeep::simulator::{ExpiringTokens, Gate, Simulator, Trouble};
+use gatekeep::simulator::{Gate, Simulator, Trouble};
 use serde_json::json;
 
+use crate::support::World;
 use crate::support::browser::Browser;
 use crate::support::http::Response;
-use crate::support::{World, eventually};
 
 const TOKEN: &str = "/login/oauth/access_token";
 const PAGE: &str = "https://auth.example.com/page";
@@ -523,28 +523,4 @@ fn without_a_verified_email_a_policy_on_emails_refuses() {
         let status = browser.fetch("https://app.example.com/mail").status;
         assert_eq!(status, if has_email { 200 } else { 403 }, "{what}");
     }
-}
-
-/// A refresh ends the old token before anybody knows the new one. A question on its way with the old
-/// one is refused then, and nobody is signed out for it.
-#[test]
-fn a_refusal_during_a_refresh_is_no_withdrawal() {
-    let world = World::with("", ROUTES);
-    let hour = Duration::from_secs(3600);
-    world.github.expire_tokens(Some(ExpiringTokens { access: hour, refresh: 24 * hour }));
-    let (mut browser, page) = world.signed_in("octocat", PAGE);
-    assert_eq!(page.status, 200);
-    // What is known of the visitor is outdated, and the token ends soon.
-    world.gate.clock.advance(Duration::from_secs(51 * 60));
-    let question = Gate::new();
-    world.github.knobs().once("/user", Trouble::Hold(question.clone()));
-    world.github.knobs().once(TOKEN, Trouble::Late(Duration::from_millis(500)));
-    let answer = std::thread::scope(|scope| {
-        let asked = scope.spawn(|| browser.fetch(PAGE));
-        eventually("the old token is dead", || world.github.refreshes() == 1);
-        question.release();
-        asked.join().expect("an answer")
-    });
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(world.github.answered("GET /user", 401), 1, "control: it was refused in between");
 }
