@@ -44,6 +44,7 @@ mod sign_in;
 mod sign_out;
 mod upstream;
 mod webhook;
+mod withdrawal;
 
 pub use action::{Action, Answer, Decision, Forward, Visitor};
 pub use admission::Admissions;

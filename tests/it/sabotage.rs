@@ -62,7 +62,9 @@ const ATTACKS: [(Defence, &[&str]); 19] = [
 fn run(test: &str, without: Option<Defence>) -> Output {
     let program = std::env::current_exe().expect("this program has a path");
     let mut command = Command::new(program);
-    command.args(["--exact", test, "--test-threads=1", "--nocapture"]).env_remove("GATEKEEP_SABOTAGE");
+    command
+        .args(["--exact", test, "--test-threads=1", "--nocapture"])
+        .env_remove("GATEKEEP_SABOTAGE");
     if let Some(defence) = without {
         command.env("GATEKEEP_SABOTAGE", defence.word());
     }
