@@ -213,7 +213,12 @@ pub(super) fn space_is_missing(key: &str) -> Fault {
 
 /// An unknown key: perhaps mistyped, perhaps in the wrong place.
 fn unknown_key(word: &str, name: &str, known: &[&str]) -> Fault {
-    let fault = Fault::new(format!("unknown key `{word}` in {name}"));
+    // A key is one word: where a colon is missing, what follows may be a secret.
+    let shown = match word.split_once(char::is_whitespace) {
+        Some((first, _)) => format!("{first} …"),
+        None => word.to_owned(),
+    };
+    let fault = Fault::new(format!("unknown key `{shown}` in {name}"));
     if let Some(near) = nearest(word, known.iter().copied()) {
         return fault.suggest(Some(near));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response};
 
-use super::admission::Passport;
+use super::admission::{Admission, Passport};
 use super::{LiveSession, Request, upstream};
 use crate::clock::Time;
 use crate::reason::Reason;
@@ -51,6 +51,7 @@ pub enum Decision {
 #[derive(Clone)]
 pub struct Visitor {
     live: Arc<LiveSession>,
+    admission: Arc<Admission>,
     passport: Arc<Passport>,
     reason: Reason,
 }
@@ -108,8 +109,27 @@ impl Decision {
 // === impl Visitor ===
 
 impl Visitor {
-    pub(super) fn new(live: Arc<LiveSession>, passport: Arc<Passport>, reason: Reason) -> Self {
-        Self { live, passport, reason }
+    pub(super) fn new(
+        live: Arc<LiveSession>,
+        admission: Arc<Admission>,
+        passport: Arc<Passport>,
+        reason: Reason,
+    ) -> Self {
+        Self { live, admission, passport, reason }
+    }
+
+    pub(super) fn session(&self) -> &LiveSession {
+        &self.live
+    }
+
+    /// When GitHub said what the visitor was admitted by.
+    pub(super) fn judged_by(&self) -> Time {
+        self.admission.facts_of()
+    }
+
+    /// Whether the policy that admitted the visitor still does, by what is known now.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.admission.still_admits(&self.live.account)
     }
 
     /// What admitted the visitor.

@@ -121,6 +121,22 @@ impl Admission {
             && &*self.host == host
     }
 
+    /// When GitHub said what it rests on.
+    pub(super) fn facts_of(&self) -> Time {
+        self.profile.checked
+    }
+
+    /// Whether the policy admits an account that is known better by now.
+    pub(super) fn still_admits(&self, account: &Account) -> bool {
+        let profile = account.profile();
+        if Arc::ptr_eq(&self.profile, &profile) {
+            return true;
+        }
+        let rule = self.rule.and_then(|rule| self.route.rules.get(rule));
+        let policy = rule.map_or(&self.route.policy, |rule| &rule.policy);
+        matches!(policy.evaluate(&profile.identity), Verdict::Admitted(_))
+    }
+
     fn is_in_use(&self, now: Time) -> bool {
         self.passport.load().as_ref().is_some_and(|passport| passport.is_in_time(now))
     }

@@ -33,12 +33,15 @@ impl Gateway {
             let heard = timeout_at(begun + staleness, self.store.listen(ear.mark.as_deref())).await;
             let heard = heard.unwrap_or_else(|_| Err(Unavailable("it is silent".into())));
             let heeded = match heard {
-                Ok(heard) => self.heed(&keys, &mut ear, heard).await,
+                Ok(heard) => self.heed(&keys, &mut ear, heard, begun + staleness).await,
                 Err(unavailable) => Err(unavailable),
             };
             match heeded {
                 Ok(()) => self.set_in_touch(true),
                 Err(unavailable) => {
+                    // What was said meanwhile may be lost with a server that gave way to another,
+                    // so it is not asked for: what is held is compared with the store instead.
+                    ear.mark = None;
                     if in_touch && ear.last_heard.elapsed() >= staleness {
                         tracing::error!("what is held in memory is not believed: {unavailable}");
                         self.set_in_touch(false);
@@ -49,9 +52,37 @@ impl Gateway {
         }
     }
 
-    async fn heed(&self, keys: &Keys, ear: &mut Ear, heard: Heard) -> Result<(), Unavailable> {
+    async fn heed(
+        &self,
+        keys: &Keys,
+        ear: &mut Ear,
+        heard: Heard,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
         let now = Instant::now();
-        let mut news: Vec<_> = heard.news.iter().filter_map(|n| News::open(keys, n)).collect();
+        // Who takes longer to heed than news may be old hears too late.
+        timeout_at(deadline, self.heed_news(keys, &heard.news))
+            .await
+            .unwrap_or_else(|_| Err(Unavailable("there is more news than can be heeded".into())))?;
+        let is_other_data = ear.epoch.is_some_and(|epoch| epoch != heard.epoch);
+        if is_other_data {
+            tracing::warn!("the store has lost all it had");
+            self.set_in_touch(false);
+        }
+        if !self.sessions.is_in_touch() || ear.mark.is_none() {
+            // Something may have ended unheard.
+            if ear.epoch.is_some() {
+                tracing::warn!("sessions held in memory are compared with the store");
+            }
+            self.sessions.reconcile(self.clock.now()).await?;
+            self.learn_keys(keys).await?;
+        }
+        *ear = Ear { mark: Some(heard.mark), epoch: Some(heard.epoch), last_heard: now };
+        Ok(())
+    }
+
+    async fn heed_news(&self, keys: &Keys, news: &[Vec<u8>]) -> Result<(), Unavailable> {
+        let mut news: Vec<_> = news.iter().filter_map(|sealed| News::open(keys, sealed)).collect();
         // Ends first: they take no way to the store, which may be slow or fail.
         news.sort_by_key(|news| !matches!(news, News::Ended(_)));
         for news in &news {
@@ -60,22 +91,10 @@ impl Gateway {
                 self.learn_keys(keys).await?;
             }
         }
-        if ear.epoch.is_some_and(|epoch| epoch != heard.epoch) {
-            tracing::warn!("the store has lost all it had");
-            self.set_in_touch(false);
-        }
-        if !self.sessions.is_in_touch() {
-            // Something may have ended unheard.
-            if ear.mark.is_some() {
-                tracing::warn!("sessions held in memory are compared with the store");
-            }
-            self.sessions.reconcile(self.clock.now()).await?;
-        }
-        *ear = Ear { mark: Some(heard.mark), epoch: Some(heard.epoch), last_heard: now };
         Ok(())
     }
 
-    /// Another node has changed the signing keys: no need to wait for the next look at them.
+    /// Another node has changed the signing keys, or the store has lost them: no need to wait for the next look at them.
     async fn learn_keys(&self, keys: &Keys) -> Result<(), Unavailable> {
         match self.signing_keys.reseal(keys, self.clock.now()).await {
             Err(KeysError::Unavailable(unavailable)) => Err(unavailable),

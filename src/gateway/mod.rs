@@ -220,7 +220,7 @@ impl Gateway {
                 Decision::Deny(Reason::CrossOriginUpgrade, Some(live))
             }
             Verdict::Admitted(reason) => match admission.passport(self, request, &live) {
-                Some(passport) => Decision::Allow(Visitor::new(live, passport, reason)),
+                Some(passport) => Decision::Allow(Visitor::new(live, admission, passport, reason)),
                 // No key could be had from the store yet.
                 None => Decision::Unavailable(Reason::StoreUnavailable),
             },
@@ -270,14 +270,27 @@ impl Gateway {
         synced
     }
 
+    /// Whether the store's signing keys open with the keys of a configuration: with others, nobody's
+    /// session would. A store without an answer is no reason against it.
+    pub async fn may_take_keys(&self, snapshot: &Snapshot) -> Result<(), KeysError> {
+        match self.signing_keys.can_open(&snapshot.config.keys).await {
+            Err(KeysError::Unavailable(_)) => Ok(()),
+            result => result,
+        }
+    }
+
     /// The signing keys.
     pub fn signing_keys(&self) -> &Arc<SigningKeys> {
         &self.signing_keys
     }
 
-    /// Whether the store answers: readiness asks.
-    pub async fn is_ready(&self) -> bool {
-        self.store.get(crate::store::Table::Session, b"readiness").await.is_ok()
+    /// Why visitors cannot be let in now; `None` when they can: readiness asks.
+    pub async fn unready(&self) -> Option<&'static str> {
+        if self.store.get(crate::store::Table::Session, b"readiness").await.is_err() {
+            return Some("the session store gives no answer\n");
+        }
+        let has_keys = self.signing_keys.current(self.clock.now()).is_some();
+        (!has_keys).then_some("the signing keys in the store do not open; the log says why\n")
     }
 
     /// Notes a failure of the store where operators see it.

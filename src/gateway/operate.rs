@@ -7,7 +7,8 @@ use crate::identity::{Login, UserPattern};
 use crate::keys::KeyInfo;
 use crate::session::SessionKey;
 use crate::store::{
-    Changed, KeysError, Listed, News, Rekey, RekeyError, RekeyPlace, Rekeyed, Unavailable,
+    AccountRecord, Changed, KeysError, Listed, News, Rekey, RekeyError, RekeyPlace, Rekeyed,
+    Unavailable,
 };
 
 /// Why an operator does not get what was asked for. `Display` is a sentence for the operator.
@@ -79,9 +80,9 @@ impl Gateway {
         user: &UserPattern,
     ) -> Result<usize, OperateError> {
         let account = self.account_meant(snapshot, user).await?;
-        let (keys, now) = (&snapshot.config.keys, self.clock.now());
+        let keys = &snapshot.config.keys;
         let record = self.sessions.accounts().read(keys, account).await?;
-        let doomed: Vec<_> = record.iter().flat_map(|record| record.sessions(now)).collect();
+        let doomed: Vec<_> = record.iter().flat_map(AccountRecord::all_sessions).collect();
         if doomed.is_empty() {
             return Err(OperateError::Nobody(user.clone()));
         }
@@ -90,7 +91,7 @@ impl Gateway {
                 .await
                 .map_err(|unavailable| OperateError::Halfway(ended, unavailable))?;
         }
-        tracing::info!(user.id = account, "an operator ended {} sessions", doomed.len());
+        tracing::info!(user.id = account, sessions = doomed.len(), "an operator ended sessions");
         Ok(doomed.len())
     }
 

@@ -10,7 +10,7 @@ use dashmap::DashMap;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 
-use super::{Admissions, Decision, Gateway, LiveSession, Request};
+use super::{Admissions, Decision, Gateway, LiveSession, Request, Snapshot, Visitor};
 use crate::clock::{Clock, Time};
 use crate::credential::Credential;
 use crate::defence::{Defence, stands};
@@ -35,6 +35,8 @@ pub(super) struct Rechecks {
 #[derive(Default)]
 pub(super) struct Flight {
     pauses: Pauses,
+    /// Whether the last failure may lie with the person.
+    is_withheld: bool,
     /// Until when nobody but the person can help, as far as is known.
     hopeless_until: Option<Time>,
     /// The version that GitHub refused without saying whether it is dead, and when it first did.
@@ -61,6 +63,9 @@ pub(super) enum Trouble {
     /// It went wrong a moment ago and is not tried again yet, or is still under way.
     #[error("GitHub was asked a moment ago, in vain so far")]
     PutOff,
+    /// It gave no facts of this person a moment ago, and others may have them.
+    #[error("GitHub gave no facts of this person a moment ago")]
+    Withheld,
     #[error(transparent)]
     GitHub(#[from] GitHubError),
     #[error(transparent)]
@@ -96,25 +101,20 @@ impl Gateway {
         request: &Request<'_>,
         live: &LiveSession,
     ) -> Option<Decision> {
-        let flight = self.rechecks.flight(request.config().keys.realm(), live.account.id);
         if self.age(request, live) == Age::Aging {
-            // Somebody asks already, or asked a moment ago in vain: the facts are good for a while.
-            if let Ok(flight) = flight.try_lock_owned()
-                && !flight.is_in_vain(self.clock.now())
-            {
-                drop(self.begin_recheck(request, live, flight));
-            }
+            self.recheck_beside(request.snapshot, live);
             return None;
         }
+        let flight = self.rechecks.flight(request.config().keys.realm(), live.account.id);
         let renewed = async {
             let flight = flight.lock_owned().await;
             if self.age(request, live) == Age::Young {
                 return Ok(());
             }
             if flight.pauses.hold(self.clock.now()) {
-                return Err(Trouble::PutOff);
+                return Err(if flight.is_withheld { Trouble::Withheld } else { Trouble::PutOff });
             }
-            self.begin_recheck(request, live, flight).await.unwrap_or(Err(Trouble::PutOff))
+            self.begin_recheck(request.snapshot, live, flight).await.unwrap_or(Err(Trouble::PutOff))
         };
         let patience = request.snapshot.github.patience();
         match tokio::time::timeout(patience, renewed).await.unwrap_or(Err(Trouble::PutOff)) {
@@ -122,24 +122,55 @@ impl Gateway {
             Err(Trouble::Revoked) => Some(Decision::SignIn(Reason::SessionEnded)),
             Err(Trouble::SignInAgain) => Some(Decision::SignIn(Reason::FactsOutdated)),
             Err(Trouble::Store(_)) => self.keep_facts(request, live, Reason::StoreUnavailable),
-            Err(Trouble::PutOff | Trouble::GitHub(_)) => {
-                self.keep_facts(request, live, Reason::GitHubUnavailable)
+            Err(trouble) => {
+                let grace = request.config().recheck.grace;
+                // What may lie with the person must not be worth a day to somebody who has left.
+                let short = grace.min(request.config().recheck.every);
+                let grace = if trouble.is_withheld() { short } else { grace };
+                self.keep_facts_for(request, live, grace, Reason::GitHubUnavailable)
             }
         }
+    }
+
+    /// Whether a stream that lasts may go on: its visitor is judged again as facts change, and asked
+    /// about as they age.
+    pub fn may_go_on(&self, snapshot: &Snapshot, visitor: &Visitor) -> bool {
+        let (now, live) = (self.clock.now(), visitor.session());
+        if visitor.has_left(now) {
+            return false;
+        }
+        let (checked, recheck) = (live.account.profile().checked, snapshot.config.recheck);
+        let is_asked =
+            age(checked, now, recheck.every) == Age::Young || self.recheck_beside(snapshot, live);
+        // What admitted the visitor counts as long as any facts do; then the present ones.
+        let is_judged_anew = distance(visitor.judged_by(), now) >= recheck.every;
+        let has_facts = is_asked || distance(checked, now) < recheck.every + recheck.grace;
+        has_facts && (!is_judged_anew || visitor.is_admitted())
+    }
+
+    /// Asks GitHub again, unless somebody does already. `false` when that was in vain a moment ago.
+    fn recheck_beside(&self, snapshot: &Snapshot, live: &LiveSession) -> bool {
+        let flight = self.rechecks.flight(snapshot.config.keys.realm(), live.account.id);
+        let Ok(flight) = flight.try_lock_owned() else { return true };
+        if flight.is_in_vain(self.clock.now()) {
+            return false;
+        }
+        drop(self.begin_recheck(snapshot, live, flight));
+        true
     }
 
     /// A task of its own: a visitor who goes away must not break a refresh off half way.
     fn begin_recheck(
         &self,
-        request: &Request<'_>,
+        snapshot: &Snapshot,
         live: &LiveSession,
         flight: OwnedMutexGuard<Flight>,
     ) -> JoinHandle<Result<(), Trouble>> {
         let question = Question {
-            asking: request.snapshot.asking(),
+            asking: snapshot.asking(),
             account: live.account.id,
-            facts: request.config().routes.facts(),
-            every: request.config().recheck.every,
+            facts: snapshot.config.routes.facts(),
+            every: snapshot.config.recheck.every,
         };
         let rechecks = self.rechecks.clone();
         tokio::spawn(async move { rechecks.recheck(&question, flight).await })
@@ -152,9 +183,18 @@ impl Gateway {
         live: &LiveSession,
         why: Reason,
     ) -> Option<Decision> {
-        let recheck = request.config().recheck;
+        self.keep_facts_for(request, live, request.config().recheck.grace, why)
+    }
+
+    fn keep_facts_for(
+        &self,
+        request: &Request<'_>,
+        live: &LiveSession,
+        grace: Duration,
+        why: Reason,
+    ) -> Option<Decision> {
         let age = distance(live.account.profile().checked, self.clock.now());
-        if age >= recheck.every + recheck.grace {
+        if age >= request.config().recheck.every + grace {
             return Some(Decision::Unavailable(why));
         }
         self.metrics.facts_kept.inc();
@@ -220,7 +260,7 @@ impl Rechecks {
             return Ok(false);
         }
         let before = Said { identity: record.profile.identity, validators: record.validators };
-        self.ask(question, &before, refused).await.map(|()| true)
+        self.ask(question, (&before, checked), refused).await.map(|()| true)
     }
 
     fn report(&self, result: &Result<bool, Trouble>, account: u64) {
@@ -253,7 +293,7 @@ impl Rechecks {
     async fn ask(
         &self,
         question: &Question,
-        before: &Said,
+        (before, checked): (&Said, Time),
         refused: &mut Option<(u64, Time)>,
     ) -> Result<(), Trouble> {
         let (asking, account) = (&question.asking, question.account);
@@ -277,7 +317,8 @@ impl Rechecks {
         }
         // What GitHub says may change while it answers.
         let profile = Profile { identity: said.identity, checked: asked };
-        self.sessions.accounts().renew(&asking.keys, &profile, &said.validators).await?;
+        let accounts = self.sessions.accounts();
+        accounts.renew(&asking.keys, checked, &profile, &said.validators).await?;
         self.sessions.announce(&asking.keys, &News::Renewed(account)).await?;
         Ok(())
     }
@@ -288,6 +329,7 @@ impl Rechecks {
 impl Flight {
     fn note(&mut self, result: &Result<bool, Trouble>, now: Time) {
         self.hopeless_until = None;
+        self.is_withheld = result.as_ref().is_err_and(Trouble::is_withheld);
         match result {
             // Refused by a limit: whoever keeps asking is refused for longer.
             Err(Trouble::GitHub(GitHubError::Failed(_, 403 | 429))) => {
@@ -298,7 +340,9 @@ impl Flight {
                 self.pauses.clear();
                 self.hopeless_until = Some(now + LONGEST_PAUSE);
             }
-            Ok(_) | Err(Trouble::Revoked | Trouble::PutOff) => self.pauses.clear(),
+            Ok(_) | Err(Trouble::Revoked | Trouble::PutOff | Trouble::Withheld) => {
+                self.pauses.clear();
+            }
         }
     }
 
@@ -314,6 +358,20 @@ impl Flight {
 }
 
 // === impl Trouble ===
+
+impl Trouble {
+    /// Whether GitHub answers, and gives no facts of this person: limits are a person's own, and a
+    /// suspended account is refused.
+    fn is_withheld(&self) -> bool {
+        match self {
+            Self::GitHub(GitHubError::Failed(what, status)) => {
+                is_of_the_person(what) && (400..500).contains(status)
+            }
+            Self::GitHub(GitHubError::Malformed(what, _)) => is_of_the_person(what),
+            other => matches!(other, Self::Withheld),
+        }
+    }
+}
 
 impl From<TokenError> for Trouble {
     fn from(error: TokenError) -> Self {
@@ -335,6 +393,11 @@ async fn who(
     tokio::time::timeout(github.patience(), asking).await.unwrap_or_else(|_| {
         Err(GitHubError::NoAnswer("the facts", "it took too long in all".to_owned()))
     })
+}
+
+/// Whether a question is about the person: the others are the app's.
+fn is_of_the_person(what: &str) -> bool {
+    what.starts_with("/user")
 }
 
 fn is_refused(said: &Result<Said, GitHubError>) -> bool {

@@ -18,8 +18,8 @@ use crate::store::{Table, Unavailable};
 /// smaller by far.
 pub const LARGEST_WEBHOOK: usize = 1024 * 1024;
 
-/// GitHub sends a delivery again for so long when it is asked to.
-const REDELIVERED: Duration = Duration::from_secs(3 * 86_400);
+/// GitHub sends a delivery again for three days when it is asked to; and a day more.
+const REDELIVERED: Duration = Duration::from_secs(4 * 86_400);
 
 /// GitHub waits ten seconds for an answer.
 const PATIENCE: Duration = Duration::from_secs(8);

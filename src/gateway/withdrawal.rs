@@ -9,7 +9,7 @@ use crate::clock::Time;
 use crate::credential::Credential;
 use crate::defence::{Defence, stands};
 use crate::github::{Asking, TokenError};
-use crate::store::Unavailable;
+use crate::store::{AccountRecord, Unavailable};
 
 /// A token that GitHub refuses twice, so far apart, is dead, even if GitHub does not say so.
 const REFUSED_TWICE: Duration = Duration::from_secs(2);
@@ -62,7 +62,7 @@ impl Rechecks {
         if stored.as_ref().is_some_and(|stored| Some(stored.credential.version) != dead) {
             return Ok(false);
         }
-        let doomed: Vec<_> = record.iter().flat_map(|record| record.sessions(now)).collect();
+        let doomed: Vec<_> = record.iter().flat_map(AccountRecord::all_sessions).collect();
         for key in doomed {
             self.sessions.end(keys, account, key, now).await?;
             Cause::Revoked.count(&self.metrics, 1);

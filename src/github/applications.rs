@@ -16,7 +16,7 @@ impl Client {
     pub async fn is_alive(&self, token: &Secret<String>) -> Result<bool, GitHubError> {
         match self.about(Method::POST, token).await? {
             StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => Ok(false),
+            StatusCode::NOT_FOUND => Ok(false),
             status => Err(GitHubError::Failed(WHAT, status.as_u16())),
         }
     }

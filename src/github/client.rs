@@ -125,6 +125,12 @@ impl Client {
             StatusCode::FORBIDDEN if is_limited(&answer.headers) => {
                 Err(GitHubError::Failed(what, StatusCode::TOO_MANY_REQUESTS.as_u16()))
             }
+            // Everybody has an account: this is not where the API is.
+            StatusCode::NOT_FOUND if what == "/user" => {
+                let why = "it answers 404, so `github.api` may be wrong (GitHub Enterprise has it at \
+                           https://HOST/api/v3)";
+                Err(GitHubError::Refused(what, why.to_owned()))
+            }
             status => Err(GitHubError::Failed(what, status.as_u16())),
         }
     }

@@ -156,6 +156,11 @@ impl Keys {
         self.derived.iter().fold(false, |good, keys| good | keys.admin_token.matches(token))
     }
 
+    /// Whether such a token is that of the first master, under which everything is sealed.
+    pub fn admin_token_is_first(&self, token: &[u8]) -> bool {
+        self.newest().admin_token.matches(token)
+    }
+
     /// Whether a record is sealed under the newest master, so that the older ones may go.
     pub fn record_is_newest(&self, row: &[&[u8]], sealed: &[u8]) -> bool {
         self.newest().record.open(row, sealed).is_some()

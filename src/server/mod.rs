@@ -22,7 +22,9 @@ use crate::gateway::{Gateway, Snapshot};
 use crate::github::GitHubError;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
-use crate::store::{ConnectError, Embedded, Memory, OpenError, Redis, SigningKeys, Store};
+use crate::store::{
+    ConnectError, Embedded, KeysError, Memory, OpenError, Redis, SigningKeys, Store,
+};
 
 mod admin;
 mod admittance;
@@ -92,6 +94,9 @@ pub enum StartError {
     /// The configuration has problems.
     #[error("{0}")]
     Config(#[from] Problems),
+    /// The master secret opens nothing of what the store has.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The system gives no threads.
     #[error("the system gives no threads to work with: {0}")]
     Threads(std::io::Error),
@@ -329,6 +334,17 @@ impl Shared {
         }
         if let Some(address) = admin {
             tracing::info!("metrics and health on http://{address}");
+        }
+        match &self.running.load().snapshot.config.store {
+            StoreKind::Memory => {
+                tracing::warn!("sessions are kept in memory: a restart signs everybody out");
+            }
+            StoreKind::Embedded(directory) => {
+                tracing::info!("sessions are kept in {}", directory.display());
+            }
+            StoreKind::Redis(settings) => {
+                tracing::info!("sessions are kept in Redis at {}", settings.urls.join(", "));
+            }
         }
         let callback = self.running.load().snapshot.config.callback_url();
         tracing::info!("GitHub sends visitors back to {callback}");

@@ -64,8 +64,9 @@ impl Proxy {
 
     /// A long answer or a WebSocket does not outlive its session.
     fn still_signed_in(&self, forward: &Forward) -> Result<()> {
-        let now = self.shared.gateway.clock().now();
-        if forward.visitor.as_ref().is_some_and(|visitor| visitor.has_left(now)) {
+        let Some(visitor) = &forward.visitor else { return Ok(()) };
+        let running = self.shared.running.load();
+        if !self.shared.gateway.may_go_on(&running.snapshot, visitor) {
             let ended = Error::explain(ErrorType::ConnectionClosed, "the session is over");
             return Err(ended.into_down());
         }

@@ -22,7 +22,12 @@ pub(super) async fn on_hangup(shared: Arc<Shared>, file: PathBuf) {
 }
 
 async fn reload(shared: &Shared, file: &Path) -> Result<(), StartError> {
-    let made = prepare(shared, file);
+    let mut made = prepare(shared, file);
+    if let Ok((running, _)) = &made
+        && let Err(foreign) = shared.gateway.may_take_keys(&running.snapshot).await
+    {
+        made = Err(foreign.into());
+    }
     shared.note_reload(made.is_ok());
     let (running, certificates) = made?;
     running.backends.resolve_now().await;

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use dashmap::DashMap;
@@ -71,9 +70,6 @@ pub enum Left {
     None,
 }
 
-/// More than clocks of nodes differ, and less than they jump.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
-
 /// Sessions of one account; the oldest gives way.
 const MOST_SESSIONS: usize = 500;
 
@@ -108,18 +104,19 @@ impl Accounts {
         Ok((self.adopt(keys, profile.clone()), surplus))
     }
 
-    /// Notes what GitHub said of an account that has sessions, and makes it count at once. What was
-    /// said later, at a sign-in meanwhile, stays.
+    /// Notes what GitHub said of an account that has sessions, and makes it count at once. What
+    /// somebody noted since `before` was read stays: it was said later.
     pub async fn renew(
         &self,
         keys: &Keys,
+        before: Time,
         profile: &Profile,
         validators: &Validators,
     ) -> Result<(), Unavailable> {
         let mut counts = None;
         self.update(keys, profile.identity.id, |old| {
             let old = old?;
-            if is_older(profile, &old.profile) {
+            if old.profile.checked != before {
                 counts = Some(old.profile);
                 return None;
             }
@@ -304,7 +301,7 @@ impl AccountRecord {
     }
 
     /// The same with those that have expired a short while ago.
-    pub(super) fn all_sessions(&self) -> impl Iterator<Item = SessionKey> {
+    pub fn all_sessions(&self) -> impl Iterator<Item = SessionKey> {
         self.sessions.iter().map(|entry| entry.key)
     }
 
@@ -323,9 +320,4 @@ impl Named for AccountRecord {
         let own: Vec<_> = self.sessions.iter().map(|entry| entry.key).collect();
         self.sessions.extend(other.sessions.into_iter().filter(|entry| !own.contains(&entry.key)));
     }
-}
-
-/// Whether one profile is older than another. A stamp far ahead comes from a clock that jumped.
-fn is_older(one: &Profile, other: &Profile) -> bool {
-    one.checked < other.checked && other.checked.since(one.checked) < CLOCKS_DIFFER
 }

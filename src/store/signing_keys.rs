@@ -182,6 +182,11 @@ impl SigningKeys {
         })
     }
 
+    /// Whether the row opens with these keys; it does when there is none.
+    pub async fn can_open(&self, keys: &Keys) -> Result<(), KeysError> {
+        self.load(keys).await.map(drop)
+    }
+
     async fn load(&self, keys: &Keys) -> Result<Option<Found>, KeysError> {
         let Some(sealed) = self.store.get(Table::SigningKeys, KEY).await? else { return Ok(None) };
         let plain = Secret::new(keys.open_common(&place(), &sealed).ok_or(KeysError::Foreign)?);

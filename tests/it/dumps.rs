@@ -415,9 +415,9 @@ async fn age_facts(keys: &Keys, store: Box<dyn Store>) {
     let sessions = Sessions::<()>::new(store.into(), 1 << 20);
     let (accounts, octocat) = (sessions.accounts(), 583_231);
     let record = accounts.read(keys, octocat).await.expect("it answers").expect("an account");
-    let checked = record.profile.checked - Duration::from_secs(3_600);
-    let profile = Profile { checked, ..record.profile };
-    accounts.renew(keys, &profile, &record.validators).await.expect("it answers");
+    let before = record.profile.checked;
+    let profile = Profile { checked: before - Duration::from_secs(3_600), ..record.profile };
+    accounts.renew(keys, before, &profile, &record.validators).await.expect("it answers");
 }
 
 /// All of it, on a store that is opened beside the gateway for a moment.

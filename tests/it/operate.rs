@@ -480,6 +480,11 @@ fn the_master_secret_is_rotated_under_use() {
     assert_eq!(octocat.fetch(APP).status, 200);
     let again = before.json("sessions list FILE --user octocat");
     assert_eq!(again[0]["key"], listed[0]["key"], "the old token is good");
+    let (code, _, err) = after.run("rekey FILE");
+    let forgotten = "error: the running gateway seals under another master secret than the first of \
+                     `secret` in this file, so nothing was done: reload the gateway (SIGHUP) and \
+                     run this again\n";
+    assert_eq!((code, err.as_str()), (1, forgotten), "the file is ahead of the gateway");
     run.reload(&with(&[NEW, OLD]));
     assert_eq!(octocat.fetch(APP).status, 200);
     let (code, out, err) = after.run("rekey FILE");
@@ -506,6 +511,10 @@ fn the_master_secret_is_rotated_under_use() {
     assert_eq!(mona.fetch(APP).status, 401, "this one did not come by");
     assert_eq!(after.json("sessions list FILE --user octocat")[0]["key"], listed[0]["key"]);
     assert_eq!(before.run("keys list FILE").0, 1, "the old token is good no more");
+    std::fs::write(&run.file, with(&[OLD])).expect("it can be written");
+    run.child.signal("HUP");
+    run.child.wait_for("sealed with a master secret that is not in `secret`", 1);
+    assert_eq!(octocat.fetch(APP).status, 200, "a secret that opens nothing is not put in force");
     run.child.signal("TERM");
     assert_eq!(run.child.end().code(), Some(0));
     drop(run);

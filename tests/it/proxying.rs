@@ -94,6 +94,25 @@ fn a_websocket_carries_bytes_both_ways_until_its_visitor_signs_out() {
     eventually("the app's end is closed", || world.app.open_streams() == 0);
 }
 
+/// A socket that stays open is no way around: its visitor is asked about while it is in use.
+#[test]
+fn a_websocket_ends_when_its_visitor_has_left_the_organisation() {
+    let world = World::new();
+    let (browser, _) = world.signed_in("octocat", HOME);
+    let mut socket = Connection::open(world.gate.address);
+    assert_eq!(exchange(&mut socket, &head(&browser, "GET /ws", HANDSHAKE)).status, 101);
+    let mut echoes = || socket.send(b"ping").is_ok() && socket.read_some(4) == b"ping";
+    let every = Duration::from_secs(600);
+    world.gate.clock.advance(every);
+    assert!(echoes(), "control: facts are renewed beside it");
+    let renewed = "gatekeep_rechecks_total{result=\"renewed\"}";
+    eventually("they are", || world.gate.metric(renewed) == Some(1.0));
+    assert!(echoes(), "control: and it goes on");
+    world.github.remove_from_org("octocat", "acme");
+    world.gate.clock.advance(every);
+    eventually("the socket is cut", || !echoes());
+}
+
 #[test]
 fn a_websocket_without_a_session_gets_no_further_than_the_gateway() {
     let world = World::new();

@@ -227,6 +227,34 @@ fn a_limit_takes_no_fact_away() {
     assert_eq!(github.calls("GET /user"), 2, "whoever keeps asking is refused for longer");
 }
 
+/// Anybody can use up their own limit. It is worth no day to somebody who has left.
+#[test]
+fn who_has_left_stays_no_longer_for_a_limit_used_up() {
+    for refusal in [
+        Trouble::Answer {
+            status: 403,
+            headers: vec![("x-ratelimit-remaining".to_owned(), "0".to_owned())],
+            body: "{}".into(),
+        },
+        Trouble::answer(403, "application/json", "{}"),
+        Trouble::answer(429, "application/json", "{}"),
+    ] {
+        let nodes = Nodes::new("");
+        let (octocat, github) = (nodes.signed_in("octocat"), &nodes.world.github);
+        github.remove_from_org("octocat", "acme");
+        github.knobs().on("/user", refusal.clone());
+        nodes.advance(EVERY);
+        assert_eq!(status(&octocat), 200, "{refusal:?}: it may be a bad moment");
+        nodes.advance(EVERY);
+        assert_eq!(status(&octocat), 503, "{refusal:?}");
+        nodes.advance(seconds(3600));
+        assert_eq!(status(&octocat), 503, "{refusal:?}");
+        github.knobs().clear();
+        nodes.advance(EVERY);
+        assert_eq!(status(&octocat), 403, "{refusal:?}: GitHub answers again");
+    }
+}
+
 // === Tokens that GitHub refuses ===
 
 #[test]

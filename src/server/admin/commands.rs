@@ -109,7 +109,8 @@ impl Command {
     ) -> Result<Value, Refusal> {
         let running = shared.running.load_full();
         let snapshot = &running.snapshot;
-        if !is_permitted(request.headers(), &snapshot.config.keys) {
+        let own = &snapshot.config.keys;
+        if !is_permitted(request.headers(), own) {
             return Err(Refusal::Token);
         }
         if *request.method() != self.method() {
@@ -133,6 +134,9 @@ impl Command {
                 }))
             }
             Self::Rekey => {
+                if !token(request.headers()).is_some_and(|token| own.admin_token_is_first(token)) {
+                    return Err(Refusal::OtherMaster);
+                }
                 let place = place(body(request).await?)?;
                 Ok(rekeyed(&shared.gateway.rekey(snapshot, &place).await?))
             }
@@ -140,18 +144,18 @@ impl Command {
     }
 }
 
-/// Whether the request carries the token, once.
+/// Whether the request carries the token.
 fn is_permitted(headers: &HeaderMap, keys: &Keys) -> bool {
-    if !stands(Defence::AdminToken) {
-        return true;
-    }
+    !stands(Defence::AdminToken)
+        || token(headers).is_some_and(|token| keys.admin_token_is_good(token))
+}
+
+/// The token that the request carries, once.
+fn token(headers: &HeaderMap) -> Option<&[u8]> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
-    let (Some(field), None) = (fields.next(), fields.next()) else { return false };
-    let bytes = field.as_bytes();
-    let token = bytes.split_at_checked("Bearer ".len());
-    token.is_some_and(|(scheme, token)| {
-        scheme.eq_ignore_ascii_case(b"Bearer ") && keys.admin_token_is_good(token)
-    })
+    let (Some(field), None) = (fields.next(), fields.next()) else { return None };
+    let (scheme, token) = field.as_bytes().split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
 /// Reads a body; an empty one is an empty object.

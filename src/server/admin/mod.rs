@@ -26,6 +26,8 @@ use commands::Command;
 
 /// Connections at once: a scraper, a health check, an operator.
 const MOST_CONNECTIONS: usize = 64;
+/// For a connection in all: who does not read keeps nobody out.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 /// For a request header to arrive.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -46,7 +48,7 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, stopping: 
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
                 .serve_connection(TokioIo::new(tcp), answer);
-            drop(connection.await);
+            drop(tokio::time::timeout(CONNECTION_TIMEOUT, connection).await);
         });
     }
 }
@@ -74,10 +76,9 @@ async fn readiness(shared: &Shared, stopping: &ShutdownWatch) -> Response<Full<B
     if *stopping.borrow() {
         return text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }
-    if shared.gateway.is_ready().await {
-        text(StatusCode::OK, "ready\n")
-    } else {
-        text(StatusCode::SERVICE_UNAVAILABLE, "the session store gives no answer\n")
+    match shared.gateway.unready().await {
+        None => text(StatusCode::OK, "ready\n"),
+        Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }
 

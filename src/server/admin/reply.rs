@@ -21,6 +21,8 @@ pub(super) enum Refusal {
     TooSlow,
     /// The request makes no sense.
     Nonsense(String),
+    /// The gateway seals under another master than whoever asks.
+    OtherMaster,
     /// The gateway cannot do it.
     Operate(OperateError),
 }
@@ -35,6 +37,7 @@ impl Refusal {
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Nonsense(_) => StatusCode::BAD_REQUEST,
+            Self::OtherMaster => StatusCode::CONFLICT,
             Self::Operate(error) => status(error),
         }
     }
@@ -49,6 +52,10 @@ impl Refusal {
             Self::TooLong => "the body is longer than 4096 bytes",
             Self::TooSlow => "the body did not come within 10 seconds",
             Self::Nonsense(why) => return why.clone(),
+            Self::OtherMaster => {
+                "the running gateway seals under another master secret than the first of `secret` \
+                 in this file, so nothing was done: reload the gateway (SIGHUP) and run this again"
+            }
             Self::Operate(error) => return error.to_string(),
         }
         .to_owned()

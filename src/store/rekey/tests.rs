@@ -322,7 +322,9 @@ async fn whatever_happens_at_any_step_of_a_move_counts() {
             let is_done = steps(&mut moving, step);
             world.refresh(masters, 1).await;
             let newer = profile(1, at(5));
-            world.accounts().renew(&keys(masters), &newer, &Validators::new()).await.unwrap();
+            let (accounts, keys_here) = (world.accounts(), keys(masters));
+            let before = accounts.read(&keys_here, 1).await.unwrap().unwrap().profile.checked;
+            accounts.renew(&keys_here, before, &newer, &Validators::new()).await.unwrap();
             world.sign_in(&keys(masters), 1).await;
             if !is_done {
                 moving.await.unwrap();

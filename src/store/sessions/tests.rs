@@ -288,3 +288,22 @@ async fn a_cookie_that_gave_way_does_not_come_back_when_its_session_is_weighed()
     sessions.weigh(&live);
     assert!(sessions.peek(&keys(), &first, "a").is_none());
 }
+
+/// A node whose clock was ahead wrote last; what GitHub says now counts all the same.
+#[tokio::test]
+async fn what_github_says_last_counts_whatever_a_fast_clock_wrote() {
+    let sessions = sessions(&store().1);
+    begin(&sessions, &keys()).await;
+    let accounts = sessions.accounts();
+    let ahead = Profile { checked: at(1250), ..profile() };
+    accounts.renew(&keys(), at(1000), &ahead, &Validators::new()).await.unwrap();
+    let mut now = Profile { checked: at(1060), ..profile() };
+    now.identity.name = Some("The Octocat".into());
+    accounts.renew(&keys(), at(1250), &now, &Validators::new()).await.unwrap();
+    let record = accounts.read(&keys(), 1).await.unwrap().unwrap();
+    assert_eq!(record.profile, now);
+    let late = Profile { checked: at(1070), ..profile() };
+    accounts.renew(&keys(), at(1250), &late, &Validators::new()).await.unwrap();
+    let record = accounts.read(&keys(), 1).await.unwrap().unwrap();
+    assert_eq!(record.profile, now, "somebody noted something since that was read");
+}
