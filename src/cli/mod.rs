@@ -24,7 +24,7 @@ mod simulate;
 /// Lets people into self-hosted web apps by who they are on GitHub.
 ///
 /// Try it without any set-up:   gatekeep demo
-/// Then, for a real app:        gatekeep keygen > secret    (the master secret)
+/// Then, for a real app:        (umask 077; gatekeep keygen > secret)
 ///                              gatekeep check gatekeep.yaml
 ///                              gatekeep run gatekeep.yaml
 #[derive(Debug, Parser)]

@@ -59,7 +59,7 @@ fn help_names_every_command_and_its_arguments() {
         "Lets people into self-hosted web apps by who they are on GitHub.\n\
          \n\
          Try it without any set-up:   gatekeep demo\n\
-         Then, for a real app:        gatekeep keygen > secret    (the master secret)\n\
+         Then, for a real app:        (umask 077; gatekeep keygen > secret)\n\
          \x20                            gatekeep check gatekeep.yaml\n\
          \x20                            gatekeep run gatekeep.yaml\n\
          \n\
