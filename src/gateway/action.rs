@@ -54,6 +54,7 @@ pub struct Visitor {
     admission: Arc<Admission>,
     passport: Arc<Passport>,
     reason: Reason,
+    since: Time,
 }
 
 /// How to send a request to an app.
@@ -114,8 +115,14 @@ impl Visitor {
         admission: Arc<Admission>,
         passport: Arc<Passport>,
         reason: Reason,
+        since: Time,
     ) -> Self {
-        Self { live, admission, passport, reason }
+        Self { live, admission, passport, reason, since }
+    }
+
+    /// Whether the visitor was admitted this very second, as of nearly every request.
+    pub(super) fn came_just_now(&self, now: Time) -> bool {
+        self.since == now
     }
 
     pub(super) fn session(&self) -> &LiveSession {

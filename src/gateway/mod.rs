@@ -220,7 +220,13 @@ impl Gateway {
                 Decision::Deny(Reason::CrossOriginUpgrade, Some(live))
             }
             Verdict::Admitted(reason) => match admission.passport(self, request, &live) {
-                Some(passport) => Decision::Allow(Visitor::new(live, admission, passport, reason)),
+                Some(passport) => Decision::Allow(Visitor::new(
+                    live,
+                    admission,
+                    passport,
+                    reason,
+                    self.clock.now(),
+                )),
                 // No key could be had from the store yet.
                 None => Decision::Unavailable(Reason::StoreUnavailable),
             },

@@ -139,6 +139,9 @@ impl Gateway {
         if visitor.has_left(now) {
             return false;
         }
+        if visitor.came_just_now(now) {
+            return true;
+        }
         let (checked, recheck) = (live.account.profile().checked, snapshot.config.recheck);
         let is_asked =
             age(checked, now, recheck.every) == Age::Young || self.recheck_beside(snapshot, live);
