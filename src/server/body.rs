@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::Method;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -90,6 +91,10 @@ impl Body {
 /// What is read; `None` is nothing, and so for a webhook that carries no signature at all.
 fn plan(session: &Session, config: &Config) -> Option<Plan> {
     let head = session.req_header();
+    // Most requests post nothing, and need no second look at their target.
+    if head.method != Method::POST {
+        return None;
+    }
     let target = target_of(head).ok()?;
     match Endpoint::of_body(config, &head.method, &target)? {
         Endpoint::Webhook => github::signature(&head.headers)
