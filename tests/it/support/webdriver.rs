@@ -79,18 +79,26 @@ impl Window {
         url.as_str().expect("it is text").to_owned()
     }
 
-    /// Presses what the selector finds.
+    /// Presses what the selector finds and waits until another document has taken this one's
+    /// place: the old one is complete, and would be read, until the new one has arrived.
     pub(crate) fn click(&self, selector: &str) {
         let element = self.find(selector).unwrap_or_else(|e| panic!("no {selector}: {e}"));
+        self.script("window.wasClicked = true").expect("scripts run");
         self.call("POST", &format!("/element/{element}/click"), &json!({})).expect("it is pressed");
+        let begun = Instant::now();
+        while self.script("return !window.wasClicked && location.href !== 'about:blank'")
+            != Ok(json!(true))
+        {
+            let late = begun.elapsed().as_secs() >= PATIENCE;
+            assert!(!late, "{selector} leads nowhere from {}", self.url());
+        }
     }
 
     /// Waits until the document is complete and shows an element; returns the text people see.
     pub(crate) fn text(&self, selector: &str) -> String {
         let begun = Instant::now();
         loop {
-            let state = json!({"script": "return document.readyState", "args": []});
-            let complete = self.call("POST", "/execute/sync", &state) == Ok(json!("complete"));
+            let complete = self.script("return document.readyState") == Ok(json!("complete"));
             if complete && let Some(text) = self.text_now(selector) {
                 return text;
             }
@@ -106,8 +114,7 @@ impl Window {
 
     /// The names of the cookies that a script could read.
     pub(crate) fn script_cookies(&self) -> String {
-        let script = json!({"script": "return document.cookie", "args": []});
-        let cookies = self.call("POST", "/execute/sync", &script).expect("scripts run");
+        let cookies = self.script("return document.cookie").expect("scripts run");
         cookies.as_str().expect("it is text").to_owned()
     }
 
@@ -122,6 +129,10 @@ impl Window {
         let element = self.find(selector).ok()?;
         let text = self.call("GET", &format!("/element/{element}/text"), &Value::Null).ok()?;
         text.as_str().map(str::to_owned)
+    }
+
+    fn script(&self, code: &str) -> Result<Value, Value> {
+        self.call("POST", "/execute/sync", &json!({"script": code, "args": []}))
     }
 
     fn find(&self, selector: &str) -> Result<String, Value> {
