@@ -57,6 +57,13 @@ pub(super) fn has_body(head: &RequestHeader) -> bool {
         || announced.iter().any(|name| head.headers.contains_key(name))
 }
 
+/// Whether it wants to become a WebSocket and is forwarded as such: what Pingora looks at.
+pub(super) fn asks_for_websocket(head: &RequestHeader) -> bool {
+    let upgrade = head.headers.get(UPGRADE).map(http::HeaderValue::as_bytes);
+    head.version == http::Version::HTTP_11
+        && upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+}
+
 /// The length that the client announces.
 pub(super) fn content_length(head: &RequestHeader) -> Option<u64> {
     head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()

@@ -40,6 +40,7 @@ mod reload;
 mod request_line;
 mod signing_keys;
 mod tls;
+mod websocket;
 
 use admittance::Admittance;
 use backend::Backends;

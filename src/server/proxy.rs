@@ -17,7 +17,8 @@ use pingora::{Error, ErrorType, Result};
 use super::answer::{reason_of, to_https, write};
 use super::body::Room;
 use super::connection::{Peer, peer_of};
-use super::header::{check_header, content_length, has_body, target_of};
+use super::header::{asks_for_websocket, check_header, content_length, has_body, target_of};
+use super::websocket::Patience;
 use super::{Running, Shared, client};
 use crate::cookie;
 use crate::defence::{Defence, stands};
@@ -46,6 +47,8 @@ pub(super) struct Ctx {
     reason: Reason,
     body_bytes: u64,
     tries: u8,
+    /// Of the connection to the app, when the request wants to become a WebSocket.
+    patience: Option<Arc<Patience>>,
     in_flight: bool,
 }
 
@@ -154,6 +157,7 @@ impl ProxyHttp for Proxy {
             reason: Reason::Internal,
             body_bytes: 0,
             tries: 0,
+            patience: None,
             in_flight: false,
         }
     }
@@ -194,6 +198,8 @@ impl ProxyHttp for Proxy {
             // A header alone does not fill a socket; a timer for it would cost every request.
             peer.options.write_timeout = None;
         }
+        ctx.patience =
+            asks_for_websocket(session.req_header()).then(|| Patience::lend(&mut peer, &ctx.id));
         Ok(peer)
     }
 
@@ -216,6 +222,9 @@ impl ProxyHttp for Proxy {
         ctx: &mut Ctx,
     ) -> Result<()> {
         let forward = ctx.forward.as_ref().ok_or_else(nothing_decided)?;
+        if let Some(patience) = &ctx.patience {
+            patience.begin();
+        }
         // Taken apart, edited as a plain `http` header and put together again: Pingora's map of
         // names as they were spelled would double each edit. Names go upstream in lower case.
         let ends_here = upstream.send_end_stream();
@@ -239,6 +248,7 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
+    /// Must not wait for anything: see `websocket.rs`.
     async fn request_body_filter(
         &self,
         session: &mut Session,

@@ -74,6 +74,9 @@ const HANDSHAKE: &str = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websoc
                          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                          origin: https://app.example.com\r\n";
 
+const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\
+                         upgrade: websocket\r\n\r\n";
+
 #[test]
 fn a_websocket_carries_bytes_both_ways_until_its_visitor_signs_out() {
     let world = World::new();
@@ -111,6 +114,114 @@ fn a_websocket_ends_when_its_visitor_has_left_the_organisation() {
     world.github.remove_from_org("octocat", "acme");
     world.gate.clock.advance(every);
     eventually("the socket is cut", || !echoes());
+}
+
+/// Takes every socket that is asked for and says back what it is told; the header of each.
+fn take_socket(stream: &mut (impl Read + Write)) -> Option<String> {
+    let head = upstream::read_head(stream)?;
+    drop(stream.write_all(SWITCHING.as_bytes()).and_then(|()| stream.flush()));
+    say_back(stream);
+    Some(head)
+}
+
+fn say_back(stream: &mut (impl Read + Write)) {
+    let mut bytes = [0; 64];
+    while let Ok(count @ 1..) = stream.read(&mut bytes) {
+        drop(stream.write_all(&bytes[..count]).and_then(|()| stream.flush()));
+    }
+}
+
+/// Whether a socket opens and then carries a word to the app and back.
+fn opens_socket(world: &World) -> bool {
+    let mut socket = Connection::open(world.gate.address);
+    let answer = exchange(&mut socket, &public("GET /ws", HANDSHAKE));
+    assert_eq!(answer.status, 101, "{}", answer.text());
+    let mut said = [0; 5];
+    // One that is closed may take it all the same.
+    drop(socket.send(b"hello"));
+    socket.stream().read_exact(&mut said).is_ok() && &said == b"hello"
+}
+
+/// As quick as an app can be: its answer is there before the request.
+#[test]
+fn a_websocket_stays_open_however_quickly_the_app_answers() {
+    let app = upstream::serve(|_, mut stream| {
+        drop(stream.write_all(SWITCHING.as_bytes()));
+        if upstream::read_head(&mut stream).is_some() {
+            say_back(&mut stream);
+        }
+    });
+    let world = World::with("", &public_route(&format!("http://{app}"), ""));
+    let closed = (0..100).filter(|_| !opens_socket(&world)).count();
+    assert_eq!(closed, 0, "of 100");
+}
+
+#[test]
+fn a_websocket_opens_by_unix_socket_and_by_tls_with_the_header_that_was_sent() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (came, heads) = channel();
+    let path = directory.path().join("app.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let by_unix = came.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            drop(by_unix.send(take_socket(&mut stream)));
+        }
+    });
+    let authority = Authority::new();
+    let ca = directory.path().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).expect("it can be written");
+    let config = authority.issue(directory.path(), "app", &["app.internal"]).server_config();
+    let app = upstream::serve(move |_, stream| {
+        let session = rustls::ServerConnection::new(config.clone()).expect("a session");
+        let head = take_socket(&mut rustls::StreamOwned::new(session, stream));
+        drop(came.send(head));
+    });
+    let tls = format!("upstream_tls: {{ ca: '{}', server_name: app.internal }}", ca.display());
+    for (upstream, more) in
+        [(format!("unix:{}", path.display()), ""), (format!("https://{app}"), &*tls)]
+    {
+        let world = World::with("", &public_route(&upstream, more));
+        assert!(opens_socket(&world), "{upstream}");
+        let head = heads.recv().expect("the socket ends").expect("it was asked for");
+        assert!(head.starts_with("GET /ws HTTP/1.1\r\n"), "{head}");
+        for (name, value) in [
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ] {
+            assert_eq!(upstream::field(&head, name), Some(value), "{upstream}: {head}");
+        }
+    }
+}
+
+/// An app that refuses is heard, and no connection to it is left behind.
+#[test]
+fn a_websocket_that_the_app_refuses_is_an_answer_like_any_other() {
+    let closed: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let ended = closed.clone();
+    let app = upstream::serve(move |connection, mut stream| {
+        while let Some(head) = upstream::read_head(&mut stream) {
+            let wants_socket = upstream::field(&head, "upgrade").is_some();
+            upstream::answer(&mut stream, if wants_socket { "not here" } else { "a page" });
+        }
+        ended.lock().expect("nobody panics").push(connection);
+    });
+    let world = World::with("", &public_route(&format!("http://{app}"), ""));
+    let mut connection = Connection::open(world.gate.address);
+    let mut ask = |more: &str| exchange(&mut connection, &public("GET /ws", more));
+    for _ in 0..3 {
+        let (refusal, page) = (ask(HANDSHAKE), ask(""));
+        assert_eq!((refusal.status, refusal.text().as_str()), (200, "not here"));
+        assert_eq!((page.status, page.text().as_str()), (200, "a page"));
+    }
+    // The three pages share the second.
+    eventually("the connections of the refused are closed, and no other", || {
+        let mut closed = closed.lock().expect("nobody panics").clone();
+        closed.sort_unstable();
+        closed == [0, 2, 3]
+    });
 }
 
 #[test]
@@ -296,9 +407,11 @@ fn deaf_port() -> (TcpListener, TcpStream, SocketAddr) {
 fn an_app_that_is_down_gives_a_502_page_whose_request_is_in_the_log() {
     let (_listener, _stream, deaf) = deaf_port();
     let hangs_up = upstream::serve(|_, mut stream| drop(upstream::read_head(&mut stream)));
-    for app in [format!("http://{deaf}"), format!("http://{hangs_up}"), "unix:/no/such".into()] {
-        let world = World::with("", &public_route(&app, ""));
-        let request = public("GET /notes?secret=1", "accept: application/json\r\n");
+    let apps = [format!("http://{deaf}"), format!("http://{hangs_up}"), "unix:/no/such".into()];
+    for (app, handshake) in apps.iter().flat_map(|app| [(app, ""), (app, HANDSHAKE)]) {
+        let world = World::with("", &public_route(app, ""));
+        let fields = format!("accept: application/json\r\n{handshake}");
+        let request = public("GET /notes?secret=1", &fields);
         let answer = world.gate.raw(request.as_bytes()).expect("an answer");
         let page = answer.json();
         let id = page["request_id"].as_str().expect("an id");
