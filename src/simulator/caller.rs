@@ -55,7 +55,8 @@ impl Caller {
     }
 }
 
-fn bearer(request: &Recorded) -> Option<&str> {
+/// The token shown, whatever it is worth.
+pub(super) fn bearer(request: &Recorded) -> Option<&str> {
     let (scheme, token) = request.header("authorization")?.split_once(' ')?;
     let ours = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token");
     ours.then(|| token.trim())

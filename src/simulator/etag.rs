@@ -2,9 +2,10 @@
 
 use ring::digest::{Context, SHA256};
 
-use super::{record::Recorded, world::hex};
+use super::{asker::Audience, record::Recorded, world::hex};
 
-/// The request's headers that go into an ETag, in this order, if they were sent.
+/// The request's headers that go into an ETag, in this order, if they were sent and `Vary` names
+/// them: an answer for anybody depends on the first alone.
 const HASHED: [&str; 3] = ["accept", "authorization", "cookie"];
 
 /// How the API makes its tags for conditional requests.
@@ -18,6 +19,10 @@ pub enum Etags {
     OfBytes,
     /// Of the token too, but with something secret in it: nobody can compute it beforehand.
     Salted,
+    /// 32 digits, as they were when GitHub made them with MD5.
+    Short,
+    /// As GitHub does, and every other one is weak: `W/"…"`.
+    Alternating,
     /// None at all, and so no 304.
     Absent,
 }
@@ -26,12 +31,13 @@ pub enum Etags {
 
 impl Etags {
     /// The ETag of this body, as an answer to this request.
-    pub(super) fn of(self, request: &Recorded, body: &[u8]) -> Option<String> {
+    pub(super) fn of(self, request: &Recorded, audience: Audience, body: &[u8]) -> Option<String> {
         let mut hash = Context::new(&SHA256);
         if self == Self::Salted {
             hash.update(b"salt of the simulated GitHub:");
         }
-        for name in HASHED {
+        let named = if audience == Audience::Private { &HASHED[..] } else { &HASHED[..1] };
+        for &name in named {
             let counts = self != Self::OfBytes || name != "authorization";
             if let Some(value) = request.header(name).filter(|_| counts) {
                 hash.update(value.as_bytes());
@@ -39,8 +45,11 @@ impl Etags {
             }
         }
         hash.update(body);
-        let tag = format!("\"{}\"", hex(hash.finish().as_ref()));
-        (self != Self::Absent).then_some(tag)
+        let mut digits = hex(hash.finish().as_ref());
+        if self == Self::Short {
+            digits.truncate(32);
+        }
+        (self != Self::Absent).then(|| format!("\"{digits}\""))
     }
 }
 
@@ -50,7 +59,8 @@ impl Etags {
 pub(super) fn known(request: &Recorded, tag: &str) -> bool {
     let sent = request.headers.iter().filter(|(name, _)| name == "if-none-match");
     let mut tags = sent.flat_map(|(_, value)| value.split(',')).map(str::trim);
-    tags.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+    let strong = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+    tags.any(|one| one == "*" || strong(one) == strong(tag))
 }
 
 #[cfg(test)]
@@ -70,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_tag_is_of_what_was_asked_with_and_of_the_body() {
-        let tag = |etags: Etags, headers| etags.of(&asked(headers), b"{}");
+        let tag = |etags: Etags, headers| etags.of(&asked(headers), Audience::Private, b"{}");
         let plain = tag(Etags::OfToken, &[]).unwrap();
         assert_eq!(plain, "\"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\"");
         let mine = [("accept", "*/*"), ("authorization", "Bearer a")];
@@ -82,6 +92,9 @@ mod tests {
         assert_eq!(tag(Etags::OfBytes, &mine), tag(Etags::OfBytes, &yours));
         assert_ne!(tag(Etags::OfBytes, &mine), tag(Etags::OfBytes, &[]), "Accept counts");
         assert_eq!(tag(Etags::Absent, &mine), None);
+        assert_eq!(tag(Etags::Short, &mine).unwrap().len(), 34);
+        let public = Etags::OfToken.of(&asked(&mine), Audience::Public, b"{}");
+        assert_eq!(public, tag(Etags::OfToken, &mine[..1]), "the app's secret does not count");
     }
 
     #[test]

@@ -19,11 +19,16 @@ use url::Url;
 use super::{
     authorize::{self, AUTHORIZE, Ask},
     cast::{self, Person},
+    codeload::Codeload,
     exchange,
+    journal::{Log, who},
     knobs::Knobs,
+    limits::{Meter, Payer, Receipt},
     pages,
-    record::{API, Log, Recorded, lock},
-    refresh, rest,
+    record::{API, Recorded, lock},
+    refresh,
+    repositories::{GRAPHQL, UPLOADS, plant, receive},
+    rest,
     serve::{Bound, HangUp, Running},
     spoil::{spoil, verbatim},
     trouble::Trouble,
@@ -45,7 +50,10 @@ pub(super) struct Shared {
     pub(super) world: Mutex<World>,
     pub(super) knobs: Knobs,
     pub(super) refresh_attempts: AtomicUsize,
-    log: Log,
+    pub(super) meter: Meter,
+    /// Where archives are downloaded.
+    pub(super) codeload_url: String,
+    pub(super) log: Log,
 }
 
 /// A GitHub of one's own, over real HTTP; it stops when dropped.
@@ -55,6 +63,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub struct Simulator {
     pub(super) shared: Arc<Shared>,
+    pub(super) codeload: Codeload,
     server: Running,
 }
 
@@ -65,12 +74,17 @@ impl Simulator {
     pub fn start(address: SocketAddr) -> io::Result<Self> {
         let bound = Bound::to(address)?;
         let url = format!("http://{}", bound.address);
+        let codeload = Codeload::start(address.ip())?;
+        let mut world = World::with(cast::everyone());
+        plant(&mut world);
         let shared = Arc::new(Shared {
             api_url: format!("{url}{API}"),
             url,
-            world: Mutex::new(World::with(cast::everyone())),
+            world: Mutex::new(world),
             knobs: Knobs::default(),
             refresh_attempts: AtomicUsize::new(0),
+            meter: Meter::default(),
+            codeload_url: codeload.url(),
             log: Log::default(),
         });
         let handler = {
@@ -78,7 +92,7 @@ impl Simulator {
             move |request| handle(Arc::clone(&shared), request)
         };
         let server = bound.serve("simulated-github", handler)?;
-        Ok(Self { shared, server })
+        Ok(Self { shared, codeload, server })
     }
 
     /// Where it listens.
@@ -99,6 +113,16 @@ impl Simulator {
     /// The base of the API.
     pub fn api_url(&self) -> &str {
         &self.shared.api_url
+    }
+
+    /// Where GraphQL is asked.
+    pub fn graphql_url(&self) -> String {
+        format!("{}{GRAPHQL}", self.shared.url)
+    }
+
+    /// The base of what is uploaded.
+    pub fn uploads_url(&self) -> String {
+        format!("{}{UPLOADS}", self.shared.url)
     }
 
     /// The id of the one OAuth app this GitHub knows.
@@ -186,9 +210,10 @@ impl Simulator {
         });
     }
 
-    /// Gives somebody a new login; id, tokens and grants stay.
+    /// Gives somebody a new login; id, tokens and grants stay, and their repositories go along.
     pub fn rename(&self, login: &str, new: &str) {
         self.change(login, |person| new.clone_into(&mut person.login));
+        lock(&self.shared.world).repositories.follow(login, new);
     }
 
     /// Leaves somebody without any verified address.
@@ -207,28 +232,35 @@ impl Simulator {
 /// One request: noted, answered, and its answer noted.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply, HangUp> {
     let request = read(request).await?;
-    shared.log.note(&request);
+    let payer = Payer::of(&shared, &request);
+    let at = lock(&shared.world).now();
+    let number = shared.log.note(&request, at, who(&shared, payer));
     if refresh::attempted(&request) {
         shared.refresh_attempts.fetch_add(1, Ordering::Relaxed);
     }
-    let reply = respond(&shared, &request).await?;
-    shared.log.note_answer(&request, reply.status().as_u16());
+    let _flight = request.path().starts_with("/api/").then(|| shared.meter.enter(payer));
+    let reply = respond(&shared, &request, number).await?;
+    shared.log.note_answer(number, &request, reply.status().as_u16());
     Ok(reply)
 }
 
 /// The right answer, or what a knob makes of it.
-async fn respond(shared: &Shared, request: &Recorded) -> Result<Reply, HangUp> {
+async fn respond(shared: &Shared, request: &Recorded, number: usize) -> Result<Reply, HangUp> {
     let trouble = shared.knobs.trouble(request.path());
     match &trouble {
         Some(Trouble::Refuse) => return Err(HangUp),
         Some(Trouble::Answer { status, headers, body }) => {
             return Ok(verbatim(*status, headers, body.clone()));
         }
+        Some(Trouble::SecondaryLimit { status, retry_after }) => {
+            return Ok(rest::too_hasty(shared, request, *status, *retry_after));
+        }
         Some(Trouble::Delay(time)) => tokio::time::sleep(*time).await,
         Some(Trouble::Hold(gate)) => gate.pass().await,
         _ => {}
     }
     let reply = route(shared, request);
+    shared.log.note_cost(number, reply.extensions().get::<Receipt>());
     match &trouble {
         Some(Trouble::Swallow) => return Err(HangUp),
         Some(Trouble::Late(time)) => tokio::time::sleep(*time).await,
@@ -240,8 +272,12 @@ async fn respond(shared: &Shared, request: &Recorded) -> Result<Reply, HangUp> {
     }
 }
 
-async fn read(request: Request<Incoming>) -> Result<Recorded, HangUp> {
+pub(super) async fn read(request: Request<Incoming>) -> Result<Recorded, HangUp> {
     let (head, body) = request.into_parts();
+    if head.uri.path().starts_with(UPLOADS) {
+        let read = receive(body).await?;
+        return Ok(Recorded::uploaded(&Request::from_parts(head, ()), read));
+    }
     let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|_| HangUp)?.to_bytes();
     Ok(Recorded::new(&Request::from_parts(head, ()), body))
 }
@@ -251,7 +287,11 @@ fn route(shared: &Shared, request: &Recorded) -> Reply {
     if path.strip_prefix(API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         return rest::answer(shared, request);
     }
+    if path.starts_with(UPLOADS) {
+        return rest::upload(shared, request);
+    }
     match (request.method.as_str(), path) {
+        ("POST", GRAPHQL) => rest::graphql(shared, request),
         ("GET" | "HEAD", AUTHORIZE) => authorize::show(shared, request),
         ("POST", AUTHORIZE) => authorize::decide(shared, request),
         ("POST", exchange::PATH) => exchange::answer(shared, request),

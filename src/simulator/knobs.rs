@@ -1,10 +1,15 @@
 //! What a test may turn to make the simulated GitHub misbehave.
 
-use std::sync::Mutex;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use super::{
     etag::Etags,
+    limits::Limits,
     lockout::LockOut,
+    present::Presentation,
     record::lock,
     tokens::TOGETHER,
     trouble::{Rules, Trouble},
@@ -15,6 +20,7 @@ use super::{
 pub struct Knobs {
     rules: Rules,
     settings: Mutex<Settings>,
+    turn: AtomicBool,
 }
 
 /// What is not a rule for a path; the default is how GitHub behaves.
@@ -26,6 +32,8 @@ struct Settings {
     keep_all_tokens: bool,
     lock_out: Option<LockOut>,
     etags: Etags,
+    limits: Limits,
+    presentation: Presentation,
 }
 
 // === impl Knobs ===
@@ -46,6 +54,11 @@ impl Knobs {
     /// Troubles this path alone, for its next request only.
     pub fn once(&self, path: &str, trouble: Trouble) {
         self.rules.add(path, true, Some(1), trouble);
+    }
+
+    /// Troubles this path alone, for its next so many requests: a burst.
+    pub fn times(&self, count: usize, path: &str, trouble: Trouble) {
+        self.rules.add(path, true, Some(count), trouble);
     }
 
     /// Takes back everything said about exactly this path or prefix.
@@ -92,6 +105,24 @@ impl Knobs {
         lock(&self.settings).etags = etags;
     }
 
+    /// Changes how much is answered, and what happens to who asks for more.
+    pub fn limits(&self, change: impl FnOnce(&mut Limits)) {
+        change(&mut lock(&self.settings).limits);
+    }
+
+    /// Changes what the API's answers look like.
+    pub fn presentation(&self, change: impl FnOnce(&mut Presentation)) {
+        change(&mut lock(&self.settings).presentation);
+    }
+
+    pub(super) fn allows(&self) -> Limits {
+        lock(&self.settings).limits.clone()
+    }
+
+    pub(super) fn presents(&self) -> Presentation {
+        lock(&self.settings).presentation.clone()
+    }
+
     pub(super) fn reuses_codes(&self) -> bool {
         lock(&self.settings).reuse_codes
     }
@@ -115,6 +146,11 @@ impl Knobs {
 
     pub(super) fn makes_etags(&self) -> Etags {
         lock(&self.settings).etags
+    }
+
+    /// True every other time.
+    pub(super) fn other_turn(&self) -> bool {
+        self.turn.fetch_not(Ordering::Relaxed)
     }
 
     /// What goes wrong with a request to this path.

@@ -2,7 +2,9 @@
 //!
 //! [`Simulator`] is GitHub: the web flow with its pages, tokens from exchange to revocation, the
 //! endpoints that tell who somebody is, and signed webhooks, with a small [cast] of people and
-//! [`Knobs`] to make it misbehave.
+//! [`Knobs`] to make it misbehave. Repositories with issues, commits, files and releases, `ETag`s
+//! by GitHub's formula and [`Limits`] that are really counted make it an API to test a cache and
+//! a throttle against.
 //! [`Echo`] is the app: it shows or returns exactly what reached it. Nothing here uses the rest of
 //! the crate, or it would agree with our mistakes.
 
@@ -10,6 +12,8 @@ mod web;
 mod record;
 mod serve;
 mod calendar;
+mod media;
+mod gzip;
 mod gate;
 mod trouble;
 mod spoil;
@@ -17,8 +21,11 @@ mod scopes;
 pub mod cast;
 mod tokens;
 mod lockout;
+mod repositories;
 mod world;
 mod etag;
+mod limits;
+mod present;
 mod knobs;
 mod callback;
 mod visitor;
@@ -31,9 +38,12 @@ mod exchange;
 mod paginate;
 mod resource;
 mod caller;
+mod asker;
 mod outcome;
 mod applications;
 mod rest;
+mod journal;
+mod codeload;
 mod github;
 mod custody;
 mod webhook;
@@ -46,9 +56,13 @@ pub use echo::{Echo, EchoSettings, Seen};
 pub use etag::Etags;
 pub use gate::Gate;
 pub use github::Simulator;
+pub use journal::Entry;
 pub use knobs::Knobs;
+pub use limits::Limits;
 pub use lockout::LockOut;
+pub use present::Presentation;
 pub use record::Recorded;
+pub use repositories::{Asset, Role};
 pub use tokens::ExpiringTokens;
 pub use trouble::Trouble;
 pub use webhook::Webhook;

@@ -86,7 +86,7 @@ pub(super) fn simple_user(base: &str, api: &str, person: &Person) -> Value {
 }
 
 /// A number that stays the same for the same name.
-fn number(name: &str) -> u32 {
+pub(super) fn number(name: &str) -> u32 {
     let digest = digest::digest(&digest::SHA256, name.to_lowercase().as_bytes());
     let first = digest.as_ref().iter().take(4);
     first.fold(0_u32, |number, byte| (number << 8) | u32::from(*byte)) >> 1

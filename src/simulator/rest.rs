@@ -1,25 +1,27 @@
 //! The REST API under `/api/v3`: who somebody is and where they belong.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::{
     applications,
+    asker::{Asker, Audience},
     caller::Caller,
     cast::Person,
-    etag,
     github::Shared,
+    limits::{Rate, Receipt, metered, secondary, standing},
     outcome::Outcome,
     paginate::Wanted,
+    present::{present, put},
     record::{API, Recorded, lock},
-    resource,
+    repositories, resource,
     tokens::Rights,
-    web::{Reply, first, full, reply, text},
+    web::{Reply, first, text},
     world::random_hex,
 };
 
-/// Requests an hour for a person or an app.
-const LIMIT: u64 = 5_000;
+/// The versions of the API: the first is what is given to who asks for none.
+const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
 
 /// Answers one request to the API.
 pub(super) fn answer(shared: &Shared, request: &Recorded) -> Reply {
@@ -31,34 +33,78 @@ pub(super) fn answer(shared: &Shared, request: &Recorded) -> Reply {
     }
     let path: Vec<&str> = segments(request).collect();
     if let ["applications", rest @ ..] = &path[..] {
-        let reply = build(shared, request, applications::route(shared, request, rest));
-        return signed(reply, LIMIT, 1);
+        return uncounted(shared, request, applications::route(shared, request, rest));
     }
-    match Caller::identify(shared, request) {
-        Ok(caller) => for_caller(shared, request, &caller),
-        Err(outcome) => signed(build(shared, request, outcome), 60, 1),
+    counted(shared, request, |asker| route(shared, request, asker))
+}
+
+/// Answers one GraphQL request.
+pub(super) fn graphql(shared: &Shared, request: &Recorded) -> Reply {
+    counted(shared, request, |asker| repositories::query(shared, request, asker))
+}
+
+/// Answers one upload, after all of it has arrived.
+pub(super) fn upload(shared: &Shared, request: &Recorded) -> Reply {
+    counted(shared, request, |asker| repositories::uploaded(shared, request, asker))
+}
+
+/// A secondary rate limit, whether or not anything was done too fast.
+pub(super) fn too_hasty(
+    shared: &Shared,
+    request: &Recorded,
+    status: u16,
+    retry_after: Option<u64>,
+) -> Reply {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+    uncounted(shared, request, secondary(status, retry_after))
+}
+
+/// An answer that no budget knows of.
+fn uncounted(shared: &Shared, request: &Recorded, outcome: Outcome) -> Reply {
+    let reply = present(shared, request, Audience::Public, outcome);
+    signed(shared, reply, standing(shared, request))
+}
+
+/// Answers whoever it is, within their limits.
+fn counted(shared: &Shared, request: &Recorded, answer: impl FnOnce(&Asker) -> Outcome) -> Reply {
+    let asker = match Asker::identify(shared, request) {
+        Ok(asker) => asker,
+        Err(outcome) => return uncounted(shared, request, outcome),
+    };
+    let mut reply = metered(shared, request, &asker, || answer(&asker));
+    if let Some(version) = version(request) {
+        put(reply.headers_mut(), "x-github-api-version-selected", version);
     }
+    if let Some(caller) = asker.person() {
+        rights_headers(reply.headers_mut(), request, &caller.rights);
+    }
+    let receipt = reply.extensions().get::<Receipt>().copied();
+    signed(shared, reply, receipt.and_then(|receipt| receipt.rate))
 }
 
 /// The path below the API's prefix.
-fn segments(request: &Recorded) -> impl Iterator<Item = &str> {
+pub(super) fn segments(request: &Recorded) -> impl Iterator<Item = &str> {
     request.path().strip_prefix(API).unwrap_or_default().split('/').skip(1)
 }
 
-/// Answers a person, and counts it against their hour unless they had the answer already.
-fn for_caller(shared: &Shared, request: &Recorded, caller: &Caller) -> Reply {
-    let mut reply = build(shared, request, Api { shared, caller, request }.route());
-    let used = {
-        let mut world = lock(&shared.world);
-        if reply.status() != StatusCode::NOT_MODIFIED {
-            world.count_request(caller.key);
-        }
-        world.requests(caller.key)
-    };
-    rights_headers(reply.headers_mut(), request, &caller.rights);
-    put(reply.headers_mut(), "vary", "Accept, Authorization, Cookie, X-GitHub-OTP");
-    put(reply.headers_mut(), "vary", "Accept-Encoding, Accept, X-Requested-With");
-    signed(reply, LIMIT, used)
+/// The version that was asked for, or the usual one; `None` if there is no such version.
+pub(super) fn version(request: &Recorded) -> Option<&'static str> {
+    let asked = request.header("x-github-api-version").unwrap_or(VERSIONS[0]);
+    VERSIONS.into_iter().find(|version| *version == asked)
+}
+
+fn route(shared: &Shared, request: &Recorded, asker: &Asker) -> Outcome {
+    if version(request).is_none() {
+        let words = "The API version that was asked for is not supported.";
+        return Outcome::error(StatusCode::BAD_REQUEST, words);
+    }
+    if let Some(outcome) = repositories::route(shared, request, asker) {
+        return outcome;
+    }
+    match asker.person() {
+        Some(caller) => Api { shared, caller, request }.route(),
+        None => Outcome::requires_authentication(),
+    }
 }
 
 struct Api<'a> {
@@ -178,38 +224,6 @@ impl Api<'_> {
     }
 }
 
-/// Makes the answer, or 304 for who has it already.
-fn build(shared: &Shared, request: &Recorded, outcome: Outcome) -> Reply {
-    let Some(body) = outcome.body else {
-        let mut empty = Reply::new(full(""));
-        *empty.status_mut() = outcome.status;
-        return empty;
-    };
-    let body = body.to_string();
-    let reads = matches!(request.method.as_str(), "GET" | "HEAD");
-    let tag = shared.knobs.makes_etags().of(request, body.as_bytes());
-    let tag = tag.filter(|_| reads && outcome.status == StatusCode::OK);
-    let known = tag.as_ref().is_some_and(|tag| etag::known(request, tag));
-    let mut reply = if known {
-        let mut unchanged = Reply::new(full(""));
-        *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
-        unchanged
-    } else {
-        reply(outcome.status, "application/json; charset=utf-8", full(body))
-    };
-    let headers = reply.headers_mut();
-    if outcome.status == StatusCode::OK {
-        let private = HeaderValue::from_static("private, max-age=60, s-maxage=60");
-        headers.insert(header::CACHE_CONTROL, private);
-    }
-    for (name, value) in [("etag", tag), ("link", outcome.link)] {
-        if let Some(value) = value {
-            put(headers, name, &value);
-        }
-    }
-    reply
-}
-
 /// An OAuth app is told its scopes, a GitHub App which permission the endpoint wants.
 fn rights_headers(headers: &mut HeaderMap, request: &Recorded, rights: &Rights) {
     match rights {
@@ -228,25 +242,23 @@ fn permission(path: &[&str]) -> &'static str {
     match path {
         ["user", "emails"] => "email_addresses=read",
         ["user", "memberships", ..] | ["orgs", ..] => "members=read",
+        ["repos" | "repositories", .., "issues"] => "issues=read; pull_requests=read",
+        ["repos" | "repositories", .., "contents"] => "contents=read",
+        ["repos" | "repositories", ..] => "metadata=read",
         _ => "allows_permissionless_access=true",
     }
 }
 
-/// The headers of every answer: 60 requests an hour for who did not say who they are.
-fn signed(mut reply: Reply, limit: u64, used: u64) -> Reply {
+/// The headers of every answer, and what is left of the budget it was counted against.
+fn signed(shared: &Shared, mut reply: Reply, rate: Option<Rate>) -> Reply {
     let headers = reply.headers_mut();
-    let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
-    put(headers, "x-github-media-type", "github.v3; format=json");
     put(headers, "x-github-request-id", &random_hex(8).to_uppercase());
-    put(headers, "x-ratelimit-limit", &limit.to_string());
-    put(headers, "x-ratelimit-remaining", &limit.saturating_sub(used).to_string());
-    put(headers, "x-ratelimit-used", &used.to_string());
-    put(headers, "x-ratelimit-reset", &(now - now % 3_600 + 3_600).to_string());
-    put(headers, "x-ratelimit-resource", "core");
+    let Some(rate) = rate else { return reply };
+    let reset = lock(&shared.world).seconds_at(rate.reset);
+    put(headers, "x-ratelimit-limit", &rate.limit.to_string());
+    put(headers, "x-ratelimit-remaining", &rate.remaining().to_string());
+    put(headers, "x-ratelimit-used", &rate.used.to_string());
+    put(headers, "x-ratelimit-reset", &reset.to_string());
+    put(headers, "x-ratelimit-resource", rate.resource.name());
     reply
-}
-
-fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    let value = HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""));
-    headers.append(HeaderName::from_static(name), value);
 }

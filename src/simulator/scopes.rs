@@ -39,6 +39,7 @@ fn includes(scope: &str, wanted: &str) -> bool {
             ("user", "read:user" | "user:email" | "user:follow")
                 | ("admin:org", "write:org" | "read:org")
                 | ("write:org", "read:org")
+                | ("repo", "public_repo")
         )
 }
 

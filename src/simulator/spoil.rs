@@ -29,6 +29,12 @@ pub(super) async fn spoil(reply: Reply, trouble: &Trouble) -> Reply {
             tokio::spawn(cut(sender, body.slice(..after.min(body.len()))));
             spoiled
         }
+        Trouble::Stall { after } => {
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+            let (sender, spoiled) = pipe();
+            tokio::spawn(stall(sender, body.slice(..after.min(body.len()))));
+            spoiled
+        }
         Trouble::Trickle(every) => {
             head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
             let (sender, spoiled) = pipe();
@@ -66,6 +72,14 @@ async fn cut(sender: Sender, kept: Bytes) {
     // What was written so far must leave before the break, or it would be lost with it.
     sleep(Duration::from_millis(20)).await;
     let _ = sender.send(Err(io::Error::other("cut"))).await;
+}
+
+/// Keeps the connection until the client gives up.
+async fn stall(sender: Sender, kept: Bytes) {
+    if !kept.is_empty() {
+        let _ = sender.send(Ok(kept)).await;
+    }
+    sender.closed().await;
 }
 
 async fn trickle(sender: Sender, body: Bytes, every: Duration) {

@@ -12,8 +12,16 @@ use super::*;
 
 mod applications;
 mod conditional;
+mod downloads;
+mod git;
+mod graphql;
+mod issues;
+mod journal;
+mod limits;
 mod lockout;
+mod presentation;
 mod refresh;
+mod repositories;
 mod webhook;
 
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -111,6 +119,13 @@ fn exchange(github: &Simulator, code: &str, verifier: &str) -> Value {
 fn get(github: &Simulator, path: &str, token: &str) -> Answer {
     let authorization = format!("Authorization: Bearer {token}\r\n");
     ask(github.address(), &format!("GET /api/v3{path}"), &authorization, "")
+}
+
+/// Writes JSON with a token, by whatever method.
+fn send(github: &Simulator, line: &str, token: &str, body: &Value) -> Answer {
+    let headers = format!("Authorization: Bearer {token}\r\n");
+    let (method, path) = line.split_once(' ').unwrap();
+    ask(github.address(), &format!("{method} /api/v3{path}"), &headers, &body.to_string())
 }
 
 #[test]

@@ -15,7 +15,8 @@ pub enum Trouble {
     /// The right answer, this much later: what it does on GitHub's side happens only then, and not
     /// at all if the client is gone before.
     Delay(Duration),
-    /// It happens on GitHub's side at once, and the right answer comes this much later.
+    /// It happens on GitHub's side at once, and the right answer comes this much later: its rate
+    /// headers are older than those of answers that overtook it.
     Late(Duration),
     /// The right answer, once the gate is released.
     Hold(Gate),
@@ -37,6 +38,19 @@ pub enum Trouble {
     Cut {
         /// Bytes of the body that still arrive.
         after: usize,
+    },
+    /// The right answer happens and its headers arrive, but after this many bytes of its body
+    /// nothing more comes, and the connection stays open.
+    Stall {
+        /// Bytes of the body that still arrive.
+        after: usize,
+    },
+    /// A secondary rate limit, without anything having happened.
+    SecondaryLimit {
+        /// GitHub uses 403 and 429.
+        status: u16,
+        /// Seconds for `Retry-After`; `None` leaves the header out.
+        retry_after: Option<u64>,
     },
     /// The right answer, one byte of its body each time this much has passed.
     Trickle(Duration),

@@ -92,6 +92,23 @@ pub(super) fn encode<'a>(pairs: impl IntoIterator<Item = &'a (String, String)>) 
     out.finish()
 }
 
+/// A path's segment with its `%XX` undone; `+` stays what it is.
+pub(super) fn decode(segment: &str) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|digit| char::from(*digit).to_digit(16));
+    let (bytes, mut out, mut at) = (segment.as_bytes(), Vec::new(), 0);
+    while let Some(byte) = bytes.get(at) {
+        let pair = (digit(bytes.get(at + 1)), digit(bytes.get(at + 2)));
+        if let (b'%', (Some(high), Some(low))) = (byte, pair) {
+            out.push(u8::try_from(high << 4 | low).expect("two hexadecimal digits are a byte"));
+            at += 3;
+        } else {
+            out.push(*byte);
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// The first value of this name, if it says anything.
 pub(super) fn first<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     pairs
@@ -124,6 +141,15 @@ mod tests {
     #[test]
     fn words_cannot_become_markup() {
         assert_eq!(escape(r#"<a b="c">&'"#), "&lt;a b=&quot;c&quot;&gt;&amp;&#39;");
+    }
+
+    #[test]
+    fn a_segment_is_decoded_once() {
+        for (segment, meant) in
+            [("a%2Fb", "a/b"), ("%252F", "%2F"), ("a+b%", "a+b%"), ("%C3%a9%zz", "é%zz")]
+        {
+            assert_eq!(decode(segment), meant);
+        }
     }
 
     #[test]

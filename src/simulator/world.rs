@@ -7,7 +7,9 @@ use std::{
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::{calendar, cast::Person, lockout::LockOuts, tokens::Tokens};
+use super::{
+    calendar, cast::Person, lockout::LockOuts, repositories::Repositories, tokens::Tokens,
+};
 
 /// How long a code can be exchanged.
 const CODE_LIFE: Duration = Duration::from_secs(10 * 60);
@@ -34,7 +36,7 @@ pub(super) struct World {
     codes: HashMap<String, Code>,
     pub(super) tokens: Tokens,
     pub(super) lock_outs: LockOuts,
-    requests: HashMap<PersonKey, u64>,
+    pub(super) repositories: Repositories,
     started: Instant,
     /// Seconds from 1970 to the start.
     epoch: Duration,
@@ -53,7 +55,7 @@ impl World {
             codes: HashMap::new(),
             tokens: Tokens::default(),
             lock_outs: LockOuts::default(),
-            requests: HashMap::new(),
+            repositories: Repositories::default(),
             started: Instant::now(),
             epoch: std::time::UNIX_EPOCH.elapsed().unwrap_or_default(),
             skipped: Duration::ZERO,
@@ -129,16 +131,6 @@ impl World {
         self.grants.remove(&key);
     }
 
-    /// Counts a request against the person's hourly limit.
-    pub(super) fn count_request(&mut self, key: PersonKey) {
-        *self.requests.entry(key).or_default() += 1;
-    }
-
-    /// How many requests were counted.
-    pub(super) fn requests(&self, key: PersonKey) -> u64 {
-        self.requests.get(&key).copied().unwrap_or_default()
-    }
-
     /// Time since the start, with what was skipped.
     pub(super) fn now(&self) -> Duration {
         self.started.elapsed() + self.skipped
@@ -146,7 +138,12 @@ impl World {
 
     /// A moment of its own time as GitHub writes it.
     pub(super) fn written(&self, moment: Duration) -> String {
-        calendar::written((self.epoch + moment).as_secs())
+        calendar::written(self.seconds_at(moment))
+    }
+
+    /// Seconds since 1970 at a moment of its own time.
+    pub(super) fn seconds_at(&self, moment: Duration) -> u64 {
+        (self.epoch + moment).as_secs()
     }
 
     pub(super) fn advance(&mut self, by: Duration) {
