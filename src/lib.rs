@@ -34,6 +34,7 @@ pub mod identity;
 pub mod target;
 pub mod origin;
 pub mod policy;
+pub mod passage;
 pub mod route;
 pub mod session;
 pub mod credential;
@@ -41,6 +42,8 @@ pub mod claims;
 pub mod cookie;
 pub mod return_to;
 pub mod login;
+pub mod budget;
+pub mod freshness;
 // -- hands: I/O --
 pub mod metrics;
 pub mod log;
