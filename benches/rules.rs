@@ -12,7 +12,7 @@ use gatekeep::identity::Identity;
 use gatekeep::keys::{Keys, SigningKey, install_jwt_provider};
 use gatekeep::policy::Policy;
 use gatekeep::route::{
-    HostPattern, PathPrefix, Route, RouteTable, Timeouts, Token, Upstream, UpstreamAddress,
+    App, HostPattern, PathPrefix, Route, RouteTable, Timeouts, Token, Upstream, UpstreamAddress,
 };
 use gatekeep::secret::Secret;
 use gatekeep::session::{Session, SessionId, SessionKey};
@@ -35,7 +35,7 @@ fn route(n: usize) -> Route {
         host: HostPattern { name: host.into(), wildcard: false, port: None },
         path: PathPrefix::new(&path),
         methods: None,
-        upstream: Upstream { address, tls: None },
+        upstream: Upstream::App(App { address, tls: None }),
         policy: Policy::default(),
         public: vec![],
         rules: vec![],

@@ -49,6 +49,24 @@ metrics! {
     http_request_duration: HistogramVec = "gatekeep_http_request_duration_seconds" ["route"],
     /// Requests under way.
     http_requests_in_flight: IntGauge = "gatekeep_http_requests_in_flight",
+    /// Requests to GitHub's API, by what became of them.
+    github_requests: IntCounterVec = "gatekeep_github_requests_total" ["mode"],
+    /// Of those, the ones that cost nothing of GitHub's limits.
+    github_saved: IntCounter = "gatekeep_github_saved_total",
+    /// Whether GitHub's entity tags are made by the published formula, on which sharing rests.
+    github_etag_formula: IntCounterVec = "gatekeep_github_etag_formula_total" ["holds"],
+    /// Pages confirmed by GitHub and fetched all the same, for a next page may have come.
+    github_link_refetches: IntCounter = "gatekeep_github_link_refetches_total",
+    /// Requests of the API that GitHub counts, by its limit: all that were sent but those answered 304.
+    github_charged: IntCounterVec = "gatekeep_github_charged_total" ["resource"],
+    /// Requests of the API refused without asking GitHub, by its limit and by what stood against them.
+    github_refused: IntCounterVec = "gatekeep_github_refused_total" ["resource", "kind"],
+    /// Seconds that requests of the API waited for their turn, by GitHub's limit.
+    github_wait: HistogramVec = "gatekeep_github_wait_seconds" ["resource"],
+    /// What is left of GitHub's limits to whoever has the least.
+    github_budget_remaining: IntGaugeVec = "gatekeep_github_budget_remaining" ["resource"],
+    /// Bytes of GitHub's answers that are held.
+    github_cache_bytes: IntGauge = "gatekeep_github_cache_bytes",
     /// Open connections of clients.
     connections: IntGauge = "gatekeep_connections",
     /// Connections closed at once, by the limit they broke.

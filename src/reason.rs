@@ -63,6 +63,9 @@ reasons! {
     /// A form was posted from another site, or without its token.
     CrossSiteForm => "cross-site-form",
 
+    /// This path of GitHub's API is not passed on: it is about credentials, or the route denies it.
+    ApiPathDenied => "api-path-denied",
+
     /// A webhook does not carry a signature by one of the configured secrets.
     WebhookNotSigned => "webhook-not-signed",
     /// A signed webhook is not what GitHub sends: its content type is not JSON, or it has no event.
@@ -93,6 +96,9 @@ reasons! {
     GitHubUnavailable => "github-unavailable",
     /// GitHub refused the gateway's own credentials or settings.
     GitHubRefused => "github-refused",
+
+    /// GitHub refuses a token of which it says that it is good.
+    GitHubInconsistent => "github-inconsistent",
 
     /// The session store gave no answer; nobody is signed out for that.
     StoreUnavailable => "store-unavailable",

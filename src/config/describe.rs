@@ -99,6 +99,7 @@ fn redis(redis: &RedisSettings) -> Value {
 fn cache(config: &Config) -> Value {
     mapping([
         ("size", text(&size(config.cache.size as u64))),
+        ("github", text(&size(config.cache.github as u64))),
         ("staleness", text(&span(config.cache.staleness))),
     ])
 }
@@ -150,27 +151,41 @@ fn route(route: &Route) -> Value {
         ("write", timeouts.write),
         ("idle", timeouts.idle),
     ];
+    // What an app is told means nothing to GitHub.
+    let app = |value: Value| if route.upstream.app().is_some() { value } else { Value::Null };
     mapping([
         ("name", text(&route.name)),
         ("host", text(&route.host)),
         ("path", text(&route.path)),
         ("methods", methods(route.methods.as_deref())),
-        ("upstream", text(&route.upstream)),
+        ("upstream", upstream(route)),
         ("upstream_tls", upstream_tls(route)),
-        ("preserve_host", route.preserve_host.into()),
+        ("preserve_host", app(route.preserve_host.into())),
         ("allow", allow(&route.policy)),
         ("deny", deny(&route.policy)),
-        ("public", texts(&route.public)),
-        ("rules", list(route.rules.iter().map(rule))),
-        ("loose_paths", route.loose_paths.into()),
-        ("token", token(&route.token)),
+        ("public", app(texts(&route.public))),
+        ("rules", app(list(route.rules.iter().map(rule)))),
+        ("loose_paths", app(route.loose_paths.into())),
+        ("token", app(token(&route.token))),
         ("body_limit", text(&size(route.body_limit))),
         ("timeouts", mapping(times.map(|(name, time)| (name, text(&span(time)))))),
     ])
 }
 
+fn upstream(route: &Route) -> Value {
+    let Some(api) = route.upstream.api() else { return text(&route.upstream) };
+    let keys = mapping([
+        ("enterprise_paths", api.enterprise_paths.into()),
+        ("share", api.share.into()),
+        ("allow", texts(&api.rules.allow)),
+        ("deny", texts(&api.rules.deny)),
+    ]);
+    mapping([("github", keys)])
+}
+
 fn upstream_tls(route: &Route) -> Value {
-    route.upstream.tls.as_ref().map_or(Value::Null, |tls| {
+    let app = route.upstream.app();
+    app.and_then(|app| app.tls.as_ref()).map_or(Value::Null, |tls| {
         let ca = tls.ca.as_ref().map_or(Value::Null, |pem| certificates(pem));
         mapping([("ca", ca), ("server_name", text(&tls.server_name))])
     })

@@ -11,9 +11,9 @@ use super::field::{At, Field, OneOrMany, Read, entries};
 use super::locate::Node;
 use super::report::Report;
 use super::scalar::{
-    Address, BodyLimit, Https, Network, PlainPath, RedisAddress, RouteName, Size, Span, Text,
+    BodyLimit, Https, Network, PlainPath, RedisAddress, RouteName, Size, Span, Text,
 };
-use super::written::{Allow, Redis, SecretSource, Store};
+use super::written::{Allow, Redis, SecretSource, Store, Upstream};
 use crate::identity::{EmailPattern, OrgName, TeamRef, UserPattern};
 use crate::origin::Origin;
 use crate::route::HostPattern;
@@ -125,6 +125,7 @@ mapping! {
     /// `cache:`.
     Cache, "`cache`" {
         size: Size,
+        github: Size,
         staleness: Span,
     }
 
@@ -169,7 +170,7 @@ mapping! {
         host: HostPattern,
         path: PlainPath,
         methods: Vec<At<Method>>,
-        upstream: Address,
+        upstream: Upstream,
         upstream_tls: UpstreamTls,
         preserve_host: bool,
         allow: Allow,
@@ -180,6 +181,19 @@ mapping! {
         token: Token,
         body_limit: BodyLimit,
         timeouts: Timeouts,
+    }
+
+    /// The mapping form of `upstream:`.
+    UpstreamKinds, "`upstream`" {
+        github: ApiKeys,
+    }
+
+    /// `github:` of `upstream:`.
+    ApiKeys, "`github`" {
+        enterprise_paths: bool,
+        share: bool,
+        allow: Vec<At<Text>>,
+        deny: Vec<At<Text>>,
     }
 
     /// `upstream_tls:` of a route.

@@ -19,8 +19,10 @@ pub enum StoreKind {
 /// What is held open in this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
-    /// Bytes of it.
+    /// Bytes of sessions.
     pub size: usize,
+    /// Bytes of GitHub's answers.
+    pub github: usize,
     /// How long it may be believed without news from a store that others write to.
     pub staleness: Duration,
 }
@@ -70,7 +72,7 @@ fn authenticates_like(one: &RedisSettings, other: &RedisSettings) -> bool {
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { size: 64 << 20, staleness: Duration::from_secs(5) }
+        Self { size: 64 << 20, github: 256 << 20, staleness: Duration::from_secs(5) }
     }
 }
 

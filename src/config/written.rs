@@ -1,12 +1,13 @@
-//! What can be written in more than one way: a secret or its place, whom to let in, a store.
+//! What can be written in more than one way: a secret or its place, whom to let in, a store,
+//! what is behind a route.
 
 use zeroize::Zeroize;
 
-use super::field::{Read, glued_key, space_is_missing};
+use super::field::{At, Field, Read, glued_key, space_is_missing};
 use super::locate::{Node, Value};
-use super::raw::{AllowLists, RedisKeys, SecretPlace, StorePlaces};
+use super::raw::{AllowLists, ApiKeys, RedisKeys, SecretPlace, StorePlaces, UpstreamKinds};
 use super::report::{Fault, Report};
-use super::scalar::{RedisAddress, Scalar, not};
+use super::scalar::{Address, RedisAddress, Scalar, not};
 use super::suggest::nearest;
 
 /// A secret, or where it is kept.
@@ -39,6 +40,14 @@ pub(super) enum Redis {
     Address(RedisAddress),
     /// By all that there is to say.
     Keys(Box<RedisKeys>),
+}
+
+/// What is behind a route.
+pub(super) enum Upstream {
+    /// An app, by its address.
+    App(Address),
+    /// GitHub's API; with what there is to say about it.
+    GitHub(Option<Box<At<ApiKeys>>>),
 }
 
 // === impl SecretSource ===
@@ -147,3 +156,31 @@ impl Read for Redis {
         }
     }
 }
+
+// === impl Upstream ===
+
+impl Read for Upstream {
+    fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
+        match (&node.value, node.text()) {
+            (_, Some("github")) => Some(Self::GitHub(None)),
+            (Value::Mapping(_), _) => {
+                let kinds = UpstreamKinds::read(node, report)?;
+                match kinds.github {
+                    Field::Given(keys) => Some(Self::GitHub(Some(Box::new(keys)))),
+                    // The report has said so.
+                    Field::Unreadable => None,
+                    Field::Absent => {
+                        let fault = Fault::new("this does not say what is behind the route");
+                        report.problem(&node.place, fault.note(UPSTREAMS));
+                        None
+                    }
+                }
+            }
+            _ => Address::read(node, report).map(Self::App),
+        }
+    }
+}
+
+/// The ways to write an upstream.
+const UPSTREAMS: &str =
+    "write where the app listens: `upstream: http://127.0.0.1:8080`, or `upstream: github`";

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response};
 
 use super::admission::{Admission, Passport};
+use super::github_api::Sending;
 use super::{LiveSession, Request, upstream};
 use crate::clock::Time;
+use crate::github::api::Flow;
 use crate::reason::Reason;
 use crate::route::Route;
 
@@ -22,6 +24,22 @@ pub enum Action {
     },
     /// Send it to the app.
     Forward(Box<Forward>),
+    /// Read its body, and send it to GitHub's API.
+    Send(Box<Sending>),
+    /// Answer it with what flows from GitHub's API.
+    Stream(Box<Streamed>),
+}
+
+/// An answer of GitHub's that is too large to hold.
+pub struct Streamed {
+    /// Status and fields.
+    pub head: Response<()>,
+    /// The body.
+    pub flow: Box<Flow>,
+    /// For whom.
+    pub visitor: Visitor,
+    /// The route.
+    pub route: Arc<Route>,
 }
 
 /// An answer of our own, with its reason for the log.
@@ -87,7 +105,7 @@ impl Action {
     pub(super) fn for_route(self, to: &Arc<Route>) -> Self {
         match self {
             Self::Respond { answer, .. } => Self::Respond { answer, route: Some(to.clone()) },
-            forward @ Self::Forward(_) => forward,
+            other => other,
         }
     }
 }

@@ -20,7 +20,8 @@ pub(super) fn is_ours(request: &Request<'_>, live: &LiveSession, purpose: &str) 
     !stands(Defence::Csrf) || (is_same_site(request) && has_token(request, live, purpose))
 }
 
-fn is_same_site(request: &Request<'_>) -> bool {
+/// Whether the browser, if it is one, says that the request comes from a page of this very origin.
+pub(super) fn is_same_site(request: &Request<'_>) -> bool {
     let mut fetched = request.headers.get_all("sec-fetch-site").iter();
     fetched.all(|site| site == "same-origin") && request.origins_are(&request.here())
 }

@@ -204,6 +204,19 @@ fn notice(reason: Reason) -> Notice {
             "You are signed in, but this page is for others.",
             "Ask to be added to one of the groups below, or use another account.",
         ),
+        R::ApiPathDenied => Notice(
+            S::FORBIDDEN,
+            "Not through this gateway",
+            "This path of GitHub's API is not passed on: it is about credentials, or the operator \
+             of this site denies it.",
+            "Ask the operator if you need it.",
+        ),
+        R::GitHubInconsistent => Notice(
+            S::BAD_GATEWAY,
+            "GitHub contradicts itself",
+            "GitHub refuses a token of which it also says that it is good.",
+            "Try again in a minute.",
+        ),
         R::CrossOriginUpgrade => Notice(
             S::FORBIDDEN,
             "Not from here",

@@ -5,19 +5,24 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Cache, Config};
 use crate::defence::{Defence, stands};
+use crate::github::api::Api;
+use crate::github::budgets::Budgets;
 use crate::github::{Asking, Client, GitHubError, Tokens};
 use crate::metrics::{Metrics, RouteMetrics};
+use crate::passage::{self, placement::Addresses};
 use crate::policy::Verdict;
 use crate::reason::Reason;
 use crate::route::{Access, Miss, Route};
 use crate::session::Lifetimes;
 use crate::store::{
-    Changed, Credentials, Handovers, KeysError, Live, Sessions, SigningKeys, Store, Unavailable,
+    Changed, Credentials, Handovers, HeldResponses, KeysError, Live, Sessions, SigningKeys, Store,
+    Unavailable,
 };
 
 mod account;
@@ -32,6 +37,7 @@ mod ending;
 mod endpoint;
 mod error;
 mod forms;
+mod github_api;
 mod handover;
 mod hearing;
 mod last_session;
@@ -46,11 +52,12 @@ mod upstream;
 mod webhook;
 mod withdrawal;
 
-pub use action::{Action, Answer, Decision, Forward, Visitor};
+pub use action::{Action, Answer, Decision, Forward, Streamed, Visitor};
 pub use admission::Admissions;
 pub use endpoint::Endpoint;
 pub use error::fault_page;
 pub use forms::LARGEST as LARGEST_FORM;
+pub use github_api::{Outgoing, Sending};
 pub use last_session::LastSession;
 pub use operate::{OperateError, Rotation};
 pub use request::{Client as RequestClient, Request, RequestIds};
@@ -69,6 +76,7 @@ pub struct Gateway {
     sessions: Arc<Sessions<Admissions>>,
     tokens: Arc<Tokens>,
     rechecks: Arc<Rechecks>,
+    github_api: Arc<Api>,
     handovers: Handovers,
     signing_keys: Arc<SigningKeys>,
     /// Sign-ins that ask GitHub at once.
@@ -81,6 +89,10 @@ pub struct Snapshot {
     /// The configuration.
     pub config: Config,
     github: Client,
+    /// Where GitHub's services are.
+    addresses: Addresses,
+    /// The gateway's name in its calls.
+    agent: HeaderValue,
     routes: Vec<RouteMetrics>,
     own: RouteMetrics,
 }
@@ -91,7 +103,9 @@ impl Snapshot {
     fn new(config: Config, metrics: &Metrics) -> Result<Self, GitHubError> {
         let github = Client::new(config.github.clone())?;
         let routes = config.routes.iter().map(|route| metrics.for_route(&route.name)).collect();
-        Ok(Self { config, github, routes, own: metrics.for_route("gatekeep") })
+        let addresses = Addresses::upstream(&config.github.api);
+        let (agent, own) = (passage::request::agent(None), metrics.for_route("gatekeep"));
+        Ok(Self { config, github, addresses, agent, routes, own })
     }
 
     /// What it takes to ask GitHub in somebody's name.
@@ -115,19 +129,23 @@ impl Gateway {
     /// A gateway on a store.
     pub fn new(
         store: Arc<dyn Store>,
-        cache: usize,
+        cache: &Cache,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-    ) -> Self {
+    ) -> Result<Self, GitHubError> {
         crate::keys::install_jwt_provider();
-        let sessions = Arc::new(Sessions::new(store.clone(), cache));
+        let sessions = Arc::new(Sessions::new(store.clone(), cache.size));
         // It hears nothing yet.
         sessions.set_in_touch(false);
         let credentials = Credentials::new(store.clone());
         let tokens = Arc::new(Tokens::new(credentials, clock.clone(), metrics.clone()));
         let rechecks =
             Rechecks::new(sessions.clone(), tokens.clone(), clock.clone(), metrics.clone());
-        Self {
+        let budgets = Arc::new(Budgets::new(clock.clone(), metrics.clone()));
+        let answers = Arc::new(HeldResponses::new(cache.github as u64));
+        let github_api = Api::new(answers, budgets, clock.clone(), metrics.clone())?;
+        Ok(Self {
+            github_api: Arc::new(github_api),
             sessions,
             tokens,
             rechecks: Arc::new(rechecks),
@@ -137,7 +155,7 @@ impl Gateway {
             store,
             clock,
             metrics,
-        }
+        })
     }
 
     /// What the gateway makes of a configuration.
@@ -173,12 +191,20 @@ impl Gateway {
         let decision = self.decide(route, request).await;
         let (word, reason) = decision.words();
         self.metrics.decided(request.snapshot.route_metrics(Some(route)), word, reason);
+        let api = route.upstream.api();
         match decision {
-            Decision::Public => Action::forward(Forward::new(request, route, None, reason)),
-            Decision::Allow(visitor) => {
-                let reason = visitor.reason();
-                Action::forward(Forward::new(request, route, Some(visitor), reason))
+            // GitHub is asked in somebody's name or not at all.
+            Decision::Public if api.is_some() => {
+                Action::respond(self.ask_to_sign_in(request, Reason::NoSession)).for_route(route)
             }
+            Decision::Public => Action::forward(Forward::new(request, route, None, reason)),
+            Decision::Allow(visitor) => match api {
+                Some(api) => Box::pin(self.ask_github(request, route, api, visitor)).await,
+                None => {
+                    let reason = visitor.reason();
+                    Action::forward(Forward::new(request, route, Some(visitor), reason))
+                }
+            },
             Decision::SignIn(reason) => {
                 Action::respond(self.ask_to_sign_in(request, reason)).for_route(route)
             }
@@ -257,6 +283,7 @@ impl Gateway {
         let report = self.sessions.sweep(lifetimes, self.clock.now()).await?;
         self.tokens.sweep();
         self.rechecks.sweep();
+        self.github_api.sweep();
         self.metrics.sessions.set(i64::try_from(report.open).unwrap_or(i64::MAX));
         self.metrics.session_bytes.set(i64::try_from(report.bytes).unwrap_or(i64::MAX));
         Ok(())

@@ -246,6 +246,19 @@ impl Rechecks {
         result.map(drop)
     }
 
+    /// GitHub refused a token that was used beside the re-checks: the one to use in its place, or
+    /// `None` when it is alive all the same. One at a time for each account, so that a dead token is
+    /// looked into once and not once for each request.
+    pub(super) async fn settle_refusal(
+        &self,
+        asking: &Asking,
+        account: u64,
+        credential: &Credential,
+    ) -> Result<Option<Credential>, Trouble> {
+        let mut flight = self.flight(asking.keys.realm(), account).lock_owned().await;
+        self.after_refusal(asking, account, credential, &mut flight.refused).await
+    }
+
     /// `true` when GitHub was asked, `false` when somebody was faster, here or on another node.
     async fn renew(
         &self,
@@ -372,6 +385,19 @@ impl Trouble {
             }
             Self::GitHub(GitHubError::Malformed(what, _)) => is_of_the_person(what),
             other => matches!(other, Self::Withheld),
+        }
+    }
+}
+
+impl Trouble {
+    /// The word for page, log and metric.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::SignInAgain => Reason::FactsOutdated,
+            Self::Revoked => Reason::SessionEnded,
+            Self::PutOff | Self::Withheld => Reason::GitHubUnavailable,
+            Self::GitHub(error) => error.reason(),
+            Self::Store(_) => Reason::StoreUnavailable,
         }
     }
 }

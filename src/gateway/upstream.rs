@@ -11,7 +11,7 @@ use super::{Forward, Request, Visitor};
 use crate::cookie;
 use crate::defence::{Defence, stands};
 use crate::identity::Identity;
-use crate::route::{Route, Token, Upstream, UpstreamAddress};
+use crate::route::{App, Route, Token, UpstreamAddress};
 use crate::secret::Secret;
 
 const JWT: HeaderName = HeaderName::from_static("x-gatekeep-jwt");
@@ -94,10 +94,9 @@ pub(super) fn fields(
     let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
     fields.push((FORWARDED_PROTO, scheme));
     fields.push((REQUEST_ID, plain(request.id)));
-    if route.preserve_host {
-        fields.push((HOST, host.clone()));
-    } else {
-        fields.push((HOST, plain(&route.upstream.authority())));
+    match route.upstream.app().filter(|_| !route.preserve_host) {
+        Some(app) => fields.push((HOST, plain(&app.authority()))),
+        None => fields.push((HOST, host.clone())),
     }
     fields.push((FORWARDED_HOST, host));
     fields
@@ -180,9 +179,9 @@ fn letters(name: &[u8]) -> impl Iterator<Item = u8> {
     name.iter().copied().filter(|b| *b != b'-')
 }
 
-// === impl Upstream ===
+// === impl App ===
 
-impl Upstream {
+impl App {
     /// Host and port of the app itself, for routes that do not keep the client's Host.
     pub(super) fn authority(&self) -> String {
         match &self.address {

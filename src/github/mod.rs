@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::reason::Reason;
 use crate::secret::Secret;
 
+pub mod api;
 mod applications;
+pub mod budgets;
 mod client;
 mod oauth;
 mod pauses;

@@ -10,9 +10,11 @@ use http::Method;
 use crate::policy::{Facts, Policy};
 use crate::secret::Secret;
 
+mod api;
 mod path;
 mod table;
 
+pub use api::Api;
 pub use path::{HostPattern, PathPattern, PathPrefix};
 pub use table::{Miss, RouteTable};
 
@@ -29,7 +31,7 @@ pub struct Route {
     pub path: PathPrefix,
     /// The methods it takes; `None` takes every method that the gateway forwards.
     pub methods: Option<Vec<Method>>,
-    /// The app behind it.
+    /// What is behind it.
     pub upstream: Upstream,
     /// Who may pass where no rule says otherwise.
     pub policy: Policy,
@@ -60,9 +62,18 @@ pub struct Rule {
     pub policy: Policy,
 }
 
+/// What is behind a route.
+#[derive(Clone, Debug)]
+pub enum Upstream {
+    /// An app of the operator's.
+    App(App),
+    /// GitHub's API.
+    GitHub(Api),
+}
+
 /// Where an app listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
+pub struct App {
     /// The address.
     pub address: UpstreamAddress,
     /// TLS towards the app, for `https://`.
@@ -175,7 +186,36 @@ fn takes(methods: Option<&[Method]>, method: &Method) -> bool {
 
 // === impl Upstream ===
 
+impl Upstream {
+    /// The app, if it is one.
+    pub fn app(&self) -> Option<&App> {
+        match self {
+            Self::App(app) => Some(app),
+            Self::GitHub(_) => None,
+        }
+    }
+
+    /// How GitHub's API is asked, if it is that.
+    pub fn api(&self) -> Option<&Api> {
+        match self {
+            Self::App(_) => None,
+            Self::GitHub(api) => Some(api),
+        }
+    }
+}
+
 impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App(app) => fmt::Display::fmt(app, f),
+            Self::GitHub(_) => f.write_str("GitHub's API"),
+        }
+    }
+}
+
+// === impl App ===
+
+impl fmt::Display for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         match &self.address {
@@ -217,10 +257,10 @@ mod tests {
             host: HostPattern { name: host.into(), wildcard, port: None },
             path: PathPrefix::new(path),
             methods: None,
-            upstream: Upstream {
+            upstream: Upstream::App(App {
                 address: UpstreamAddress::Tcp { host: "127.0.0.1".into(), port: 1 },
                 tls: None,
-            },
+            }),
             policy: Policy::default(),
             public: vec![],
             rules: vec![],

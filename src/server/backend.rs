@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::task::JoinSet;
 
-use crate::route::{Route, RouteTable, UpstreamAddress, UpstreamTls};
+use crate::route::{App, Route, RouteTable, UpstreamAddress, UpstreamTls};
 
 /// How often names are looked up again.
 pub(super) const RESOLVE_EVERY: Duration = Duration::from_secs(15);
@@ -22,8 +22,8 @@ pub(super) const RESOLVE_EVERY: Duration = Duration::from_secs(15);
 /// For one look-up.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The upstreams of a configuration, by the route's place in it.
-pub(super) struct Backends(Vec<Arc<Backend>>);
+/// The apps of a configuration, by the route's place in it.
+pub(super) struct Backends(Vec<Option<Arc<Backend>>>);
 
 /// One upstream.
 pub(super) struct Backend {
@@ -40,17 +40,18 @@ pub(super) struct Backend {
 
 impl Backends {
     pub(super) fn new(routes: &RouteTable) -> Self {
-        Self(routes.iter().map(|route| Arc::new(Backend::new(route))).collect())
+        let backend = |route| Backend::new(route).map(Arc::new);
+        Self(routes.iter().map(|route| backend(route)).collect())
     }
 
     pub(super) fn of(&self, route: &Route) -> Option<&Backend> {
-        self.0.get(route.index).map(|backend| &**backend)
+        self.0.get(route.index)?.as_deref()
     }
 
     /// Looks every name up, all at once. What cannot be resolved keeps its last addresses.
     pub(super) async fn resolve_now(&self) {
         let mut looking = JoinSet::new();
-        for backend in self.0.iter().filter(|backend| backend.has_name()) {
+        for backend in self.0.iter().flatten().filter(|backend| backend.has_name()) {
             let backend = backend.clone();
             looking.spawn(async move { backend.resolve().await });
         }
@@ -61,26 +62,27 @@ impl Backends {
 // === impl Backend ===
 
 impl Backend {
-    fn new(route: &Route) -> Self {
-        let (upstream, timeouts) = (&route.upstream, route.timeouts);
+    /// `None` for GitHub's API, which Pingora does not reach.
+    fn new(route: &Route) -> Option<Self> {
+        let (app, timeouts) = (route.upstream.app()?, route.timeouts);
         let mut options = PeerOptions::new();
         options.connection_timeout = Some(timeouts.connect);
         options.total_connection_timeout = Some(timeouts.connect * 2);
         options.read_timeout = Some(timeouts.read);
         options.write_timeout = Some(timeouts.write);
         options.idle_timeout = Some(timeouts.idle);
-        options.ca = upstream.tls.as_ref().and_then(trusted);
+        options.ca = app.tls.as_ref().and_then(trusted);
         let backend = Self {
-            address: upstream.address.clone(),
-            tls: upstream.tls.is_some(),
-            sni: upstream.tls.as_ref().map(|tls| tls.server_name.to_string()).unwrap_or_default(),
+            address: app.address.clone(),
+            tls: app.tls.is_some(),
+            sni: app.tls.as_ref().map(|tls| tls.server_name.to_string()).unwrap_or_default(),
             options,
-            group: group_of(route),
+            group: group_of(route, app),
             peers: ArcSwap::default(),
             turn: AtomicUsize::new(0),
         };
         backend.peers.store(Arc::new(backend.known_peers()));
-        backend
+        Some(backend)
     }
 
     /// The next peer; `None` while the name has never been resolved.
@@ -146,9 +148,9 @@ fn bare(host: &str) -> &str {
 
 /// Pingora's pool does not look at CA and time-outs: routes that differ in them, also before and
 /// after a reload, do not share connections.
-fn group_of(route: &Route) -> u64 {
+fn group_of(route: &Route, app: &App) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let ca = route.upstream.tls.as_ref().and_then(|tls| tls.ca.as_deref());
+    let ca = app.tls.as_ref().and_then(|tls| tls.ca.as_deref());
     let timeouts = &route.timeouts;
     (route.index, ca, timeouts.connect, timeouts.read, timeouts.write).hash(&mut hasher);
     hasher.finish()

@@ -35,6 +35,7 @@ mod client;
 mod connection;
 mod header;
 mod listen;
+mod onward;
 mod proxy;
 mod reload;
 mod request_line;
@@ -144,7 +145,7 @@ impl Server {
             .collect::<Result<_, StartError>>()?;
         let admin = config.admin.map(bind).transpose()?;
         let (grace, threads) = (config.grace, config.threads);
-        let gateway = Gateway::new(store, config.cache.size, clock, metrics.clone());
+        let gateway = Gateway::new(store, &config.cache, clock, metrics.clone())?;
         let admittance = Admittance::new(config.limits.clone(), metrics.clone());
         let certificates = Certificates::of_all(&config)?;
         let running = ArcSwap::from_pointee(Running::new(&gateway, config)?);

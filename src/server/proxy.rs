@@ -19,10 +19,10 @@ use super::body::Room;
 use super::connection::{Peer, peer_of};
 use super::header::{asks_for_websocket, check_header, content_length, has_body, target_of};
 use super::websocket::Patience;
-use super::{Running, Shared, client};
+use super::{Running, Shared, client, onward};
 use crate::cookie;
 use crate::defence::{Defence, stands};
-use crate::gateway::{Action, Forward, Request, RequestIds, Visitor, fault_page};
+use crate::gateway::{Action, Forward, Request, RequestIds, Streamed, Visitor, fault_page};
 use crate::log::Access;
 use crate::reason::Reason;
 use crate::route::Route;
@@ -43,6 +43,8 @@ pub(super) struct Ctx {
     host: String,
     path: String,
     forward: Option<Box<Forward>>,
+    /// Who asks GitHub's API.
+    user: Option<Visitor>,
     route: Option<Arc<Route>>,
     reason: Reason,
     body_bytes: u64,
@@ -50,6 +52,13 @@ pub(super) struct Ctx {
     /// Of the connection to the app, when the request wants to become a WebSocket.
     patience: Option<Arc<Patience>>,
     in_flight: bool,
+}
+
+/// What follows from a decision.
+enum Next {
+    Forward,
+    Answer(Response<Bytes>),
+    Stream(Box<Streamed>),
 }
 
 /// For one write to an HTTP/2 stream.
@@ -77,34 +86,30 @@ impl Proxy {
     }
 
     /// Answers or prepares to forward; the one place where a request meets the gateway.
-    async fn handle(
-        &self,
-        session: &mut Session,
-        ctx: &mut Ctx,
-    ) -> Result<Option<Response<Bytes>>> {
+    async fn handle(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Next> {
         let running = ctx.running.clone();
         let config = &running.snapshot.config;
         if let Err(reason) = check_header(session.req_header(), &config.limits) {
-            return Ok(Some(refuse(session, ctx, reason)));
+            return Ok(Next::Answer(refuse(session, ctx, reason)));
         }
         let connection = session.digest().and_then(|digest| digest.proxy_digest.clone());
         let Some(peer) = connection.as_deref().and_then(peer_of) else {
-            return Ok(Some(refuse(session, ctx, Reason::Internal)));
+            return Ok(Next::Answer(refuse(session, ctx, Reason::Internal)));
         };
         let client = client::of(&peer.client, &session.req_header().headers, config);
         ctx.client = Some(client.text.clone());
         let Some(body) = self.room.read(session, config).await? else {
-            return Ok(Some(refuse(session, ctx, Reason::BodyTooLarge)));
+            return Ok(Next::Answer(refuse(session, ctx, Reason::BodyTooLarge)));
         };
         if peer.saw_fragment() {
-            return Ok(Some(refuse(session, ctx, Reason::AmbiguousTarget)));
+            return Ok(Next::Answer(refuse(session, ctx, Reason::AmbiguousTarget)));
         }
         let head = session.req_header();
         let target = match target_of(head) {
             Ok(target) => target,
             Err(ambiguity) => {
                 tracing::debug!(request.id = ctx.id, "{ambiguity}");
-                return Ok(Some(refuse(session, ctx, Reason::AmbiguousTarget)));
+                return Ok(Next::Answer(refuse(session, ctx, Reason::AmbiguousTarget)));
             }
         };
         target.host().clone_into(&mut ctx.host);
@@ -112,7 +117,8 @@ impl Proxy {
         if peer.redirects {
             let redirect = to_https(&target, config);
             ctx.reason = Reason::Endpoint;
-            return Ok(Some(redirect.unwrap_or_else(|| refuse(session, ctx, Reason::NoRoute))));
+            let response = redirect.unwrap_or_else(|| refuse(session, ctx, Reason::NoRoute));
+            return Ok(Next::Answer(response));
         }
         let request = Request {
             snapshot: &running.snapshot,
@@ -124,18 +130,46 @@ impl Proxy {
             id: &ctx.id,
             body: body.bytes.clone(),
         };
-        match self.shared.gateway.handle(&request).await {
+        let action = self.shared.gateway.handle(&request).await;
+        let action = match action {
+            Action::Send(sending) => {
+                (ctx.route, ctx.user) =
+                    (Some(sending.route.clone()), Some(sending.visitor.clone()));
+                let (gateway, snapshot) = (&self.shared.gateway, &running.snapshot);
+                match onward::send(session, gateway, snapshot, *sending).await? {
+                    Some(action) => action,
+                    None => return Ok(Next::Answer(refuse(session, ctx, Reason::BodyTooLarge))),
+                }
+            }
+            action => action,
+        };
+        self.next(session, ctx, action)
+    }
+
+    fn next(&self, session: &Session, ctx: &mut Ctx, action: Action) -> Result<Next> {
+        match action {
             Action::Respond { answer, route } => {
                 (ctx.route, ctx.reason) = (route, answer.reason);
-                Ok(Some(answer.response))
+                Ok(Next::Answer(answer.response))
             }
             Action::Forward(forward) => {
                 (ctx.route, ctx.reason) = (Some(forward.route.clone()), forward.reason);
                 let limit = forward.route.body_limit;
                 ctx.forward = Some(forward);
                 let too_large = content_length(session.req_header()).is_some_and(|n| n > limit);
-                Ok(too_large.then(|| refuse(session, ctx, Reason::BodyTooLarge)))
+                Ok(if too_large {
+                    Next::Answer(refuse(session, ctx, Reason::BodyTooLarge))
+                } else {
+                    Next::Forward
+                })
             }
+            Action::Stream(streamed) => {
+                (ctx.route, ctx.reason) = (Some(streamed.route.clone()), streamed.visitor.reason());
+                ctx.user = Some(streamed.visitor.clone());
+                Ok(Next::Stream(streamed))
+            }
+            // Sent already, and never twice.
+            Action::Send(_) => Err(nothing_decided()),
         }
     }
 }
@@ -153,6 +187,7 @@ impl ProxyHttp for Proxy {
             host: String::new(),
             path: String::new(),
             forward: None,
+            user: None,
             route: None,
             reason: Reason::Internal,
             body_bytes: 0,
@@ -176,12 +211,18 @@ impl ProxyHttp for Proxy {
         self.shared.metrics.http_requests_in_flight.inc();
         ctx.in_flight = true;
         match self.handle(session, ctx).await? {
-            None => Ok(false),
-            Some(response) => {
-                write(session, response).await?;
-                Ok(true)
+            Next::Forward => return Ok(false),
+            Next::Answer(response) => write(session, response).await?,
+            Next::Stream(streamed) => {
+                let running = ctx.running.clone();
+                let gateway = &self.shared.gateway;
+                onward::stream(session, *streamed, |streamed| {
+                    gateway.may_go_on(&running.snapshot, &streamed.visitor)
+                })
+                .await?;
             }
         }
+        Ok(true)
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
@@ -345,7 +386,8 @@ impl ProxyHttp for Proxy {
         let log = &ctx.running.snapshot.config.log;
         if log.access {
             let client = ctx.client.as_ref().and_then(|client| client.to_str().ok());
-            let user = ctx.forward.as_ref().and_then(|f| f.visitor.as_ref()).map(Visitor::login);
+            let forwarded = ctx.forward.as_ref().and_then(|forward| forward.visitor.as_ref());
+            let user = forwarded.or(ctx.user.as_ref()).map(Visitor::login);
             let access = Access {
                 time: self.shared.gateway.clock().now().unix(),
                 request_id: &ctx.id,

@@ -58,6 +58,7 @@ fn warn_of_restart(shared: &Shared, new: &Config) {
         ("admin", old.admin != new.admin),
         ("store", !old.store.is_like(&new.store)),
         ("cache.size", old.cache.size != new.cache.size),
+        ("cache.github", old.cache.github != new.cache.github),
         ("threads", old.threads != new.threads),
         ("grace", old.grace != new.grace),
         ("limits.connections", old.limits.connections != new.limits.connections),

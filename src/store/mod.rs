@@ -18,6 +18,7 @@ mod named;
 mod news;
 mod redis;
 mod rekey;
+mod responses;
 mod rows;
 mod sessions;
 mod signing_keys;
@@ -35,6 +36,9 @@ pub use live::{Live, Memo};
 pub use memory::Memory;
 pub use news::News;
 pub use rekey::{Place as RekeyPlace, Rekey, RekeyError, Rekeyed};
+pub use responses::{
+    Body, BodyHash, HeldResponses, Principal, ResponseKey, ResponseStore, Shared, Validation,
+};
 pub use sessions::{Listed, Sessions, SweepReport};
 pub use signing_keys::{Changed, KeysError, SigningKeys};
 

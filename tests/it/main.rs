@@ -13,6 +13,7 @@ mod redirects;
 /// From the callback host to another of our hosts.
 mod handover;
 /// GitHub slow, down, or answering rubbish.
+mod github_api;
 mod github_trouble;
 /// How long sessions live, and what happens when their store does not answer.
 mod sessions;

@@ -4,6 +4,7 @@ use super::super::field::At;
 use super::super::locate::Place;
 use super::super::raw::Route;
 use super::super::report::Fault;
+use super::super::written::Upstream;
 use super::access::{methods, overlap};
 use super::routes::{host_of, path_of};
 use super::{Check, Gateway};
@@ -65,11 +66,13 @@ impl Check<'_> {
 
     /// Loose paths can be read in two ways, so nothing may be decided by path where they are taken.
     fn loose_paths(&mut self, route: &Placed<'_>, all: &[Placed<'_>]) {
-        let Some(at) = route.raw.loose_paths.given().filter(|at| at.value) else { return };
+        let Some(key) = why_loose(route.raw) else { return };
         let note = "a path with an encoded slash or a `;` can be read in two ways, so nothing may be decided by it";
-        if !(route.raw.public.items().is_empty() && route.raw.rules.items().is_empty()) {
+        let asks_by_path =
+            !(route.raw.public.items().is_empty() && route.raw.rules.items().is_empty());
+        if asks_by_path && !route.raw.loose_paths.is_absent() {
             let fault = Fault::new("`loose_paths` goes with neither `public` nor `rules`");
-            self.problem(&at.key, fault.note(note));
+            self.problem(key, fault.note(note));
         }
         let below = |other: &&Placed<'_>| {
             same_host(&other.host, &route.host)
@@ -78,12 +81,21 @@ impl Check<'_> {
         };
         if let Some(other) = all.iter().find(below) {
             let line = self.report.line(other.place);
+            let what =
+                if route.raw.loose_paths.is_absent() { "GitHub's API" } else { "`loose_paths`" };
             let fault = Fault::new(format!(
-                "`loose_paths` is not for a route with another below it, as in line {line}"
+                "{what} is not for a route with another below it, as in line {line}"
             ));
-            self.problem(&at.key, fault.note(note));
+            self.problem(key, fault.note(note));
         }
     }
+}
+
+/// Where it says that a route takes loose paths: it says so, or it leads to GitHub.
+fn why_loose(route: &Route) -> Option<&Place> {
+    let said = route.loose_paths.given().filter(|at| at.value).map(|at| &at.key);
+    let to_github = |at: &&At<Upstream>| matches!(at.value, Upstream::GitHub(_));
+    said.or_else(|| route.upstream.given().filter(to_github).map(|at| &at.key))
 }
 
 fn placed<'r>(at: &'r At<Route>, gateway: &Gateway) -> Option<Placed<'r>> {

@@ -20,6 +20,7 @@ use crate::route::RouteTable;
 mod access;
 mod clash;
 mod github;
+mod github_api;
 mod listen;
 mod routes;
 mod rules;

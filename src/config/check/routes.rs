@@ -54,24 +54,26 @@ impl Check<'_> {
             None => raw.path.is_absent().then(|| PathPrefix::new("/")),
         };
         self.methods_are_some(&raw.methods);
-        let upstream = self.upstream(raw, place, &gateway.listening);
+        let upstream = self.upstream(raw, place, gateway);
         let public = self.public(raw, path.as_ref(), gateway);
         let everything = path.as_ref().is_some_and(|path| all_public(&public, path));
         let policy = self.policy(raw, place, everything || unreadable(&raw.public));
         let rules = self.rules(raw, path.as_ref(), gateway);
         let token = self.token(&raw.token);
         let timeouts = self.timeouts(&raw.timeouts);
+        let upstream = upstream?;
         Some(Route {
             index: 0, // the table numbers them
             name: name?,
             host: host?,
             path: path?,
             methods: methods(&raw.methods),
-            upstream: upstream?,
+            // GitHub tells an encoded slash from a slash.
+            loose_paths: upstream.api().is_some() || raw.loose_paths.value() == Some(&true),
+            upstream,
             policy: policy?,
             public,
             rules: rules?,
-            loose_paths: raw.loose_paths.value() == Some(&true),
             token: token?,
             body_limit: raw.body_limit.value().map_or(BODY_LIMIT, |limit| limit.0),
             timeouts,

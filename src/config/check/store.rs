@@ -78,6 +78,13 @@ impl Check<'_> {
                 self.problem(&at.place, fault.help("`64MiB` is the default"));
             }
         }
+        if let Some(at) = cache.github.given() {
+            meant.github = usize::try_from(at.value.0).unwrap_or(usize::MAX);
+            if meant.github < LEAST_CACHE {
+                let fault = Fault::new("less than 1MiB holds no page of GitHub's for long");
+                self.problem(&at.place, fault.help("`256MiB` is the default"));
+            }
+        }
         meant
     }
 }

@@ -8,10 +8,12 @@ use super::super::field::{At, Field};
 use super::super::locate::Place;
 use super::super::raw::{Route, UpstreamTls as RawTls};
 use super::super::report::Fault;
-use super::super::scalar::{Address, Text, not};
-use super::Check;
+use super::super::scalar::{Text, not};
+use super::super::suggest::nearest;
+use super::super::written::Upstream as Raw;
+use super::{Check, Gateway};
 use crate::origin::Origin;
-use crate::route::{Upstream, UpstreamAddress, UpstreamTls};
+use crate::route::{App, Upstream, UpstreamAddress, UpstreamTls};
 use crate::target::parse_host;
 
 /// An upstream as written.
@@ -30,21 +32,30 @@ struct Trust {
 // === impl Check ===
 
 impl Check<'_> {
-    /// The upstream of a route; `listening` are the gateway's own addresses.
+    /// What is behind a route: an app, or GitHub's API.
     pub(super) fn upstream(
         &mut self,
         route: &Route,
         place: &Place,
-        listening: &[SocketAddr],
+        gateway: &Gateway,
     ) -> Option<Upstream> {
+        match route.upstream.value() {
+            Some(Raw::GitHub(keys)) => {
+                self.github_api(route, keys.as_deref()).map(Upstream::GitHub)
+            }
+            _ => self.app(route, place, &gateway.listening).map(Upstream::App),
+        }
+    }
+
+    /// The app behind a route; `listening` are the gateway's own addresses.
+    fn app(&mut self, route: &Route, place: &Place, listening: &[SocketAddr]) -> Option<App> {
         let missing = || {
             Fault::new("this route has no `upstream`")
                 .note("write where the app listens: `upstream: http://127.0.0.1:8080`")
         };
-        let at = self.required(&route.upstream, place, missing);
-        let written = at.and_then(|at| {
-            written(&at.value.0).map_err(|fault| self.problem(&at.place, fault)).ok()
-        });
+        let at = self.required(&route.upstream, place, missing)?;
+        let Raw::App(text) = &at.value else { return None };
+        let written = written(&text.0).map_err(|fault| self.problem(&at.place, fault)).ok();
         let secure = matches!(&written, Some(Written::Http(origin)) if origin.is_secure());
         if let (Some(tls), Some(_), false) = (route.upstream_tls.given(), &written, secure) {
             let fault = Fault::new("`upstream_tls` is for an upstream that speaks TLS");
@@ -52,8 +63,8 @@ impl Check<'_> {
         }
         let trust = self.trust(&route.upstream_tls);
         let address = address(written?);
-        self.is_not_ourselves(&address, at?, listening);
-        Some(Upstream { tls: secure.then(|| trust.of(&address)), address })
+        self.is_not_ourselves(&address, &at.place, listening);
+        Some(App { tls: secure.then(|| trust.of(&address)), address })
     }
 
     /// What is said of TLS. What cannot be used is reported and left out.
@@ -83,7 +94,7 @@ impl Check<'_> {
     fn is_not_ourselves(
         &mut self,
         address: &UpstreamAddress,
-        at: &At<Address>,
+        place: &Place,
         listening: &[SocketAddr],
     ) {
         let UpstreamAddress::Tcp { host, port } = address else { return };
@@ -93,7 +104,7 @@ impl Check<'_> {
             let fault = Fault::new(format!(
                 "the gateway itself listens at {listener}: it would forward to itself"
             ));
-            self.problem(&at.place, fault.help("name the app's address"));
+            self.problem(place, fault.help("name the app's address"));
         }
     }
 }
@@ -129,11 +140,12 @@ fn written(text: &str) -> Result<Written, Fault> {
 /// What is wrong with an upstream, and what may be meant.
 fn not_an_upstream(text: &str) -> Fault {
     let fault = not(text, "an upstream");
-    let note = "as in `http://127.0.0.1:8080`, `https://app.internal` or `unix:/run/app.sock`";
+    let note = "as in `http://127.0.0.1:8080`, `https://app.internal`, `unix:/run/app.sock`, or `github` for its API";
     let Some((scheme, rest)) = text.split_once("://") else {
         let meant = format!("http://{text}");
         let address = text.contains([':', '.']) && meant.parse::<Origin>().is_ok();
-        return fault.suggest(address.then_some(meant.as_str())).note(note);
+        let meant = address.then_some(meant.as_str()).or_else(|| nearest(text, ["github"]));
+        return fault.suggest(meant).note(note);
     };
     if !matches!(scheme, "http" | "https") {
         return fault

@@ -1,0 +1,64 @@
+//! A route to GitHub's API: in whose name, under which paths.
+
+use super::super::field::{At, Field};
+use super::super::locate::Place;
+use super::super::raw::{ApiKeys, Route};
+use super::super::report::Fault;
+use super::super::scalar::Text;
+use super::Check;
+use crate::passage::permitted::{Rule, Rules};
+use crate::route::Api;
+
+// === impl Check ===
+
+impl Check<'_> {
+    /// How GitHub's API is asked for the visitors of a route.
+    pub(super) fn github_api(&mut self, route: &Route, keys: Option<&At<ApiKeys>>) -> Option<Api> {
+        self.says_nothing_of_an_app(route);
+        let keys = keys.map(|at| &at.value);
+        let rules = Rules {
+            allow: self.api_rules(keys.map(|keys| &keys.allow)),
+            deny: self.api_rules(keys.map(|keys| &keys.deny)),
+        };
+        Some(Api {
+            rules,
+            enterprise_paths: keys.and_then(|k| k.enterprise_paths.value()) == Some(&true),
+            share: keys.and_then(|keys| keys.share.value()) != Some(&false),
+        })
+    }
+
+    fn api_rules(&mut self, field: Option<&Field<Vec<At<Text>>>>) -> Vec<Rule> {
+        let items = field.map_or(&[][..], Field::items);
+        items
+            .iter()
+            .filter_map(|at| {
+                let rule = at.value.0.parse::<Rule>();
+                rule.map_err(|why| self.problem(&at.place, Fault::new(why.to_string()))).ok()
+            })
+            .collect()
+    }
+
+    /// What tells an app who the visitor is, or where it is, means nothing to GitHub.
+    fn says_nothing_of_an_app(&mut self, route: &Route) {
+        let mut unfit = |field: Option<&Place>, key: &str, note: &str| {
+            if let Some(place) = field {
+                let fault = Fault::new(format!("`{key}` does not go with `upstream: github`"));
+                self.problem(place, fault.help("leave it out").note(note.to_owned()));
+            }
+        };
+        let everybody = "GitHub is asked in somebody's name, so nothing is public there";
+        let app = "it tells an app who the visitor is; GitHub is told by the visitor's token";
+        let paths = "say which paths by `allow` and `deny` of `upstream: { github: … }`";
+        let fixed = "GitHub's address is `api` of `github`";
+        unfit(key_of(&route.public), "public", everybody);
+        unfit(key_of(&route.token), "token", app);
+        unfit(key_of(&route.rules), "rules", paths);
+        unfit(key_of(&route.loose_paths), "loose_paths", "GitHub's paths are taken as they are");
+        unfit(key_of(&route.upstream_tls), "upstream_tls", fixed);
+        unfit(key_of(&route.preserve_host), "preserve_host", fixed);
+    }
+}
+
+fn key_of<T>(field: &Field<T>) -> Option<&Place> {
+    field.given().map(|at| &at.key)
+}

@@ -1,0 +1,207 @@
+//! GitHub's answers as a client of the gateway gets them: links that lead here, the gateway's own
+//! validator, what the cache did, and what is left of the limit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use serde_json::json;
+
+use super::Asker;
+use crate::budget::Resource;
+use crate::gateway::action::{Action, Answer, Streamed};
+use crate::gateway::{Gateway, Request, Visitor};
+use crate::github::api::{Arrival, Flow, Reply};
+use crate::github::budgets::LocalStatus;
+use crate::passage::cache_status::CacheStatus;
+use crate::passage::rewrite::{self, Bases, Media};
+use crate::passage::tag::{Shown, is_known};
+use crate::reason::Reason;
+use crate::route::Route;
+
+/// What it takes to make an answer fit its client. Outlives the request's header, for a body may come
+/// after it.
+pub(super) struct Dress {
+    bases: Bases,
+    method: Method,
+    accept: String,
+    known: HeaderMap,
+    request_id: String,
+    is_graphql: bool,
+}
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const STALE: HeaderName = HeaderName::from_static("x-gatekeep-stale");
+
+// === impl Dress ===
+
+impl Dress {
+    pub(super) fn new(request: &Request<'_>, bases: Bases, is_graphql: bool) -> Self {
+        let known = request.headers.get_all(IF_NONE_MATCH);
+        let accept = request.header("accept").unwrap_or_default().to_owned();
+        Self {
+            bases,
+            method: request.method.clone(),
+            accept,
+            known: known.iter().map(|value| (IF_NONE_MATCH, value.clone())).collect(),
+            request_id: request.id.to_owned(),
+            is_graphql,
+        }
+    }
+
+    /// The answer as an action of the gateway.
+    pub(super) fn action(
+        &self,
+        gateway: &Gateway,
+        route: &Arc<Route>,
+        arrival: Arrival,
+        asker: &Asker,
+        visitor: Visitor,
+    ) -> Action {
+        let reason = visitor.reason();
+        match arrival {
+            Arrival::Whole(reply) => {
+                let response = self.whole(gateway, reply, asker);
+                Action::respond(Answer { response, reason }).for_route(route)
+            }
+            Arrival::Flowing(flow) => {
+                let head = self.head(gateway, &flow, asker);
+                Action::Stream(Box::new(Streamed { head, flow, visitor, route: route.clone() }))
+            }
+        }
+    }
+
+    /// The request's name in the log.
+    pub(super) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    fn whole(&self, gateway: &Gateway, reply: Reply, asker: &Asker) -> Response<Bytes> {
+        if let (Some(refused), None) = (&reply.refused, reply.stale) {
+            let status = LocalStatus::default();
+            let (status, headers, body) = refused.answer(status, self.is_graphql, &self.request_id);
+            return response(status, headers, body.into());
+        }
+        if reply.is_of_the_gateway() {
+            return self.without_github(&reply);
+        }
+        let mut headers = (*reply.headers).clone();
+        self.turn_links(&mut headers);
+        if reply.stale.is_some() || reply.age.as_secs() > 0 {
+            headers.insert(AGE, reply.age.as_secs().into());
+        }
+        if let Some(stale) = reply.stale {
+            headers.insert(STALE, HeaderValue::from_static(stale.word()));
+        }
+        if let Some(refused) = &reply.refused {
+            headers.insert(RETRY_AFTER, refused.retry_after.as_secs().max(1).into());
+        }
+        self.account(gateway, &mut headers, &reply.account, reply.resource, asker);
+        if reply.status == StatusCode::OK && self.reads() {
+            let tag = self.tag(&reply, &headers);
+            let has_it = is_known(&self.known, &tag);
+            headers.insert(ETAG, tag);
+            if has_it {
+                return response(StatusCode::NOT_MODIFIED, headers, Bytes::new());
+            }
+        }
+        let body = self.body(&reply, &headers);
+        response(reply.status, headers, body)
+    }
+
+    /// The head of an answer that flows. Its body is a file, and files are not rewritten.
+    fn head(&self, gateway: &Gateway, flow: &Flow, asker: &Asker) -> Response<()> {
+        let mut headers = flow.headers.clone();
+        self.turn_links(&mut headers);
+        self.account(gateway, &mut headers, &flow.account, flow.resource, asker);
+        let mut head = Response::new(());
+        *head.status_mut() = flow.status;
+        *head.headers_mut() = headers;
+        head
+    }
+
+    fn reads(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    fn turn_links(&self, headers: &mut HeaderMap) {
+        let turned = |name: &HeaderName, turn: fn(&str, &Bases) -> String| {
+            let value = headers.get(name)?.to_str().ok()?;
+            HeaderValue::from_str(&turn(value, &self.bases)).ok()
+        };
+        let link = turned(&LINK, |link, bases| rewrite::link(link, bases).into_owned());
+        let location = turned(&LOCATION, |to, bases| rewrite::location(to, bases).into_owned());
+        for (name, turned) in [(LINK, link), (LOCATION, location)] {
+            if let Some(turned) = turned {
+                headers.insert(name, turned);
+            }
+        }
+    }
+
+    /// What the cache did, and what is left of the limit, whether or not GitHub was asked.
+    fn account(
+        &self,
+        gateway: &Gateway,
+        headers: &mut HeaderMap,
+        account: &CacheStatus,
+        resource: Resource,
+        asker: &Asker,
+    ) {
+        headers.insert(CACHE_STATUS, account.value());
+        let standing = gateway.github_api.budgets().standing(&asker.budget, resource);
+        for (name, value) in standing.iter().flat_map(crate::budget::Standing::fields) {
+            headers.insert(name, value);
+        }
+    }
+
+    fn tag(&self, reply: &Reply, headers: &HeaderMap) -> HeaderValue {
+        let shown = Shown {
+            body: &reply.body.hash,
+            base: self.bases.public(),
+            media_type: text(headers, &CONTENT_TYPE),
+            link: headers.get(LINK).and_then(|link| link.to_str().ok()),
+            status: reply.status,
+        };
+        shown.tag()
+    }
+
+    fn body(&self, reply: &Reply, headers: &HeaderMap) -> Bytes {
+        let media = Media { accept: &self.accept, content_type: text(headers, &CONTENT_TYPE) };
+        match rewrite::body(&reply.body.bytes, media, &self.bases) {
+            std::borrow::Cow::Borrowed(_) => reply.body.bytes.clone(),
+            std::borrow::Cow::Owned(turned) => turned.into(),
+        }
+    }
+
+    /// GitHub gave nothing to pass on: said as its clients read errors.
+    fn without_github(&self, reply: &Reply) -> Response<Bytes> {
+        let message = match reply.status {
+            StatusCode::GATEWAY_TIMEOUT => "GitHub did not answer in time, and nothing is held.",
+            _ => "GitHub cannot be reached just now. Ask again in a moment.",
+        };
+        let body = json!({
+            "message": message,
+            "reason": Reason::GitHubUnavailable.word(),
+            "request_id": self.request_id,
+        });
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(CACHE_STATUS, reply.account.value());
+        response(reply.status, headers, body.to_string().into())
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn response(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

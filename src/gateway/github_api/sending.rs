@@ -1,0 +1,145 @@
+//! What is sent to GitHub with a body: prepared with the header, sent when the body comes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use serde::Deserialize;
+
+use super::{Asker, Dress, Token, is_refused, patience};
+use crate::freshness::ApiPath;
+use crate::gateway::action::Action;
+use crate::gateway::{Gateway, Request, Snapshot, Visitor, error};
+use crate::github::api::Order;
+use crate::passage::request as outgoing;
+use crate::reason::Reason;
+use crate::route::Route;
+
+/// A request to GitHub that waits for its body.
+pub struct Sending {
+    /// The route that it came by.
+    pub route: Arc<Route>,
+    /// For whom.
+    pub visitor: Visitor,
+    order: Order,
+    fields: HeaderMap,
+    token: Token,
+    dress: Dress,
+    asker: Asker,
+}
+
+/// A body on its way.
+pub enum Outgoing {
+    /// All of it: it can be sent again where GitHub refused the token.
+    Whole(Bytes),
+    /// A stream.
+    Stream(reqwest::Body),
+}
+
+/// What is known of a GraphQL request.
+#[derive(Deserialize)]
+struct GraphQl {
+    query: String,
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Prepares what is sent with a body. `path` is missing for GraphQL alone.
+    pub(super) async fn prepare(
+        &self,
+        request: &Request<'_>,
+        route: &Arc<Route>,
+        (dress, asker, visitor): (Dress, Asker, Visitor),
+        path: Option<ApiPath>,
+        url: String,
+    ) -> Result<Action, Reason> {
+        let is_read = matches!(*request.method, Method::GET | Method::HEAD);
+        let is_upload =
+            path.is_some() && !is_read && url.starts_with(&request.snapshot.addresses.uploads);
+        let kind = match (is_read, is_upload) {
+            (true, _) => outgoing::Kind::Download,
+            (_, true) => outgoing::Kind::Upload,
+            _ => outgoing::Kind::Write,
+        };
+        let fields = outgoing::fields(request.headers, kind, &request.snapshot.agent);
+        let token = self.token(request, asker.account).await?;
+        let order = Order {
+            who: asker.who,
+            budget: asker.budget.clone(),
+            caller: asker.caller,
+            method: request.method.clone(),
+            changes: !is_read,
+            max_wait: patience(request),
+            url,
+            path,
+        };
+        let route = route.clone();
+        Ok(Action::Send(Box::new(Sending { route, order, fields, token, dress, asker, visitor })))
+    }
+
+    /// Sends it with its body.
+    pub async fn send_to_github(
+        &self,
+        snapshot: &Snapshot,
+        mut sending: Sending,
+        body: Outgoing,
+    ) -> Action {
+        let again = match &body {
+            Outgoing::Whole(bytes) => Some(bytes.clone()),
+            Outgoing::Stream(_) => None,
+        };
+        if let (true, Some(bytes)) = (sending.order.is_graphql(), &again) {
+            sending.order.changes = changes_something(bytes);
+        }
+        let sent = self.try_to_send(snapshot, &mut sending, body, again).await;
+        let Sending { route, dress, asker, visitor, .. } = sending;
+        match sent {
+            Ok(arrival) => dress.action(self, &route, arrival, &asker, visitor),
+            Err(reason) => {
+                let request_id = dress.request_id();
+                let branding = &snapshot.config.branding;
+                let page = error::fault_page(reason, request_id, &json_alone(), branding);
+                let answer = crate::gateway::Answer { response: page, reason };
+                Action::respond(answer).for_route(&route)
+            }
+        }
+    }
+
+    async fn try_to_send(
+        &self,
+        snapshot: &Snapshot,
+        sending: &mut Sending,
+        body: Outgoing,
+        again: Option<Bytes>,
+    ) -> Result<crate::github::api::Arrival, Reason> {
+        let base = &snapshot.addresses.api;
+        let means = sending.token.means(base, &sending.fields)?;
+        let body = match body {
+            Outgoing::Whole(bytes) if bytes.is_empty() => None,
+            Outgoing::Whole(bytes) => Some(bytes.into()),
+            Outgoing::Stream(body) => Some(body),
+        };
+        let arrival = self.github_api.send(&sending.order, &means, body).await;
+        let Some(again) = again.filter(|_| is_refused(&arrival)) else { return Ok(arrival) };
+        let (id, account) = (sending.dress.request_id(), sending.asker.account);
+        sending.token = self.after_refusal(id, account, sending.token.clone()).await?;
+        let means = sending.token.means(base, &sending.fields)?;
+        let body = (!again.is_empty()).then(|| again.into());
+        Ok(self.github_api.send(&sending.order, &means, body).await)
+    }
+}
+
+/// Whether a GraphQL document may change something. What cannot be read may.
+fn changes_something(body: &[u8]) -> bool {
+    let Ok(GraphQl { query }) = serde_json::from_slice(body) else { return true };
+    query.contains("mutation")
+}
+
+/// Clients of an API read JSON.
+fn json_alone() -> HeaderMap {
+    HeaderMap::from_iter([(
+        http::header::ACCEPT,
+        http::HeaderValue::from_static("application/json"),
+    )])
+}

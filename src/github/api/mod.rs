@@ -1,0 +1,212 @@
+//! GitHub's REST API for those who pass the gateway: answered from what is held, where GitHub lets us,
+//! and asked within the limits of the one in whose name it is asked.
+//!
+//! A reading goes this way: [`Api::held`] answers what is fresh; else [`Api::read`] joins an equal
+//! question that is under way, or asks GitHub with the validator of what is held. [`Api::send`] is for
+//! everything else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method};
+use ring::digest::{SHA256, digest};
+
+use super::GitHubError;
+use super::budgets::{BudgetKey, Budgets, Call};
+use crate::budget::{Kind, Resource};
+use crate::clock::Clock;
+use crate::freshness::{ApiPath, Directives, Handling, Storable, poll_interval, tags::Tag};
+use crate::metrics::Metrics;
+use crate::secret::Secret;
+use crate::store::{Principal, ResponseKey, ResponseStore, Unavailable};
+
+mod brief;
+mod changes;
+mod exchange;
+mod flights;
+mod read;
+mod reply;
+mod write;
+
+pub use reply::{Arrival, Flow, Mode, Reply};
+pub use write::Order;
+
+use brief::Briefs;
+use changes::Changes;
+use exchange::{Exchange, Whole};
+use flights::Flights;
+
+/// GitHub's API, with all that is known of it.
+pub struct Api {
+    store: Arc<dyn ResponseStore>,
+    changes: Changes,
+    briefs: Briefs,
+    flights: Arc<Flights>,
+    budgets: Arc<Budgets>,
+    exchange: Exchange,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+/// What somebody wants to read.
+pub struct Question {
+    /// In whose name.
+    pub who: Principal,
+    /// Whose budget it counts against.
+    pub budget: BudgetKey,
+    /// Who asks, of those who share the budget.
+    pub caller: u64,
+    /// Path and query below the API.
+    pub path: ApiPath,
+    /// Which URL in which representation.
+    pub key: ResponseKey,
+    /// How an answer is handled.
+    pub handling: Handling,
+    /// What it is about.
+    pub tags: Vec<Tag>,
+    /// What the client says about caches.
+    pub wishes: Directives,
+    /// Whether the route lets askers share bodies that GitHub says are the same.
+    pub share: bool,
+    /// The limit that it counts against.
+    pub resource: Resource,
+    /// How long it may wait for its turn.
+    pub max_wait: Duration,
+}
+
+/// What it takes to ask GitHub in somebody's name.
+pub struct Means {
+    /// Where the API is, without a slash at the end.
+    pub base: String,
+    /// The fields to send, with the token.
+    pub fields: HeaderMap,
+    authorization: Secret<String>,
+    accept: String,
+    fingerprint: [u8; 16],
+}
+
+/// The longest time that anything is fresh.
+const LONGEST_FRESH: Duration = Duration::from_secs(3600);
+
+// === impl Question ===
+
+impl Question {
+    fn may_share(&self) -> bool {
+        self.share && self.handling.share
+    }
+
+    fn call<'q>(&'q self, _means: &Means, kind: Kind) -> Call<'q> {
+        Call {
+            key: self.budget.clone(),
+            caller: self.caller,
+            method: &Method::GET,
+            path: self.path.path(),
+            template: self.path.template(),
+            kind,
+            max_wait: self.max_wait,
+        }
+    }
+
+    /// How long an answer with these fields is fresh.
+    fn fresh(&self, headers: &HeaderMap) -> Duration {
+        self.handling.fresh.window(false, poll_interval(headers)).min(LONGEST_FRESH)
+    }
+
+    /// What may be done with an answer.
+    fn may_store(&self, whole: &Whole) -> Storable {
+        self.handling.may_store(whole.status, &whole.headers, &whole.bytes)
+    }
+}
+
+// === impl Means ===
+
+impl Means {
+    /// `fields` carry `Authorization` and `Accept`.
+    pub fn new(base: String, fields: HeaderMap) -> Self {
+        let text = |name| {
+            let value: Option<&HeaderValue> = fields.get(name);
+            value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        };
+        let authorization = Secret::new(text(http::header::AUTHORIZATION));
+        let hash = digest(&SHA256, authorization.expose().as_bytes());
+        let fingerprint = hash.as_ref()[..16].try_into().expect("SHA-256 has 32 bytes");
+        Self { base, accept: text(http::header::ACCEPT), authorization, fingerprint, fields }
+    }
+
+    fn url(&self, question: &Question) -> String {
+        format!("{}{}", self.base, question.path.as_str())
+    }
+
+    fn accept(&self) -> &str {
+        &self.accept
+    }
+
+    fn authorization(&self) -> &str {
+        self.authorization.expose()
+    }
+}
+
+// === impl Api ===
+
+impl Api {
+    /// Nothing is known yet.
+    pub fn new(
+        store: Arc<dyn ResponseStore>,
+        budgets: Arc<Budgets>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, GitHubError> {
+        Ok(Self {
+            store,
+            changes: Changes::new(),
+            briefs: Briefs::new(),
+            flights: Arc::default(),
+            budgets,
+            exchange: Exchange::new()?,
+            clock,
+            metrics,
+        })
+    }
+
+    /// The budgets that are drawn on.
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// Something at GitHub has changed, by its own word.
+    pub fn changed(&self, tags: Vec<Tag>) {
+        self.changes.note(tags, self.clock.now());
+    }
+
+    /// Forgets all that an asker was shown: nobody asks in that name any more.
+    pub async fn forget_all(&self, who: Principal) -> Result<(), Unavailable> {
+        self.briefs.forget_all(who);
+        self.changes.note_everything(who, self.clock.now());
+        self.store.forget_all(who).await
+    }
+
+    /// Work that belongs to no request: call it every minute or so.
+    pub fn sweep(&self) {
+        self.changes.sweep(LONGEST_FRESH, self.clock.now());
+        self.budgets.sweep();
+        self.metrics.github_cache_bytes.set(i64::try_from(self.store.bytes()).unwrap_or(i64::MAX));
+    }
+
+    fn counted(&self, reply: Reply) -> Reply {
+        self.count(reply.mode);
+        reply
+    }
+
+    fn count(&self, mode: Mode) {
+        self.metrics.github_requests.with_label_values(&[mode.word()]).inc();
+        let is_free = matches!(mode, Mode::Hit | Mode::Revalidated | Mode::Collapsed | Mode::Stale);
+        if is_free {
+            self.metrics.github_saved.inc();
+        }
+    }
+
+    fn store_failed(&self, unavailable: &Unavailable) {
+        self.metrics.store_failures.inc();
+        tracing::warn!("answers of GitHub cannot be held: {unavailable}");
+    }
+}

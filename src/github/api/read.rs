@@ -1,0 +1,523 @@
+//! Reading: answered from what is held, confirmed by GitHub for nothing, or fetched.
+//!
+//! The one rule of privacy: a body that came by one asker's rights goes to another only after GitHub,
+//! asked with the other's token for this very URL, has answered 304 to a validator that was computed
+//! from that body and that token, with no other validator beside it. The validator is a hash over
+//! both, so GitHub says 304 only where it would send that very body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, ETAG, LINK};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::sync::watch;
+
+use super::exchange::{Broken, Got, Whole};
+use super::flights::{Lead, Place};
+use super::reply::{Arrival, Flow, Landed, Mode, Reply, forwarded};
+use super::{Api, Means, Question};
+use crate::budget::{Kind, Limited};
+use crate::clock::Time;
+use crate::freshness::{
+    Cause, Plan, STALE_PRIVATE, Storable, Validated, etag, link, may_be_stale, plan,
+};
+use crate::github::budgets::{Refused, RefusedKind};
+use crate::passage::cache_status::{Source, Why};
+use crate::passage::request::GITHUB_JSON;
+use crate::passage::response;
+use crate::store::{Body, Validation};
+
+/// What GitHub is asked to confirm.
+struct Candidate {
+    body: Body,
+    /// Where the asker was never shown it.
+    media_type: Option<HeaderValue>,
+    tag: HeaderValue,
+    origin: Origin,
+}
+
+/// How one came to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// GitHub gave the tag to this token.
+    Own,
+    /// It gave one to an earlier token of the same asker.
+    Rotated,
+    /// The body was shown to somebody else.
+    Others,
+}
+
+/// What the asker has been shown.
+type Known = Option<(Arc<Validation>, Body)>;
+
+/// Letters of a tag that may be made by the formula, with its quotes.
+const FORMULA: usize = 66;
+
+/// The largest answer that names are learnt from: parsing takes a millisecond.
+const LARGEST_LEARNT: usize = 256 << 10;
+
+/// How long one waits for another's answer: longer than GitHub takes at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+// === impl Candidate ===
+
+impl Candidate {
+    /// Whether the asker was never shown it: what comes back may well be something else.
+    fn is_a_guess(&self) -> bool {
+        self.origin == Origin::Others
+    }
+}
+
+// === impl Api ===
+
+impl Api {
+    /// The answer, where GitHub need not be asked. Costs no token and no I/O beside the store's.
+    pub async fn held(&self, question: &Question) -> Option<Reply> {
+        if let Some(brief) = self.briefs.get(question, &self.changes, self.clock.now()) {
+            return Some(self.counted(brief));
+        }
+        let known = if question.handling.store { self.known(question).await } else { None };
+        let now = self.clock.now();
+        let validated = known.as_ref().map(|(shown, _)| Validated {
+            age: now.since(shown.asked),
+            window: shown.fresh,
+            untouched: now >= shown.asked && self.is_untouched(question, shown),
+        });
+        match plan(validated.as_ref(), &question.wishes, STALE_PRIVATE) {
+            Plan::Serve => {
+                let (shown, body) = known?;
+                Some(self.counted(Reply::held(&shown, body, question.resource, now)))
+            }
+            Plan::Unsatisfiable => {
+                let none = Source::Gateway;
+                let none = Reply::bare(StatusCode::GATEWAY_TIMEOUT, question.resource, none);
+                Some(self.counted(none))
+            }
+            Plan::Revalidate | Plan::Bypass => None,
+        }
+    }
+
+    fn is_untouched(&self, question: &Question, shown: &Validation) -> bool {
+        self.changes.left_untouched(question.who, &question.tags, shown.asked, shown.change)
+    }
+
+    /// The answer, asked of GitHub where it must be. Whoever asks the same meanwhile gets the same.
+    pub async fn read(self: &Arc<Self>, question: &Arc<Question>, means: &Arc<Means>) -> Arrival {
+        if !question.handling.store || question.wishes.no_store {
+            return self.fetch(question, means, None).await;
+        }
+        loop {
+            let outdated = |number| self.changes.is_outdated(question.who, &question.tags, number);
+            match self.flights.enter((question.who, question.key), self.changes.latest(), outdated)
+            {
+                Place::Lead(lead) => return self.lead(question, means, lead).await,
+                Place::Join(landed) => match wait(landed).await {
+                    Waited::For(Landed::Reply(reply)) => {
+                        return Arrival::Whole(self.counted(reply.collapsed()));
+                    }
+                    Waited::For(Landed::TooLarge) => {
+                        return self.fetch(question, means, None).await;
+                    }
+                    Waited::InVain => {
+                        return Arrival::Whole(self.failed(question, None, Broken::TimedOut));
+                    }
+                    // Whoever led has gone without a word.
+                    Waited::ForNobody => {}
+                },
+            }
+        }
+    }
+
+    /// Asks in a task of its own: others may wait when the client that came first has left.
+    async fn lead(
+        self: &Arc<Self>,
+        question: &Arc<Question>,
+        means: &Arc<Means>,
+        lead: Lead,
+    ) -> Arrival {
+        let (api, asked) = (self.clone(), question.clone());
+        let means = means.clone();
+        let flight = tokio::spawn(async move {
+            let known = api.known(&asked).await;
+            let arrival = api.fetch(&asked, &means, Some((&lead, known))).await;
+            lead.land(match &arrival {
+                Arrival::Whole(reply) => Landed::Reply(reply.clone()),
+                Arrival::Flowing(_) => Landed::TooLarge,
+            });
+            arrival
+        });
+        match flight.await {
+            Ok(arrival) => arrival,
+            Err(_) => Arrival::Whole(self.failed(question, None, Broken::Cut)),
+        }
+    }
+
+    async fn known(&self, question: &Question) -> Known {
+        match self.store.shown(question.who, &question.key).await {
+            Ok(known) => known,
+            Err(unavailable) => {
+                self.store_failed(&unavailable);
+                None
+            }
+        }
+    }
+
+    /// Asks GitHub. `flight` is there where the answer may be held.
+    async fn fetch(
+        &self,
+        question: &Question,
+        means: &Means,
+        flight: Option<(&Lead, Known)>,
+    ) -> Arrival {
+        let (lead, known) = match flight {
+            Some((lead, known)) => (Some(lead), known),
+            None => (None, None),
+        };
+        let candidate = match lead {
+            Some(_) => self.candidate(question, means, &known).await,
+            None => None,
+        };
+        let asked = self.clock.now();
+        let mut tag = candidate.as_ref().map(|candidate| candidate.tag.clone());
+        loop {
+            let is_exact = tag.is_some() && !candidate.as_ref().is_some_and(Candidate::is_a_guess);
+            let kind = if is_exact { Kind::Revalidation } else { Kind::Ordinary };
+            let mut permit = match self.budgets.enter(question.call(means, kind)).await {
+                Ok(permit) => permit,
+                Err(refused) => return Arrival::Whole(self.not_asked(question, known, refused)),
+            };
+            let began = std::time::Instant::now();
+            let got = self.exchange.read(&means.url(question), &means.fields, tag.as_ref()).await;
+            let whole = match got {
+                Err(broken) => return Arrival::Whole(self.failed(question, known, broken)),
+                Ok(Got::Large(large)) => {
+                    permit.answered(large.status, &large.headers, &large.start, began.elapsed());
+                    let headers = response::fields(&large.headers);
+                    let source = forwarded(why(tag.as_ref()), Some(large.status));
+                    let flow = Flow::new(large, headers, source, question.resource, Some(permit));
+                    self.count(Mode::Bypass);
+                    return Arrival::Flowing(Box::new(flow));
+                }
+                Ok(Got::Whole(whole)) => whole,
+            };
+            permit.answered(whole.status, &whole.headers, &whole.bytes, began.elapsed());
+            let is_confirmed = whole.status == StatusCode::NOT_MODIFIED;
+            if let (true, Some(candidate), Some(_)) = (is_confirmed, &candidate, &tag) {
+                let reply =
+                    self.confirmed(question, means, candidate, &known, &whole, lead, asked).await;
+                match reply {
+                    Some(reply) => return Arrival::Whole(self.counted(reply)),
+                    // It cannot be the whole truth: asked once more, without a condition.
+                    None => tag = None,
+                }
+                continue;
+            }
+            let reply =
+                self.fetched(question, means, whole, known, tag.as_ref(), lead, asked).await;
+            return Arrival::Whole(self.counted(reply));
+        }
+    }
+
+    /// What GitHub is asked to confirm: what this asker was shown, or what somebody else was.
+    async fn candidate(
+        &self,
+        question: &Question,
+        means: &Means,
+        known: &Known,
+    ) -> Option<Candidate> {
+        if let Some((shown, body)) = known {
+            if shown.token == means.fingerprint && !shown.etag.is_empty() {
+                let tag = HeaderValue::from_str(&shown.etag).ok()?;
+                let (body, origin) = (body.clone(), Origin::Own);
+                return Some(Candidate { body, media_type: None, tag, origin });
+            }
+            if shown.formula_holds {
+                return Some(computed(means, body.clone(), None));
+            }
+        }
+        if !question.may_share() {
+            return None;
+        }
+        let shared = self.store.shown_to_anybody(&question.key).await.ok()??;
+        Some(computed(means, shared.body, Some(shared.media_type)))
+    }
+
+    /// GitHub says that the candidate is what it would send. `None` where that may not be all.
+    #[expect(clippy::too_many_arguments, reason = "what was known, what was asked, what came")]
+    async fn confirmed(
+        &self,
+        question: &Question,
+        means: &Means,
+        candidate: &Candidate,
+        known: &Known,
+        whole: &Whole,
+        lead: Option<&Lead>,
+        asked: Time,
+    ) -> Option<Reply> {
+        let sent = candidate.tag.to_str().ok()?;
+        let said = whole.headers.get(ETAG).and_then(|tag| tag.to_str().ok());
+        if said.is_some_and(|said| !etag::weakly_equal(said, sent)) {
+            return None;
+        }
+        let own = known.as_ref().filter(|(shown, _)| shown.body == candidate.body.hash);
+        let new_link = text(&whole.headers, &LINK);
+        let page = link::StoredPage {
+            link: own.and_then(|(shown, _)| text(&shown.headers, &LINK)),
+            items: link::items_of(&candidate.body.bytes),
+            per_page: link::per_page(question.path.query()),
+            link_age: own.map_or(Duration::MAX, |(shown, _)| asked.since(shown.linked)),
+            covered: false,
+        };
+        let verdict = link::on_not_modified(&page, new_link);
+        if verdict == link::LinkVerdict::Refetch {
+            self.metrics.github_link_refetches.inc();
+            return None;
+        }
+        let linked = match (verdict, own) {
+            (link::LinkVerdict::Keep, Some((shown, _))) => shown.linked,
+            _ => asked,
+        };
+        let headers = merged(own.map(|(shown, _)| &*shown.headers), candidate, &whole.headers);
+        let shown = Arc::new(Validation {
+            body: candidate.body.hash,
+            etag: said.unwrap_or(sent).into(),
+            token: means.fingerprint,
+            formula_holds: candidate.origin != Origin::Own
+                || own.is_some_and(|(shown, _)| shown.formula_holds),
+            headers: Arc::new(headers),
+            linked,
+            items: page.items,
+            asked,
+            change: lead.map_or(0, Lead::change),
+            fresh: question.fresh(&whole.headers),
+            longest: own.map_or(Duration::MAX, |(shown, _)| shown.longest),
+        });
+        let mut reply = Reply::held(&shown, candidate.body.clone(), question.resource, asked);
+        self.note(question, shown, candidate.body.clone()).await;
+        reply.mode = Mode::Revalidated;
+        reply.account.ttl = None;
+        reply.account.source = forwarded(Why::Stale, Some(StatusCode::NOT_MODIFIED));
+        reply.account.detail = match candidate.origin {
+            Origin::Own => None,
+            Origin::Rotated => Some("rotated"),
+            Origin::Others => Some("cross-principal"),
+        };
+        Some(reply)
+    }
+
+    /// GitHub sent an answer of its own.
+    #[expect(clippy::too_many_arguments, reason = "what was known, what was asked, what came")]
+    async fn fetched(
+        &self,
+        question: &Question,
+        means: &Means,
+        whole: Whole,
+        known: Known,
+        tag: Option<&HeaderValue>,
+        lead: Option<&Lead>,
+        asked: Time,
+    ) -> Reply {
+        if let Some(stale) = self.rather_stale(question, &known, &whole) {
+            return stale;
+        }
+        let headers = response::fields(&whole.headers);
+        let mut reply = Reply {
+            headers: Arc::new(headers),
+            mode: if tag.is_some() { Mode::Changed } else { Mode::Miss },
+            body: Body::new(whole.bytes.clone()),
+            ..Reply::bare(whole.status, question.resource, forwarded(why(tag), Some(whole.status)))
+        };
+        let Some(lead) = lead else {
+            reply.mode = Mode::Bypass;
+            return reply;
+        };
+        if is_authoritative(whole.status) {
+            self.forget(question).await;
+        }
+        let longest = match question.may_store(&whole) {
+            Storable::No => return reply,
+            Storable::Briefly(span) => {
+                self.briefs.put(question, span, reply.clone(), lead.change(), asked);
+                return reply;
+            }
+            Storable::Yes => Duration::MAX,
+            Storable::AtMost(span) => span,
+        };
+        self.keep(question, means, &whole, &reply, lead, asked, longest).await;
+        self.learn_names(means, &whole);
+        if let Source::Forwarded(forwarded) = &mut reply.account.source {
+            forwarded.stored = true;
+        }
+        reply
+    }
+
+    /// Keeps an answer, no longer than that.
+    #[expect(clippy::too_many_arguments, reason = "what was asked, what came, for how long")]
+    async fn keep(
+        &self,
+        question: &Question,
+        means: &Means,
+        whole: &Whole,
+        reply: &Reply,
+        lead: &Lead,
+        asked: Time,
+        longest: Duration,
+    ) {
+        let tag = whole.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+        let computed =
+            etag::computed(Some(means.accept()), Some(means.authorization()), &whole.bytes);
+        let formula_holds = etag::formula_holds(tag, &computed);
+        if tag.len() >= FORMULA {
+            let word = if formula_holds { "true" } else { "false" };
+            self.metrics.github_etag_formula.with_label_values(&[word]).inc();
+        }
+        let shown = Arc::new(Validation {
+            body: reply.body.hash,
+            etag: tag.into(),
+            token: means.fingerprint,
+            formula_holds,
+            headers: reply.headers.clone(),
+            linked: asked,
+            items: link::items_of(&whole.bytes),
+            asked,
+            change: lead.change(),
+            fresh: question.fresh(&whole.headers).min(longest),
+            longest,
+        });
+        self.note(question, shown, reply.body.clone()).await;
+    }
+
+    /// Learns which repository has which number: pages are linked by number and changed by name.
+    /// From GitHub's own JSON alone, for people write files.
+    fn learn_names(&self, means: &Means, whole: &Whole) {
+        let is_githubs = means.accept().as_bytes() == GITHUB_JSON.as_bytes();
+        if is_githubs
+            && whole.bytes.len() <= LARGEST_LEARNT
+            && let Ok(said) = serde_json::from_slice(&whole.bytes)
+        {
+            self.changes.learn(&said);
+        }
+    }
+
+    async fn note(&self, question: &Question, shown: Arc<Validation>, body: Body) {
+        if let Err(unavailable) = self.store.note(question.who, question.key, shown, body).await {
+            self.store_failed(&unavailable);
+        }
+    }
+
+    async fn forget(&self, question: &Question) {
+        if let Err(unavailable) = self.store.forget(question.who, &question.key).await {
+            self.store_failed(&unavailable);
+        }
+    }
+
+    /// The budget does not allow the question: what is held, if it may be that old, or a refusal.
+    fn not_asked(&self, question: &Question, known: Known, refused: Refused) -> Reply {
+        let why = match refused.kind {
+            RefusedKind::Primary => Cause::PrimaryRateLimit,
+            RefusedKind::Secondary | RefusedKind::Queue => Cause::SecondaryRateLimit,
+        };
+        let reply = self.stale(question, &known, why, None).unwrap_or_else(|| {
+            let mut reply =
+                Reply::bare(StatusCode::TOO_MANY_REQUESTS, question.resource, Source::Gateway);
+            reply.account.detail = Some("refused");
+            reply.mode = Mode::Refused;
+            reply
+        });
+        self.counted(Reply { refused: Some(refused), ..reply })
+    }
+
+    /// GitHub gave no answer.
+    fn failed(&self, question: &Question, known: Known, broken: Broken) -> Reply {
+        let (why, status) = match broken {
+            Broken::TimedOut => (Cause::Timeout, StatusCode::GATEWAY_TIMEOUT),
+            Broken::Unreachable | Broken::Cut => (Cause::UpstreamError, StatusCode::BAD_GATEWAY),
+        };
+        let stale = self.stale(question, &known, why, None);
+        self.counted(stale.unwrap_or_else(|| Reply {
+            mode: Mode::Miss,
+            ..Reply::bare(status, question.resource, forwarded(Why::UriMiss, None))
+        }))
+    }
+
+    /// What is held in the place of GitHub's trouble, or of its refusal to answer any more for now.
+    fn rather_stale(&self, question: &Question, known: &Known, whole: &Whole) -> Option<Reply> {
+        let limited = Limited::read(whole.status, &whole.headers, &whole.bytes);
+        let why = match limited {
+            Some(Limited::Primary { .. }) => Cause::PrimaryRateLimit,
+            Some(Limited::Secondary { .. }) => Cause::SecondaryRateLimit,
+            None if whole.status.is_server_error() => Cause::UpstreamError,
+            None => return None,
+        };
+        self.stale(question, known, why, Some(whole.status))
+    }
+
+    /// What this asker was shown before, where it is not too old for that.
+    fn stale(
+        &self,
+        question: &Question,
+        known: &Known,
+        why: Cause,
+        status: Option<StatusCode>,
+    ) -> Option<Reply> {
+        let (shown, body) = known.as_ref()?;
+        let now = self.clock.now();
+        let age = now.since(shown.asked);
+        let is_allowed =
+            may_be_stale(&question.handling, false, age, &question.wishes) && age <= shown.longest;
+        is_allowed
+            .then(|| Reply::held(shown, body.clone(), question.resource, now).stale(why, status))
+    }
+}
+
+/// How waiting for another's answer ended.
+enum Waited {
+    For(Landed),
+    ForNobody,
+    InVain,
+}
+
+async fn wait(mut landed: watch::Receiver<Option<Landed>>) -> Waited {
+    let landing = async { landed.wait_for(Option::is_some).await.ok().and_then(|it| it.clone()) };
+    match tokio::time::timeout(PATIENCE, landing).await {
+        Ok(Some(landed)) => Waited::For(landed),
+        Ok(None) => Waited::ForNobody,
+        Err(_) => Waited::InVain,
+    }
+}
+
+fn computed(means: &Means, body: Body, media_type: Option<HeaderValue>) -> Candidate {
+    let tag = etag::computed(Some(means.accept()), Some(means.authorization()), &body.bytes);
+    let tag = HeaderValue::from_str(&tag).expect("a hash in quotes is printable ASCII");
+    let origin = if media_type.is_some() { Origin::Others } else { Origin::Rotated };
+    Candidate { body, media_type, tag, origin }
+}
+
+/// The fields of an answer of which GitHub confirms the body: the newer ones count.
+fn merged(stored: Option<&HeaderMap>, candidate: &Candidate, confirmed: &HeaderMap) -> HeaderMap {
+    let newer = response::fields(confirmed);
+    let mut fields = stored.cloned().unwrap_or_default();
+    if let Some(media_type) = &candidate.media_type {
+        fields.insert(CONTENT_TYPE, media_type.clone());
+    }
+    for name in newer.keys() {
+        fields.remove(name);
+    }
+    for (name, value) in &newer {
+        fields.append(name, value.clone());
+    }
+    fields
+}
+
+/// Answers that are GitHub's last word on what the asker may see.
+fn is_authoritative(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 403 | 404 | 410 | 451)
+}
+
+fn why(tag: Option<&HeaderValue>) -> Why {
+    if tag.is_some() { Why::Stale } else { Why::UriMiss }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

@@ -1,0 +1,214 @@
+//! What comes of a question: an answer held whole, or one that flows through.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::exchange::Large;
+use crate::budget::Resource;
+use crate::clock::Time;
+use crate::freshness::Cause;
+use crate::github::budgets::{Permit, Refused};
+use crate::passage::cache_status::{CacheStatus, Forwarded, Source, Why};
+use crate::store::{Body, Validation};
+
+/// An answer to a client, still with GitHub's own links.
+#[derive(Clone)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The fields that pass to clients.
+    pub headers: Arc<HeaderMap>,
+    /// The whole body, with its hash.
+    pub body: Body,
+    /// What the cache did.
+    pub account: CacheStatus,
+    /// The same in a word for the metric.
+    pub mode: Mode,
+    /// How long ago GitHub said so; zero where it just did.
+    pub age: Duration,
+    /// Why it is older than it should be, if it is.
+    pub stale: Option<Cause>,
+    /// Why GitHub was not asked, if it was not.
+    pub refused: Option<Refused>,
+    /// The limit that the question counts against.
+    pub resource: Resource,
+}
+
+/// An answer that is too large to hold.
+pub struct Flow {
+    /// The status.
+    pub status: StatusCode,
+    /// The fields that pass to clients.
+    pub headers: HeaderMap,
+    /// What has come of the body.
+    pub start: Bytes,
+    /// What the cache did.
+    pub account: CacheStatus,
+    /// The limit that the question counts against.
+    pub resource: Resource,
+    rest: reqwest::Response,
+    _place: Option<Permit>,
+}
+
+/// What a question brings.
+pub enum Arrival {
+    /// A whole answer.
+    Whole(Reply),
+    /// One that flows.
+    Flowing(Box<Flow>),
+}
+
+/// What those are told who wait for another's answer.
+#[derive(Clone)]
+pub(super) enum Landed {
+    /// The same answer.
+    Reply(Reply),
+    /// It is too large to share: each asks alone.
+    TooLarge,
+}
+
+/// What became of a question, for the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Answered from what is held; GitHub was not asked.
+    Hit,
+    /// GitHub said that nothing has changed, which costs nothing.
+    Revalidated,
+    /// Something had changed.
+    Changed,
+    /// Nothing was held.
+    Miss,
+    /// Another question, the same, was under way.
+    Collapsed,
+    /// Older than it should be, for GitHub cannot be asked.
+    Stale,
+    /// Refused here, for GitHub would have refused it.
+    Refused,
+    /// Never answered from what is held.
+    Bypass,
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// An answer of an own status, with no body of GitHub's.
+    pub(super) fn bare(status: StatusCode, resource: Resource, source: Source) -> Self {
+        Self {
+            status,
+            headers: Arc::default(),
+            body: Body::new(Bytes::new()),
+            account: CacheStatus { source, ttl: None, detail: None },
+            mode: Mode::Bypass,
+            age: Duration::ZERO,
+            stale: None,
+            refused: None,
+            resource,
+        }
+    }
+
+    /// Whether there is nothing of GitHub's in it.
+    pub fn is_of_the_gateway(&self) -> bool {
+        self.headers.is_empty()
+    }
+
+    /// What GitHub has shown, without asking it.
+    pub(super) fn held(shown: &Validation, body: Body, resource: Resource, now: Time) -> Self {
+        let age = now.since(shown.asked);
+        let left = seconds(shown.fresh) - seconds(age);
+        Self {
+            status: StatusCode::OK,
+            headers: shown.headers.clone(),
+            body,
+            account: CacheStatus { source: Source::Hit, ttl: Some(left), detail: None },
+            mode: Mode::Hit,
+            age,
+            stale: None,
+            refused: None,
+            resource,
+        }
+    }
+
+    /// The same, older than it should be.
+    pub(super) fn stale(mut self, why: Cause, status: Option<StatusCode>) -> Self {
+        self.mode = Mode::Stale;
+        self.stale = Some(why);
+        match status {
+            // It was asked, and what it said is not told.
+            Some(status) => {
+                self.account = CacheStatus {
+                    source: forwarded(Why::Stale, Some(status)),
+                    ttl: None,
+                    detail: Some(why.detail()),
+                };
+            }
+            None => self.account.detail = Some(why.detail()),
+        }
+        self
+    }
+
+    /// The same for somebody who waited for it.
+    pub(super) fn collapsed(mut self) -> Self {
+        if let Source::Forwarded(forwarded) = &mut self.account.source {
+            forwarded.collapsed = true;
+            self.mode = Mode::Collapsed;
+        }
+        self
+    }
+}
+
+// === impl Flow ===
+
+impl Flow {
+    pub(super) fn new(
+        large: Large,
+        headers: HeaderMap,
+        source: Source,
+        resource: Resource,
+        place: Option<Permit>,
+    ) -> Self {
+        Self {
+            status: large.status,
+            headers,
+            start: large.start,
+            account: CacheStatus { source, ttl: None, detail: None },
+            resource,
+            rest: large.rest,
+            _place: place,
+        }
+    }
+
+    /// The next part of the body; `Err` where it breaks off, which the client must see.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, reqwest::Error> {
+        // A URL may carry what no log should.
+        self.rest.chunk().await.map_err(reqwest::Error::without_url)
+    }
+}
+
+// === impl Mode ===
+
+impl Mode {
+    /// The metric's label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Revalidated => "revalidated",
+            Self::Changed => "changed",
+            Self::Miss => "miss",
+            Self::Collapsed => "collapsed",
+            Self::Stale => "stale",
+            Self::Refused => "refused",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+pub(super) fn forwarded(why: Why, status: Option<StatusCode>) -> Source {
+    Source::Forwarded(Forwarded { why, status, stored: false, collapsed: false })
+}
+
+fn seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
+}

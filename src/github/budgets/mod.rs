@@ -1,0 +1,223 @@
+//! Asking GitHub's API within its limits: every request takes a [`Permit`] first.
+//!
+//! A limit belongs to a user, an installation or an app, and so does everything here: users share
+//! no lock. What GitHub counts is held in a [`Budget`](crate::budget::Budget) for each resource;
+//! requests that have to wait for their turn stand in a queue where callers take turns.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use http::Method;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use crate::budget::{Kind, Load, Resource, Standing, Strike};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+mod books;
+mod permit;
+mod purse;
+mod queue;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use books::Asking;
+use purse::{Clocks, Place, Purse};
+
+pub use permit::Permit;
+pub use refusal::{LocalStatus, Refused, RefusedKind};
+
+/// The budgets at one GitHub, of one process.
+pub struct Budgets {
+    purses: DashMap<BudgetKey, Arc<Purse>>,
+    /// Places over all budgets: streams of the connection to GitHub.
+    places: Arc<Semaphore>,
+    clocks: Clocks,
+    metrics: Arc<Metrics>,
+}
+
+/// Whom GitHub charges.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum BudgetKey {
+    /// A user, by number: whatever token or app speaks for the user.
+    User(u64),
+    /// An app's installation, by number.
+    Installation(u64),
+    /// An app itself, by its client id.
+    App(Arc<str>),
+}
+
+/// A request that wants to be sent.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// Who is charged.
+    pub key: BudgetKey,
+    /// Who asks, of those that share the budget: a session or an app. They take turns.
+    pub caller: u64,
+    /// Its method.
+    pub method: &'a Method,
+    /// Its path below the API's address.
+    pub path: &'a str,
+    /// The path as GitHub documents it: `/repos/{owner}/{repo}/issues`.
+    pub template: &'static str,
+    /// What it is to the budget.
+    pub kind: Kind,
+    /// How long it may wait for its turn.
+    pub max_wait: Duration,
+}
+
+/// What another node learnt of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// What is left.
+    Left(Standing),
+    /// A secondary limit was met.
+    Struck(Strike),
+}
+
+/// Requests under way over all budgets.
+const MOST_PLACES: usize = 90;
+
+/// Nobody waits longer, whatever a call says.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+// === impl Budgets ===
+
+impl Budgets {
+    /// Nothing is known and nobody waits.
+    pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            purses: DashMap::new(),
+            places: Arc::new(Semaphore::new(MOST_PLACES)),
+            clocks: Clocks::new(clock),
+            metrics,
+        }
+    }
+
+    /// Waits until a request may be sent. Whoever stops waiting has left the queue.
+    ///
+    /// # Errors
+    /// When a limit stands against it, or when its turn would come too late.
+    pub async fn enter(&self, call: Call<'_>) -> Result<Permit, Refused> {
+        let began = Instant::now();
+        let asking = Asking::of(&call);
+        let resource = asking.resource.word();
+        let entered = self.admit(&call.key, asking, call.max_wait.min(LONGEST_WAIT)).await;
+        match &entered {
+            Ok(_) => self
+                .metrics
+                .github_wait
+                .with_label_values(&[resource])
+                .observe(began.elapsed().as_secs_f64()),
+            Err(refused) => {
+                let labels = [resource, refused.kind.word()];
+                self.metrics.github_refused.with_label_values(&labels).inc();
+            }
+        }
+        entered
+    }
+
+    /// What is left of a limit, if GitHub has said so: for the rate fields of every answer.
+    pub fn standing(&self, key: &BudgetKey, resource: Resource) -> Option<Standing> {
+        self.all(key).into_iter().find_map(|(of, standing)| (of == resource).then_some(standing))
+    }
+
+    /// What is left of all limits of a budget that GitHub has spoken of.
+    pub fn all(&self, key: &BudgetKey) -> Vec<(Resource, Standing)> {
+        self.known(key).map(|purse| purse.standings()).unwrap_or_default()
+    }
+
+    /// What stands against an ordinary request now, without asking for a place.
+    pub fn closed(&self, key: &BudgetKey, resource: Resource) -> Option<Refused> {
+        self.known(key)?.closed(resource)
+    }
+
+    /// The secondary limit met last, for other nodes.
+    pub fn struck(&self, key: &BudgetKey) -> Option<Strike> {
+        self.known(key)?.struck()
+    }
+
+    /// Takes over what another node was told.
+    pub fn note(&self, key: &BudgetKey, heard: Heard) {
+        self.purse(key).note(heard);
+    }
+
+    /// Forgets budgets of which nothing counts any more, and tells the metrics what is left: call
+    /// it every minute or so.
+    pub fn sweep(&self) {
+        let mut least = BTreeMap::new();
+        self.purses.retain(|_, purse| {
+            for (resource, standing) in purse.standings() {
+                let least = least.entry(resource).or_insert(standing.remaining);
+                *least = standing.remaining.min(*least);
+            }
+            // Whoever holds it found it under the same lock, so nobody is about to use it.
+            Arc::strong_count(purse) > 1 || !purse.is_over()
+        });
+        for resource in Resource::ALL {
+            self.tell_least(*resource, least.get(resource).copied());
+        }
+    }
+
+    fn tell_least(&self, resource: Resource, least: Option<u32>) {
+        let (gauge, labels) = (&self.metrics.github_budget_remaining, [resource.word()]);
+        match least {
+            Some(least) => gauge.with_label_values(&labels).set(least.into()),
+            // What is not there need not be taken away.
+            None => drop(gauge.remove_label_values(&labels)),
+        }
+    }
+
+    async fn admit(
+        &self,
+        key: &BudgetKey,
+        asking: Asking,
+        max_wait: Duration,
+    ) -> Result<Permit, Refused> {
+        let deadline = Instant::now() + max_wait;
+        let (place, told) = self.purse(key).join(asking, max_wait)?;
+        match timeout_at(deadline, told).await {
+            Ok(Ok(outcome)) => outcome?,
+            Ok(Err(_)) | Err(_) => return Err(place.give_up()),
+        }
+        let shared = self.shared_place(&place, deadline).await?;
+        place.send();
+        Ok(Permit::new(place, shared, asking.resource, self.metrics.clone()))
+    }
+
+    async fn shared_place(
+        &self,
+        place: &Place,
+        deadline: Instant,
+    ) -> Result<OwnedSemaphorePermit, Refused> {
+        let places = self.places.clone().acquire_owned();
+        match timeout_at(deadline, places).await {
+            Ok(Ok(shared)) => Ok(shared),
+            Ok(Err(_)) | Err(_) => Err(place.give_up()),
+        }
+    }
+
+    fn purse(&self, key: &BudgetKey) -> Arc<Purse> {
+        let new = || Arc::new(Purse::new(self.clocks.clone()));
+        self.known(key)
+            .unwrap_or_else(|| self.purses.entry(key.clone()).or_insert_with(new).clone())
+    }
+
+    fn known(&self, key: &BudgetKey) -> Option<Arc<Purse>> {
+        self.purses.get(key).map(|purse| purse.clone())
+    }
+}
+
+// === impl Asking ===
+
+impl Asking {
+    fn of(call: &Call<'_>) -> Self {
+        let resource = Resource::predicted(call.method, call.path);
+        let load = Load::of(call.kind, call.method, resource, call.template);
+        Self { caller: call.caller, resource, kind: call.kind, load }
+    }
+}

@@ -1,0 +1,64 @@
+//! The permission to send one request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::books::Answer;
+use super::purse::Place;
+use crate::budget::{Limited, Resource};
+use crate::metrics::Metrics;
+
+/// A place among the requests under way: hold it until GitHub's answer is read to its end, and drop
+/// it then.
+#[must_use = "a request is under way for as long as its permit is held"]
+pub struct Permit {
+    place: Place,
+    _shared: OwnedSemaphorePermit,
+    resource: Resource,
+    metrics: Arc<Metrics>,
+    /// Whether it is known what it cost.
+    is_settled: bool,
+}
+
+// === impl Permit ===
+
+impl Permit {
+    pub(super) fn new(
+        place: Place,
+        shared: OwnedSemaphorePermit,
+        resource: Resource,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { place, _shared: shared, resource, metrics, is_settled: false }
+    }
+
+    /// Notes GitHub's answer: what is left by its headers, and whether it is a refusal by a limit.
+    /// `body_start` is the whole body of a 403 or 429, and of a short 200 of GraphQL; `took` is how
+    /// long GitHub worked on it.
+    pub fn answered(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body_start: &[u8],
+        took: Duration,
+    ) -> Option<Limited> {
+        self.settle(status != StatusCode::NOT_MODIFIED);
+        self.place.answered(&Answer { status, headers, body_start, took })
+    }
+
+    fn settle(&mut self, is_charged: bool) {
+        if !std::mem::replace(&mut self.is_settled, true) && is_charged {
+            self.metrics.github_charged.with_label_values(&[self.resource.word()]).inc();
+        }
+    }
+}
+
+impl Drop for Permit {
+    /// A request without an answer may have been counted.
+    fn drop(&mut self) {
+        self.settle(true);
+    }
+}

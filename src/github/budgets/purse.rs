@@ -1,0 +1,225 @@
+//! One budget and everybody who waits for it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::Heard;
+use super::books::{Answer, Asking, Books, Verdict};
+use super::queue::{Outcome, Queue, Waiting};
+use super::refusal::Refused;
+use crate::budget::{Kind, Limited, Resource, Standing, Strike};
+use crate::clock::{Clock, Time};
+
+/// One budget. Its lock is held for a few steps, and never while waiting.
+pub(super) struct Purse {
+    state: Mutex<State>,
+    /// Something ended or was heard, so somebody may go.
+    changed: Notify,
+    clocks: Clocks,
+}
+
+/// A place in the queue, and then among the requests under way. Dropping it frees it.
+pub(super) struct Place {
+    purse: Arc<Purse>,
+    id: u64,
+    asking: Asking,
+}
+
+/// The wall clock, for what GitHub says, and one that never jumps, for waiting.
+#[derive(Clone)]
+pub(super) struct Clocks {
+    wall: Arc<dyn Clock>,
+    begun: Instant,
+}
+
+/// One moment on both.
+#[derive(Clone, Copy)]
+pub(super) struct Now {
+    pub(super) time: Time,
+    pub(super) since: Duration,
+}
+
+#[derive(Default)]
+struct State {
+    books: Books,
+    queue: Queue,
+    last_id: u64,
+    /// Whether a task looks after the queue.
+    is_tended: bool,
+}
+
+/// Requests that wait for one budget.
+const MOST_WAITING: usize = 100;
+
+/// A queue that only waits for an end is looked at this often all the same.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+// === impl Purse ===
+
+impl Purse {
+    pub(super) fn new(clocks: Clocks) -> Self {
+        Self { state: Mutex::default(), changed: Notify::new(), clocks }
+    }
+
+    /// Takes a place, which may be served at once.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        asking: Asking,
+        max_wait: Duration,
+    ) -> Result<(Place, oneshot::Receiver<Outcome>), Refused> {
+        let (tell, told) = oneshot::channel();
+        let now = self.clocks.now();
+        let mut state = self.state();
+        state.last_id += 1;
+        let id = state.last_id;
+        state.queue.push(Waiting { id, asking, tell });
+        state.serve(now);
+        if let Some(refused) = state.turned_away(id, max_wait, now) {
+            state.queue.remove(id);
+            return Err(refused);
+        }
+        self.tend(&mut state);
+        Ok((Place { purse: self.clone(), id, asking }, told))
+    }
+
+    pub(super) fn standings(&self) -> Vec<(Resource, Standing)> {
+        self.state().books.standings(self.clocks.now())
+    }
+
+    pub(super) fn closed(&self, resource: Resource) -> Option<Refused> {
+        self.state().books.closed(Kind::Ordinary, resource, self.clocks.now())
+    }
+
+    pub(super) fn struck(&self) -> Option<Strike> {
+        self.state().books.struck()
+    }
+
+    pub(super) fn note(&self, heard: Heard) {
+        self.state().books.note(heard, self.clocks.now());
+        self.changed.notify_one();
+    }
+
+    /// Whether it can be forgotten, as far as it knows.
+    pub(super) fn is_over(&self) -> bool {
+        self.state().books.forget(self.clocks.now())
+    }
+
+    /// Has the queue looked after for as long as somebody waits in it.
+    fn tend(self: &Arc<Self>, state: &mut State) {
+        if state.queue.len() == 0 {
+            return;
+        }
+        if std::mem::replace(&mut state.is_tended, true) {
+            self.changed.notify_one();
+            return;
+        }
+        let purse = self.clone();
+        tokio::spawn(async move {
+            while let Some(wait) = purse.look() {
+                tokio::select! {
+                    () = purse.changed.notified() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        });
+    }
+
+    /// Serves whom it can, and says when to look again; `None` when nobody waits.
+    fn look(&self) -> Option<Duration> {
+        let now = self.clocks.now();
+        let mut state = self.state();
+        let wait = state.serve(now);
+        state.is_tended = state.queue.len() > 0;
+        state.is_tended.then_some(wait)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Notes that the request is on its way.
+    pub(super) fn send(&self) {
+        self.purse.state().books.send(self.id, self.purse.clocks.now());
+    }
+
+    /// Notes GitHub's answer.
+    pub(super) fn answered(&self, answer: &Answer<'_>) -> Option<Limited> {
+        let limited = self.purse.state().books.answered(self.id, answer, self.purse.clocks.now());
+        self.purse.changed.notify_one();
+        limited
+    }
+
+    /// The refusal for who has waited long enough.
+    pub(super) fn give_up(&self) -> Refused {
+        let state = self.purse.state();
+        let ahead = state.queue.ahead_of(self.id);
+        state.books.give_up(&self.asking, ahead, self.purse.clocks.now())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.purse.state();
+        state.queue.remove(self.id);
+        state.books.end(self.id, self.purse.clocks.now());
+        drop(state);
+        self.purse.changed.notify_one();
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Serves whoever can be told something, and says how long until somebody else can.
+    fn serve(&mut self, now: Now) -> Duration {
+        loop {
+            let mut soonest = LOOK_EVERY;
+            let next = self.queue.next(|asking| match self.books.judge(asking, now) {
+                Verdict::Go => Some(Ok(())),
+                Verdict::Refuse(refused) => Some(Err(refused)),
+                Verdict::Wait(wait) => {
+                    soonest = soonest.min(wait.unwrap_or(LOOK_EVERY));
+                    None
+                }
+            });
+            let Some((waiting, outcome)) = next else { return soonest };
+            if outcome.is_ok() {
+                self.books.begin(waiting.id, waiting.asking, now);
+            }
+            // Who has just left frees the place by dropping it.
+            drop(waiting.tell.send(outcome));
+        }
+    }
+
+    /// The refusal for a newcomer for whom there is no room, or whose turn would come too late
+    /// even without the others.
+    fn turned_away(&self, id: u64, max_wait: Duration, now: Now) -> Option<Refused> {
+        let asking = self.queue.find(id)?.asking;
+        let is_full = self.queue.len() > MOST_WAITING && asking.kind != Kind::Reserved;
+        let is_late = match self.books.judge(&asking, now) {
+            Verdict::Wait(wait) => wait.is_some_and(|wait| wait > max_wait),
+            _ => false,
+        };
+        let ahead = self.queue.ahead_of(id);
+        (is_full || is_late).then(|| self.books.give_up(&asking, ahead, now))
+    }
+}
+
+// === impl Clocks ===
+
+impl Clocks {
+    pub(super) fn new(wall: Arc<dyn Clock>) -> Self {
+        Self { wall, begun: Instant::now() }
+    }
+
+    fn now(&self) -> Now {
+        Now { time: self.wall.now(), since: self.begun.elapsed() }
+    }
+}

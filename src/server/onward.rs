@@ -1,0 +1,146 @@
+//! To GitHub's API and back: the client's body as it comes, and GitHub's answer as it flows.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Method, Version};
+use http_body_util::channel::Channel;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+
+use super::header::content_length;
+use crate::gateway::{Action, Gateway, Outgoing, Sending, Snapshot, Streamed};
+
+/// Bodies up to here are read whole, and can be sent again where a token was just renewed.
+const SMALL: u64 = 64 * 1024;
+
+/// For the next part of a body.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Parts of a body that wait for GitHub to take them.
+const AHEAD: usize = 4;
+
+/// Sends a request with its body to GitHub. `None` when the body is larger than the route allows.
+pub(super) async fn send(
+    session: &mut Session,
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    sending: Sending,
+) -> Result<Option<Action>> {
+    let limit = sending.route.body_limit;
+    let announced = content_length(session.req_header());
+    if announced.is_some_and(|bytes| bytes > limit) {
+        return Ok(None);
+    }
+    let is_small = announced.is_some_and(|bytes| bytes <= SMALL) || is_bodiless(session);
+    if is_small {
+        let body = whole(session).await?;
+        return Ok(Some(gateway.send_to_github(snapshot, sending, Outgoing::Whole(body)).await));
+    }
+    flow_up(session, gateway, snapshot, sending, limit).await
+}
+
+/// HTTP/1.1 announces a body (RFC 9112 §6.3); in HTTP/2 it can be seen to have ended.
+fn is_bodiless(session: &mut Session) -> bool {
+    let head = session.req_header();
+    let is_announced =
+        [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| head.headers.contains_key(name));
+    let is_known = head.version != Version::HTTP_2;
+    (is_known && !is_announced) || session.as_downstream_mut().is_body_done()
+}
+
+async fn whole(session: &mut Session) -> Result<Bytes> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = next(session).await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+async fn next(session: &mut Session) -> Result<Option<Bytes>> {
+    let silence = |_| Error::new(ErrorType::ReadTimedout).into_down();
+    tokio::time::timeout(SILENCE, session.read_request_body()).await.map_err(silence)?
+}
+
+/// Passes the body on as it comes. What breaks off here breaks off there, so that GitHub does not
+/// take half of it for the whole.
+async fn flow_up(
+    session: &mut Session,
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    sending: Sending,
+    limit: u64,
+) -> Result<Option<Action>> {
+    let (mut parts, body) = Channel::<Bytes, io::Error>::new(AHEAD);
+    let body = Outgoing::Stream(reqwest::Body::wrap(body));
+    let answer = gateway.send_to_github(snapshot, sending, body);
+    tokio::pin!(answer);
+    let mut passed = 0;
+    loop {
+        let chunk = tokio::select! {
+            action = &mut answer => return Ok(Some(action)),
+            chunk = next(session) => chunk,
+        };
+        match chunk {
+            Ok(Some(chunk)) if passed + chunk.len() as u64 <= limit => {
+                passed += chunk.len() as u64;
+                tokio::select! {
+                    action = &mut answer => return Ok(Some(action)),
+                    // Where GitHub wants no more of it, its answer is near.
+                    _ = parts.send_data(chunk) => {}
+                }
+            }
+            Ok(None) => break,
+            // Whatever waits at the other end hears that this was not all.
+            Ok(Some(_)) => {
+                parts.abort(io::ErrorKind::FileTooLarge.into());
+                return Ok(None);
+            }
+            Err(error) => {
+                parts.abort(io::ErrorKind::ConnectionAborted.into());
+                return Err(error);
+            }
+        }
+    }
+    drop(parts);
+    Ok(Some(answer.await))
+}
+
+/// Passes GitHub's answer on as it comes, for as long as the visitor may see it.
+pub(super) async fn stream(
+    session: &mut Session,
+    mut streamed: Streamed,
+    may_go_on: impl Fn(&Streamed) -> bool,
+) -> Result<()> {
+    let head = &streamed.head;
+    let mut header = ResponseHeader::build(head.status(), Some(head.headers().len() + 1))?;
+    for (name, value) in head.headers() {
+        header.append_header(name.clone(), value.clone())?;
+    }
+    if session.req_header().version != Version::HTTP_2 {
+        header.insert_header(TRANSFER_ENCODING, "chunked")?;
+    }
+    let is_head = session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(header), is_head).await?;
+    if is_head {
+        return Ok(());
+    }
+    session.write_response_body(Some(streamed.flow.start.clone()), false).await?;
+    while let Some(chunk) = streamed.flow.chunk().await.map_err(broke_off)? {
+        if !may_go_on(&streamed) {
+            let ended = Error::explain(ErrorType::ConnectionClosed, "the session is over");
+            return Err(ended.into_down());
+        }
+        session.write_response_body(Some(chunk), false).await?;
+    }
+    session.write_response_body(None, true).await
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+#[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]
+fn broke_off(error: reqwest::Error) -> Box<Error> {
+    Error::explain(ErrorType::ReadError, error.to_string()).into_up()
+}

@@ -1,0 +1,144 @@
+//! Answers in this process: bounded in bytes, the least useful evicted first.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+
+use super::{Body, BodyHash, Principal, ResponseKey, ResponseStore, Shared, Validation};
+use crate::store::Unavailable;
+
+/// Answers in memory.
+pub struct HeldResponses {
+    /// By asker and URL.
+    shown: Cache<(Principal, ResponseKey), Shown, Weigh>,
+    /// Bodies, each once however many have seen it.
+    bodies: Cache<BodyHash, Bytes, Weigh>,
+    /// What was last shown at a URL, where others may be shown the same.
+    shared: Cache<ResponseKey, (BodyHash, HeaderValue), Weigh>,
+}
+
+#[derive(Clone)]
+struct Shown(Arc<Validation>);
+
+#[derive(Clone, Copy, Default)]
+struct Weigh;
+
+/// What an entry of each kind costs beside its text: keys, hashes, the caches' own books.
+const ENTRY: u64 = 320;
+
+/// What a body costs beside its bytes.
+const BODY: u64 = 160;
+
+/// What a header field costs beside its text.
+const FIELD: usize = 96;
+
+// === impl HeldResponses ===
+
+impl HeldResponses {
+    /// Holds so many bytes at most: most of it bodies, a quarter of it who has seen them.
+    pub fn new(bytes: u64) -> Self {
+        let entries = bytes / 4;
+        let shared = bytes / 16;
+        Self {
+            shown: cache(entries, 1024),
+            bodies: cache(bytes - entries - shared, 3 * 1024),
+            shared: cache(shared, 128),
+        }
+    }
+}
+
+#[async_trait]
+impl ResponseStore for HeldResponses {
+    async fn shown(
+        &self,
+        who: Principal,
+        key: &ResponseKey,
+    ) -> Result<Option<(Arc<Validation>, Body)>, Unavailable> {
+        let Some(Shown(validation)) = self.shown.get(&(who, *key)) else {
+            return Ok(None);
+        };
+        let hash = validation.body;
+        Ok(self.bodies.get(&hash).map(|bytes| (validation, Body { hash, bytes })))
+    }
+
+    async fn shown_to_anybody(&self, key: &ResponseKey) -> Result<Option<Shared>, Unavailable> {
+        let Some((hash, media_type)) = self.shared.get(key) else { return Ok(None) };
+        let bytes = self.bodies.get(&hash);
+        Ok(bytes.map(|bytes| Shared { body: Body { hash, bytes }, media_type }))
+    }
+
+    async fn note(
+        &self,
+        who: Principal,
+        key: ResponseKey,
+        validation: Arc<Validation>,
+        body: Body,
+    ) -> Result<(), Unavailable> {
+        if self.bodies.get(&body.hash).is_none() {
+            self.bodies.insert(body.hash, body.bytes);
+        }
+        if validation.formula_holds
+            && let Some(media_type) = validation.headers.get(CONTENT_TYPE)
+        {
+            self.shared.insert(key, (body.hash, media_type.clone()));
+        }
+        self.shown.insert((who, key), Shown(validation));
+        Ok(())
+    }
+
+    async fn forget(&self, who: Principal, key: &ResponseKey) -> Result<(), Unavailable> {
+        self.shown.remove(&(who, *key));
+        Ok(())
+    }
+
+    async fn forget_all(&self, who: Principal) -> Result<(), Unavailable> {
+        self.shown.retain(|(owner, _), _| *owner != who);
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.shown.weight() + self.bodies.weight() + self.shared.weight()
+    }
+}
+
+fn cache<K: Eq + std::hash::Hash, V: Clone>(bytes: u64, typical: u64) -> Cache<K, V, Weigh>
+where
+    Weigh: Weighter<K, V>,
+{
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(usize::try_from(bytes / typical).unwrap_or(usize::MAX).max(64))
+        .weight_capacity(bytes)
+        .ghost_allocation(0.1)
+        .build()
+        .expect("both capacities are given");
+    Cache::with_options(options, Weigh, DefaultHashBuilder::default(), Default::default())
+}
+
+// === impl Weigh ===
+
+impl Weighter<(Principal, ResponseKey), Shown> for Weigh {
+    fn weight(&self, _key: &(Principal, ResponseKey), shown: &Shown) -> u64 {
+        ENTRY + shown.0.etag.len() as u64 + weight_of(&shown.0.headers)
+    }
+}
+
+impl Weighter<BodyHash, Bytes> for Weigh {
+    fn weight(&self, _key: &BodyHash, bytes: &Bytes) -> u64 {
+        BODY + bytes.len() as u64
+    }
+}
+
+impl Weighter<ResponseKey, (BodyHash, HeaderValue)> for Weigh {
+    fn weight(&self, _key: &ResponseKey, _shared: &(BodyHash, HeaderValue)) -> u64 {
+        BODY
+    }
+}
+
+fn weight_of(headers: &HeaderMap) -> u64 {
+    headers.iter().map(|(_, value)| (value.len() + FIELD) as u64).sum()
+}

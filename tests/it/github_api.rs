@@ -1,0 +1,41 @@
+//! GitHub's API for the signed-in visitor: what passes, what is held, what never does.
+
+use crate::support::World;
+use crate::support::browser::Browser;
+
+const ROUTES: &str = r"
+  - name: app
+    host: app.example.com
+    upstream: @APP@
+    allow: { orgs: [acme] }
+  - name: github
+    host: app.example.com
+    path: /github
+    upstream: github
+    allow: anyone
+";
+
+const BASE: &str = "https://app.example.com/github";
+
+fn world() -> (World, Browser) {
+    let world = World::with("", ROUTES);
+    let (browser, _) = world.signed_in("octocat", "https://app.example.com/x");
+    (world, browser)
+}
+
+#[test]
+fn a_visitor_reads_the_api_without_a_token() {
+    let (world, mut browser) = world();
+    let answer = browser.get(&format!("{BASE}/user"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().contains("\"login\":\"octocat\""), "{}", answer.text());
+    assert_eq!(
+        answer.header("cache-status"),
+        Some("gatekeep; fwd=uri-miss; fwd-status=200; stored")
+    );
+    let again = browser.get(&format!("{BASE}/user"));
+    assert_eq!(again.status, 200);
+    assert_eq!(again.body, answer.body);
+    assert_eq!(again.header("cache-status"), Some("gatekeep; fwd=stale; fwd-status=304"));
+    assert_eq!(world.browser().get(&format!("{BASE}/user")).status, 303);
+}
