@@ -17,25 +17,31 @@ const ROUTES: &str = r"
 
 const BASE: &str = "https://app.example.com/github";
 
+/// The world, and a browser in which octocat is signed in.
 fn world() -> (World, Browser) {
     let world = World::with("", ROUTES);
     let (browser, _) = world.signed_in("octocat", "https://app.example.com/x");
     (world, browser)
 }
 
+/// The path below the API, through the gateway.
+fn at(path: &str) -> String {
+    format!("{BASE}{path}")
+}
+
 #[test]
 fn a_visitor_reads_the_api_without_a_token() {
     let (world, mut browser) = world();
-    let answer = browser.get(&format!("{BASE}/user"));
+    let answer = browser.get(&at("/user"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(answer.text().contains("\"login\":\"octocat\""), "{}", answer.text());
     assert_eq!(
         answer.header("cache-status"),
         Some("gatekeep; fwd=uri-miss; fwd-status=200; stored")
     );
-    let again = browser.get(&format!("{BASE}/user"));
+    let again = browser.get(&at("/user"));
     assert_eq!(again.status, 200);
     assert_eq!(again.body, answer.body);
     assert_eq!(again.header("cache-status"), Some("gatekeep; fwd=stale; fwd-status=304"));
-    assert_eq!(world.browser().get(&format!("{BASE}/user")).status, 303);
+    assert_eq!(world.browser().get(&at("/user")).status, 303);
 }
