@@ -79,6 +79,8 @@ metrics! {
     sessions_ended: IntCounterVec = "gatekeep_sessions_ended_total" ["cause"],
     /// Tokens renewed at GitHub, by how it ended.
     token_refreshes: IntCounterVec = "gatekeep_token_refreshes_total" ["result"],
+    /// Tokens asked for a GitHub App's installations, by how it ended.
+    installation_tokens: IntCounterVec = "gatekeep_installation_tokens_total" ["result"],
     /// Accounts asked about anew at GitHub, by how it ended.
     rechecks: IntCounterVec = "gatekeep_rechecks_total" ["result"],
     /// Webhooks of GitHub, by their event and by what became of them.

@@ -115,7 +115,8 @@ fn port_alone(there: &str) -> Option<&str> {
 
 /// Where a line says a secret itself, in bytes.
 fn value_of_secret(line: &str) -> Option<usize> {
-    let key = ["secret", "password"].iter().filter_map(|word| line.find(word)).min()?;
+    let key =
+        ["secret", "password", "private_key"].iter().filter_map(|word| line.find(word)).min()?;
     let value = key + line[key..].find(':')? + 1;
     let said = line[value..].trim_start();
     let elsewhere = said.starts_with(['{', '[']) && !said.contains(['"', '\'']);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use super::{Config, Listener, ListenerKind, StoreKind};
+use crate::github::app::App;
 use crate::github::scopes_for;
 use crate::log::Format;
 use crate::policy::Policy;
@@ -69,6 +70,16 @@ fn github(config: &Config) -> Value {
         ("timeout", text(&span(github.timeout))),
         ("webhook", unless_empty(mapping([("secret", unless_empty(secrets))]))),
         ("revoke_tokens", github.revoke_tokens.into()),
+        ("app", github.app.as_deref().map_or(Value::Null, app)),
+    ])
+}
+
+fn app(app: &App) -> Value {
+    let by_number = app.issuer == app.id.to_string();
+    mapping([
+        ("id", app.id.into()),
+        ("private_key", list(app.keys.iter().map(|_| text(&REDACTED)))),
+        ("issuer", text(if by_number { &"app_id" } else { &"client_id" })),
     ])
 }
 

@@ -194,7 +194,8 @@ pub(super) fn entries<'n>(
 /// What stands at a mistyped `secret`, or beside `env` and `file`, is likely to be one.
 fn hide_if_secret(word: &str, known: &[&str], value: &Node, report: &mut Report<'_>) {
     let near = nearest(word, known.iter().copied()).unwrap_or(word).to_lowercase();
-    let speaks = ["secret", "password", "passphrase"].iter().any(|part| near.contains(part));
+    let speaks =
+        ["secret", "password", "passphrase", "private_key"].iter().any(|part| near.contains(part));
     if speaks || known == ["env", "file"] {
         report.hide_all(value);
     }

@@ -98,6 +98,14 @@ mapping! {
         timeout: Span,
         webhook: Webhook,
         revoke_tokens: bool,
+        app: App,
+    }
+
+    /// `app:` of `github:`.
+    App, "`app`" {
+        id: usize,
+        private_key: OneOrMany<SecretSource>,
+        issuer: Text,
     }
 
     /// `webhook:` of `github:`.

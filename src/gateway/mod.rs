@@ -198,13 +198,13 @@ impl Gateway {
                 Action::respond(self.ask_to_sign_in(request, Reason::NoSession)).for_route(route)
             }
             Decision::Public => Action::forward(Forward::new(request, route, None, reason)),
-            Decision::Allow(visitor) => match api {
-                Some(api) => Box::pin(self.ask_github(request, route, api, visitor)).await,
-                None => {
-                    let reason = visitor.reason();
-                    Action::forward(Forward::new(request, route, Some(visitor), reason))
+            Decision::Allow(visitor) => {
+                if let Some(api) = api {
+                    return Box::pin(self.ask_github(request, route, api, visitor)).await;
                 }
-            },
+                let reason = visitor.reason();
+                Action::forward(Forward::new(request, route, Some(visitor), reason))
+            }
             Decision::SignIn(reason) => {
                 Action::respond(self.ask_to_sign_in(request, reason)).for_route(route)
             }

@@ -38,7 +38,7 @@ const LARGEST_ANSWER: usize = 2 * 1024 * 1024;
 /// Pages that are followed at most: 5,000 organisations or teams.
 const MOST_PAGES: usize = 50;
 
-const API_VERSION: &str = "2022-11-28";
+pub(super) const API_VERSION: &str = "2022-11-28";
 
 // === impl Client ===
 
@@ -101,7 +101,7 @@ impl Client {
         Ok(News::New(json(what, &answer)?, etag(&answer.headers)))
     }
 
-    async fn get(
+    pub(super) async fn get(
         &self,
         what: &'static str,
         url: &str,
@@ -171,12 +171,15 @@ impl Client {
     }
 
     /// Whether a URL is one of this API: the token goes nowhere else.
-    fn is_own(&self, url: &str) -> bool {
+    pub(super) fn is_own(&self, url: &str) -> bool {
         url.strip_prefix(&self.settings.api).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
-fn json<T: DeserializeOwned>(what: &'static str, answer: &Answer) -> Result<T, GitHubError> {
+pub(super) fn json<T: DeserializeOwned>(
+    what: &'static str,
+    answer: &Answer,
+) -> Result<T, GitHubError> {
     if !is_json(&answer.headers) {
         return Err(GitHubError::Malformed(what, "it is no JSON by its Content-Type".into()));
     }
@@ -192,7 +195,7 @@ fn etag(headers: &HeaderMap) -> Option<String> {
 
 /// GitHub says 403 both for "you may not" and for "not so fast".
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
-fn is_limited(headers: &HeaderMap) -> bool {
+pub(super) fn is_limited(headers: &HeaderMap) -> bool {
     headers.contains_key(RETRY_AFTER)
         || headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0")
 }
@@ -203,7 +206,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || kind.ends_with("+json")
 }
 
-fn next_page(headers: &HeaderMap) -> Option<String> {
+pub(super) fn next_page(headers: &HeaderMap) -> Option<String> {
     let links = headers.get("link")?.to_str().ok()?;
     links.split(',').find_map(|link| {
         let (url, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;

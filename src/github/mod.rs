@@ -1,11 +1,13 @@
 //! GitHub, as a client: its addresses, OAuth, and who somebody is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::reason::Reason;
 use crate::secret::Secret;
 
 pub mod api;
+pub mod app;
 mod applications;
 pub mod budgets;
 mod client;
@@ -41,6 +43,8 @@ pub struct Settings {
     pub webhook_secrets: Vec<Secret<String>>,
     /// Whether a token is revoked at GitHub when its account's last session ends.
     pub revoke_tokens: bool,
+    /// The GitHub App as itself, where it is one and speaks for its installations.
+    pub app: Option<Arc<app::App>>,
 }
 
 /// Why GitHub gave nothing to work with. `Display` is for the operator's log; it holds no token.

@@ -14,11 +14,13 @@ use crate::secret::Secret;
 
 mod provider;
 mod ring;
+mod rsa;
 mod seal;
 mod signing;
 
 pub use provider::install as install_jwt_provider;
 pub use ring::{KEYS_MAX_AGE, KeyInfo, KeyRing, KeyState, PUBLISH_AHEAD, SYNC_EVERY};
+pub use rsa::{RsaKey, RsaKeyFault};
 pub use seal::{Opened, Sealer};
 pub use signing::{SigningKey, sign_hs256};
 

@@ -6,15 +6,20 @@ use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, EncodingKey};
 use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256,
+    RsaKeyPair, UnparsedPublicKey,
 };
 use signature::{Signer, Verifier};
+
+use super::rsa::key_pair;
 
 /// Signs with HMAC-SHA-256.
 struct HmacSigner(hmac::Key);
 /// Signs with ECDSA on P-256.
 struct EcdsaSigner(EcdsaKeyPair);
-/// Checks either.
+/// Signs with RSA, as GitHub wants it of its apps (RFC 8017 §8.2).
+struct RsaSigner(RsaKeyPair);
+/// Checks the first two.
 struct RingVerifier(Algorithm, DecodingKey);
 
 static RING: CryptoProvider = CryptoProvider {
@@ -42,6 +47,11 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
                 EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_bytes(), &rng)
                     .map_err(|_| ErrorKind::InvalidEcdsaKey)?;
             Ok(Box::new(EcdsaSigner(pair)))
+        }
+        Algorithm::RS256 => {
+            let pair = key_pair(key.as_bytes())
+                .map_err(|error| ErrorKind::InvalidRsaKey(error.to_string()))?;
+            Ok(Box::new(RsaSigner(pair)))
         }
         _ => Err(ErrorKind::InvalidAlgorithm.into()),
     }
@@ -80,6 +90,22 @@ impl Signer<Vec<u8>> for EcdsaSigner {
 impl JwtSigner for EcdsaSigner {
     fn algorithm(&self) -> Algorithm {
         Algorithm::ES256
+    }
+}
+
+impl Signer<Vec<u8>> for RsaSigner {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        let mut signed = vec![0; self.0.public().modulus_len()];
+        self.0
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signed)
+            .map_err(|_| signature::Error::new())?;
+        Ok(signed)
+    }
+}
+
+impl JwtSigner for RsaSigner {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::RS256
     }
 }
 

@@ -143,34 +143,7 @@ impl Proxy {
             }
             action => action,
         };
-        self.next(session, ctx, action)
-    }
-
-    fn next(&self, session: &Session, ctx: &mut Ctx, action: Action) -> Result<Next> {
-        match action {
-            Action::Respond { answer, route } => {
-                (ctx.route, ctx.reason) = (route, answer.reason);
-                Ok(Next::Answer(answer.response))
-            }
-            Action::Forward(forward) => {
-                (ctx.route, ctx.reason) = (Some(forward.route.clone()), forward.reason);
-                let limit = forward.route.body_limit;
-                ctx.forward = Some(forward);
-                let too_large = content_length(session.req_header()).is_some_and(|n| n > limit);
-                Ok(if too_large {
-                    Next::Answer(refuse(session, ctx, Reason::BodyTooLarge))
-                } else {
-                    Next::Forward
-                })
-            }
-            Action::Stream(streamed) => {
-                (ctx.route, ctx.reason) = (Some(streamed.route.clone()), streamed.visitor.reason());
-                ctx.user = Some(streamed.visitor.clone());
-                Ok(Next::Stream(streamed))
-            }
-            // Sent already, and never twice.
-            Action::Send(_) => Err(nothing_decided()),
-        }
+        next(session, ctx, action)
     }
 }
 
@@ -407,6 +380,34 @@ impl ProxyHttp for Proxy {
         if std::mem::take(&mut ctx.in_flight) {
             self.shared.metrics.http_requests_in_flight.dec();
         }
+    }
+}
+
+/// What follows from an action.
+fn next(session: &Session, ctx: &mut Ctx, action: Action) -> Result<Next> {
+    match action {
+        Action::Respond { answer, route } => {
+            (ctx.route, ctx.reason) = (route, answer.reason);
+            Ok(Next::Answer(answer.response))
+        }
+        Action::Forward(forward) => {
+            (ctx.route, ctx.reason) = (Some(forward.route.clone()), forward.reason);
+            let limit = forward.route.body_limit;
+            ctx.forward = Some(forward);
+            let too_large = content_length(session.req_header()).is_some_and(|n| n > limit);
+            Ok(if too_large {
+                Next::Answer(refuse(session, ctx, Reason::BodyTooLarge))
+            } else {
+                Next::Forward
+            })
+        }
+        Action::Stream(streamed) => {
+            (ctx.route, ctx.reason) = (Some(streamed.route.clone()), streamed.visitor.reason());
+            ctx.user = Some(streamed.visitor.clone());
+            Ok(Next::Stream(streamed))
+        }
+        // Sent already, and never twice.
+        Action::Send(_) => Err(nothing_decided()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,10 +17,11 @@ use hyper::body::Incoming;
 use url::Url;
 
 use super::{
+    app::App,
     authorize::{self, AUTHORIZE, Ask},
     cast::{self, Person},
     codeload::Codeload,
-    exchange,
+    date, exchange,
     journal::{Log, who},
     knobs::Knobs,
     limits::{Meter, Payer, Receipt},
@@ -53,6 +54,9 @@ pub(super) struct Shared {
     pub(super) meter: Meter,
     /// Where archives are downloaded.
     pub(super) codeload_url: String,
+    pub(super) app: App,
+    /// For what goes on after an answer.
+    pub(super) itself: Weak<Self>,
     pub(super) log: Log,
 }
 
@@ -77,7 +81,7 @@ impl Simulator {
         let codeload = Codeload::start(address.ip())?;
         let mut world = World::with(cast::everyone());
         plant(&mut world);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new_cyclic(|itself| Shared {
             api_url: format!("{url}{API}"),
             url,
             world: Mutex::new(world),
@@ -85,6 +89,8 @@ impl Simulator {
             refresh_attempts: AtomicUsize::new(0),
             meter: Meter::default(),
             codeload_url: codeload.url(),
+            app: App::default(),
+            itself: itself.clone(),
             log: Log::default(),
         });
         let handler = {
@@ -239,7 +245,8 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply
         shared.refresh_attempts.fetch_add(1, Ordering::Relaxed);
     }
     let _flight = request.path().starts_with("/api/").then(|| shared.meter.enter(payer));
-    let reply = respond(&shared, &request, number).await?;
+    let mut reply = respond(&shared, &request, number).await?;
+    date::stamp(&shared, &mut reply);
     shared.log.note_answer(number, &request, reply.status().as_u16());
     Ok(reply)
 }

@@ -1,7 +1,7 @@
 //! A GitHub to play with and an app to stand behind the gateway, both over real HTTP.
 //!
 //! [`Simulator`] is GitHub: the web flow with its pages, tokens from exchange to revocation, the
-//! endpoints that tell who somebody is, and signed webhooks, with a small [cast] of people and
+//! endpoints that tell who somebody is, the app's installations, and signed webhooks, with a small [cast] of people and
 //! [`Knobs`] to make it misbehave. Repositories with issues, commits, files and releases, `ETag`s
 //! by GitHub's formula and [`Limits`] that are really counted make it an API to test a cache and
 //! a throttle against.
@@ -14,6 +14,7 @@ mod serve;
 mod calendar;
 mod media;
 mod gzip;
+mod date;
 mod gate;
 mod trouble;
 mod spoil;
@@ -41,6 +42,10 @@ mod caller;
 mod asker;
 mod outcome;
 mod applications;
+mod app_jwt;
+mod installations;
+mod deliveries;
+mod app;
 mod rest;
 mod journal;
 mod codeload;
@@ -52,10 +57,12 @@ mod echo;
 mod tests;
 
 pub use cast::{Email, Membership, Person};
+pub use deliveries::Delivery;
 pub use echo::{Echo, EchoSettings, Seen};
 pub use etag::Etags;
 pub use gate::Gate;
 pub use github::Simulator;
+pub use installations::Installation;
 pub use journal::Entry;
 pub use knobs::Knobs;
 pub use limits::Limits;

@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::{
-    applications,
+    app, applications,
     asker::{Asker, Audience},
     caller::Caller,
     cast::Person,
@@ -34,6 +34,9 @@ pub(super) fn answer(shared: &Shared, request: &Recorded) -> Reply {
     let path: Vec<&str> = segments(request).collect();
     if let ["applications", rest @ ..] = &path[..] {
         return uncounted(shared, request, applications::route(shared, request, rest));
+    }
+    if let Some(outcome) = app::answer(shared, request, &path) {
+        return uncounted(shared, request, outcome);
     }
     counted(shared, request, |asker| route(shared, request, asker))
 }
@@ -126,6 +129,9 @@ impl Api<'_> {
             ["user", "emails"] => self.emails(),
             ["user", "orgs"] => self.orgs(),
             ["user", "teams"] => self.teams(),
+            ["user", "installations"] => {
+                app::of_user(self.shared, self.request, &self.caller.person)
+            }
             ["user", "memberships", "orgs"] => self.memberships(),
             ["user", "memberships", "orgs", org] => self.own_membership(org),
             ["orgs", org, "memberships", login] => self.membership_of(org, login),

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::*;
 
+mod app;
 mod applications;
 mod conditional;
 mod downloads;

@@ -14,7 +14,7 @@ use super::{
 /// The number of the one hook there is.
 const HOOK: u64 = 292_430_182;
 /// The number of the one app there is.
-const APP: u64 = 79_929_171;
+pub(super) const APP: u64 = 79_929_171;
 
 /// One delivery, not sent yet: the simulator knows nobody to send it to. Sending the same again is
 /// GitHub's redelivery, for it keeps the `X-GitHub-Delivery`.

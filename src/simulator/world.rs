@@ -136,6 +136,11 @@ impl World {
         self.started.elapsed() + self.skipped
     }
 
+    /// The present in seconds since 1970.
+    pub(super) fn unix(&self) -> u64 {
+        (self.epoch + self.now()).as_secs()
+    }
+
     /// A moment of its own time as GitHub writes it.
     pub(super) fn written(&self, moment: Duration) -> String {
         calendar::written(self.seconds_at(moment))

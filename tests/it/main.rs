@@ -23,6 +23,8 @@ mod my_sessions;
 mod rechecks;
 /// Tokens that end after hours are renewed, once.
 mod refresh;
+/// The GitHub App as itself: its own token, and those of its installations.
+mod github_app;
 /// What GitHub tells without being asked, and what others try to make us believe.
 mod webhooks;
 /// The keys that sign identity tokens: rotated, shared, kept.

@@ -20,6 +20,9 @@ const REDIS_IN_FULL: &str = "{ redis: { url: ['rediss://10.0.0.1:26379', \
     'rediss://10.0.0.2:26379'], username: gatekeep, password: { env: GATEKEEP_REDIS_PASSWORD }, \
     ca: ca.pem, sentinel: mymaster, cluster: false, prefix: 'apps:gatekeep' } }";
 
+/// A private key as GitHub makes them for an app.
+const APP_KEY: &str = include_str!("../../src/simulator/app.pem");
+
 /// A directory like an operator's: certificates, keys and secrets beside `gatekeep.yaml`.
 struct Desk(tempfile::TempDir);
 
@@ -40,6 +43,9 @@ impl Desk {
         desk.open("open-to-all");
         desk.write("empty", "\n");
         desk.write("notes.txt", "no certificate\n");
+        desk.write("app.pem", APP_KEY);
+        desk.write("short.pem", include_str!("keys/rsa-1024.pem"));
+        desk.write("encrypted.pem", include_str!("keys/encrypted.pem"));
         desk
     }
 
@@ -80,6 +86,7 @@ fn env(name: &str) -> Option<String> {
         "NOTES_JWT_SECRET" => "shared-with-the-notes-app-and-nobody-else",
         "GATEKEEP_WEBHOOK_SECRET" => "shared-w1th-github",
         "GATEKEEP_REDIS_PASSWORD" => "kn0wn-to-redis",
+        "GATEKEEP_APP_PRIVATE_KEY" => APP_KEY,
         "SHORT_SECRET" => "hunter2",
         "EMPTY_SECRET" => "",
         _ => return None,
@@ -175,6 +182,7 @@ fn the_defaults_in_the_reference_are_the_defaults() {
         "trusted_proxies",
         "scopes",
         "webhook",
+        "app",
         "logo",
         "threads",
         "methods",
@@ -245,9 +253,15 @@ fn a_description_is_yaml_and_shows_no_secret() {
         let described = desk.parse(&uncommented(&yaml)).map(|config| config.describe());
         // What production.yaml comments out is a secret that lies nowhere.
         let Ok(described) = described else { continue };
-        for secret in
-            ["8Jf2Zr", "a-secret-of-github", "F1rst-of-a", "shared-with", "shared-w1th", "kn0wn"]
-        {
+        for secret in [
+            "8Jf2Zr",
+            "a-secret-of-github",
+            "F1rst-of-a",
+            "shared-with",
+            "shared-w1th",
+            "kn0wn",
+            "MII",
+        ] {
             assert!(!described.contains(secret), "{name}");
         }
         let answer = desk.answer(&described);

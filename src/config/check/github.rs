@@ -34,6 +34,7 @@ impl Check<'_> {
         let scopes = self.scopes(&github.scopes);
         let timeout = self.span(&github.timeout, Duration::from_secs(10), Duration::from_secs(1));
         let webhook_secrets = self.webhook_secrets(&github.webhook);
+        let app = self.app(at);
         Some(github::Settings {
             client_id: client_id?,
             client_secret: client_secret?,
@@ -43,6 +44,7 @@ impl Check<'_> {
             timeout,
             webhook_secrets: webhook_secrets?,
             revoke_tokens: github.revoke_tokens.value() == Some(&true),
+            app,
         })
     }
 

@@ -13,18 +13,18 @@ use crate::route::Api;
 
 impl Check<'_> {
     /// How GitHub's API is asked for the visitors of a route.
-    pub(super) fn github_api(&mut self, route: &Route, keys: Option<&At<ApiKeys>>) -> Option<Api> {
+    pub(super) fn github_api(&mut self, route: &Route, keys: Option<&At<ApiKeys>>) -> Api {
         self.says_nothing_of_an_app(route);
         let keys = keys.map(|at| &at.value);
         let rules = Rules {
             allow: self.api_rules(keys.map(|keys| &keys.allow)),
             deny: self.api_rules(keys.map(|keys| &keys.deny)),
         };
-        Some(Api {
+        Api {
             rules,
             enterprise_paths: keys.and_then(|k| k.enterprise_paths.value()) == Some(&true),
             share: keys.and_then(|keys| keys.share.value()) != Some(&false),
-        })
+        }
     }
 
     fn api_rules(&mut self, field: Option<&Field<Vec<At<Text>>>>) -> Vec<Rule> {

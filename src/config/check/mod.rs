@@ -18,6 +18,7 @@ use crate::origin::Origin;
 use crate::route::RouteTable;
 
 mod access;
+mod app;
 mod clash;
 mod github;
 mod github_api;

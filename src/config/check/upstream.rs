@@ -41,14 +41,19 @@ impl Check<'_> {
     ) -> Option<Upstream> {
         match route.upstream.value() {
             Some(Raw::GitHub(keys)) => {
-                self.github_api(route, keys.as_deref()).map(Upstream::GitHub)
+                Some(Upstream::GitHub(self.github_api(route, keys.as_deref())))
             }
-            _ => self.app(route, place, &gateway.listening).map(Upstream::App),
+            _ => self.app_behind(route, place, &gateway.listening).map(Upstream::App),
         }
     }
 
     /// The app behind a route; `listening` are the gateway's own addresses.
-    fn app(&mut self, route: &Route, place: &Place, listening: &[SocketAddr]) -> Option<App> {
+    fn app_behind(
+        &mut self,
+        route: &Route,
+        place: &Place,
+        listening: &[SocketAddr],
+    ) -> Option<App> {
         let missing = || {
             Fault::new("this route has no `upstream`")
                 .note("write where the app listens: `upstream: http://127.0.0.1:8080`")

@@ -64,7 +64,7 @@ impl Dress {
         let reason = visitor.reason();
         match arrival {
             Arrival::Whole(reply) => {
-                let response = self.whole(gateway, reply, asker);
+                let response = self.whole(gateway, &reply, asker);
                 Action::respond(Answer { response, reason }).for_route(route)
             }
             Arrival::Flowing(flow) => {
@@ -79,14 +79,14 @@ impl Dress {
         &self.request_id
     }
 
-    fn whole(&self, gateway: &Gateway, reply: Reply, asker: &Asker) -> Response<Bytes> {
+    fn whole(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Response<Bytes> {
         if let (Some(refused), None) = (&reply.refused, reply.stale) {
             let status = LocalStatus::default();
             let (status, headers, body) = refused.answer(status, self.is_graphql, &self.request_id);
             return response(status, headers, body.into());
         }
         if reply.is_of_the_gateway() {
-            return self.without_github(&reply);
+            return self.without_github(reply);
         }
         let mut headers = (*reply.headers).clone();
         self.turn_links(&mut headers);
@@ -99,16 +99,16 @@ impl Dress {
         if let Some(refused) = &reply.refused {
             headers.insert(RETRY_AFTER, refused.retry_after.as_secs().max(1).into());
         }
-        self.account(gateway, &mut headers, &reply.account, reply.resource, asker);
+        account(gateway, &mut headers, &reply.account, reply.resource, asker);
         if reply.status == StatusCode::OK && self.reads() {
-            let tag = self.tag(&reply, &headers);
+            let tag = self.tag(reply, &headers);
             let has_it = is_known(&self.known, &tag);
             headers.insert(ETAG, tag);
             if has_it {
                 return response(StatusCode::NOT_MODIFIED, headers, Bytes::new());
             }
         }
-        let body = self.body(&reply, &headers);
+        let body = self.body(reply, &headers);
         response(reply.status, headers, body)
     }
 
@@ -116,7 +116,7 @@ impl Dress {
     fn head(&self, gateway: &Gateway, flow: &Flow, asker: &Asker) -> Response<()> {
         let mut headers = flow.headers.clone();
         self.turn_links(&mut headers);
-        self.account(gateway, &mut headers, &flow.account, flow.resource, asker);
+        account(gateway, &mut headers, &flow.account, flow.resource, asker);
         let mut head = Response::new(());
         *head.status_mut() = flow.status;
         *head.headers_mut() = headers;
@@ -138,22 +138,6 @@ impl Dress {
             if let Some(turned) = turned {
                 headers.insert(name, turned);
             }
-        }
-    }
-
-    /// What the cache did, and what is left of the limit, whether or not GitHub was asked.
-    fn account(
-        &self,
-        gateway: &Gateway,
-        headers: &mut HeaderMap,
-        account: &CacheStatus,
-        resource: Resource,
-        asker: &Asker,
-    ) {
-        headers.insert(CACHE_STATUS, account.value());
-        let standing = gateway.github_api.budgets().standing(&asker.budget, resource);
-        for (name, value) in standing.iter().flat_map(crate::budget::Standing::fields) {
-            headers.insert(name, value);
         }
     }
 
@@ -192,6 +176,21 @@ impl Dress {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(CACHE_STATUS, reply.account.value());
         response(reply.status, headers, body.to_string().into())
+    }
+}
+
+/// What the cache did, and what is left of the limit, whether or not GitHub was asked.
+fn account(
+    gateway: &Gateway,
+    headers: &mut HeaderMap,
+    status: &CacheStatus,
+    resource: Resource,
+    asker: &Asker,
+) {
+    headers.insert(CACHE_STATUS, status.value());
+    let standing = gateway.github_api.budgets().standing(&asker.budget, resource);
+    for (name, value) in standing.iter().flat_map(crate::budget::Standing::fields) {
+        headers.insert(name, value);
     }
 }
 

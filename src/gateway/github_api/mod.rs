@@ -168,7 +168,7 @@ fn question(
 ) -> Question {
     let text = |name: &HeaderName| fields.get(name).and_then(|value| value.to_str().ok());
     let accept = text(&ACCEPT).unwrap_or_default();
-    let asked = Asked {
+    let representation = Asked {
         upstream: &request.snapshot.addresses.api,
         path: &path,
         accept,
@@ -179,7 +179,7 @@ fn question(
         who: asker.who,
         budget: asker.budget.clone(),
         caller: asker.caller,
-        key: *Key::of(&asked).as_bytes(),
+        key: *Key::of(&representation).as_bytes(),
         handling: handling(&path, accept),
         tags: tags::tags_of(&path, asker.who.user()),
         wishes: Directives::read(request.headers),

@@ -75,7 +75,7 @@ impl Gateway {
             path,
         };
         let route = route.clone();
-        Ok(Action::Send(Box::new(Sending { route, order, fields, token, dress, asker, visitor })))
+        Ok(Action::Send(Box::new(Sending { route, visitor, order, fields, token, dress, asker })))
     }
 
     /// Sends it with its body.

@@ -90,8 +90,7 @@ impl Exchange {
         }
         let first = self.read_once(url, &fields).await;
         let deserves_another = match &first {
-            Err(Broken::TimedOut) => false,
-            Err(_) => true,
+            Err(broken) => *broken != Broken::TimedOut,
             Ok(Got::Whole(whole)) => is_passing(whole.status),
             Ok(Got::Large(_)) => false,
         };

@@ -119,7 +119,7 @@ impl Api {
                         return self.fetch(question, means, None).await;
                     }
                     Waited::InVain => {
-                        return Arrival::Whole(self.failed(question, None, Broken::TimedOut));
+                        return Arrival::Whole(self.failed(question, &None, Broken::TimedOut));
                     }
                     // Whoever led has gone without a word.
                     Waited::ForNobody => {}
@@ -148,7 +148,7 @@ impl Api {
         });
         match flight.await {
             Ok(arrival) => arrival,
-            Err(_) => Arrival::Whole(self.failed(question, None, Broken::Cut)),
+            Err(_) => Arrival::Whole(self.failed(question, &None, Broken::Cut)),
         }
     }
 
@@ -184,12 +184,12 @@ impl Api {
             let kind = if is_exact { Kind::Revalidation } else { Kind::Ordinary };
             let mut permit = match self.budgets.enter(question.call(means, kind)).await {
                 Ok(permit) => permit,
-                Err(refused) => return Arrival::Whole(self.not_asked(question, known, refused)),
+                Err(refused) => return Arrival::Whole(self.not_asked(question, &known, refused)),
             };
             let began = std::time::Instant::now();
             let got = self.exchange.read(&means.url(question), &means.fields, tag.as_ref()).await;
             let whole = match got {
-                Err(broken) => return Arrival::Whole(self.failed(question, known, broken)),
+                Err(broken) => return Arrival::Whole(self.failed(question, &known, broken)),
                 Ok(Got::Large(large)) => {
                     permit.answered(large.status, &large.headers, &large.start, began.elapsed());
                     let headers = response::fields(&large.headers);
@@ -412,12 +412,12 @@ impl Api {
     }
 
     /// The budget does not allow the question: what is held, if it may be that old, or a refusal.
-    fn not_asked(&self, question: &Question, known: Known, refused: Refused) -> Reply {
+    fn not_asked(&self, question: &Question, known: &Known, refused: Refused) -> Reply {
         let why = match refused.kind {
             RefusedKind::Primary => Cause::PrimaryRateLimit,
             RefusedKind::Secondary | RefusedKind::Queue => Cause::SecondaryRateLimit,
         };
-        let reply = self.stale(question, &known, why, None).unwrap_or_else(|| {
+        let reply = self.stale(question, known, why, None).unwrap_or_else(|| {
             let mut reply =
                 Reply::bare(StatusCode::TOO_MANY_REQUESTS, question.resource, Source::Gateway);
             reply.account.detail = Some("refused");
@@ -428,12 +428,12 @@ impl Api {
     }
 
     /// GitHub gave no answer.
-    fn failed(&self, question: &Question, known: Known, broken: Broken) -> Reply {
+    fn failed(&self, question: &Question, known: &Known, broken: Broken) -> Reply {
         let (why, status) = match broken {
             Broken::TimedOut => (Cause::Timeout, StatusCode::GATEWAY_TIMEOUT),
             Broken::Unreachable | Broken::Cut => (Cause::UpstreamError, StatusCode::BAD_GATEWAY),
         };
-        let stale = self.stale(question, &known, why, None);
+        let stale = self.stale(question, known, why, None);
         self.counted(stale.unwrap_or_else(|| Reply {
             mode: Mode::Miss,
             ..Reply::bare(status, question.resource, forwarded(Why::UriMiss, None))

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::{Body, BodyHash, Principal, ResponseKey, ResponseStore, Shared, Validation};
@@ -116,7 +116,7 @@ where
         .ghost_allocation(0.1)
         .build()
         .expect("both capacities are given");
-    Cache::with_options(options, Weigh, DefaultHashBuilder::default(), Default::default())
+    Cache::with_options(options, Weigh, DefaultHashBuilder::default(), DefaultLifecycle::default())
 }
 
 // === impl Weigh ===

@@ -1,0 +1,233 @@
+//! The tokens of all installations: asked for when they are needed, once for all who need the same
+//! one, renewed ahead of their end, and forgotten when the installation is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use http::{Method, StatusCode};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use zeroize::Zeroize;
+
+use super::jwt::{AppJwt, Question};
+use super::slot::{Flight, Place, Slot};
+use super::token::{Minted, Need, WHAT};
+use super::{AppError, InstallationId, InstallationToken, Scope, words};
+use crate::clock::{Clock, Time};
+use crate::github::client::{Answer, is_limited, json};
+use crate::github::{Client, GitHubError};
+use crate::identity::Login;
+use crate::metrics::Metrics;
+
+/// The tokens of all installations, in this process.
+pub struct Installations {
+    pub(super) jwt: AppJwt,
+    slots: DashMap<Place, Arc<Slot>>,
+    /// Installations that GitHub gives no token for, and when it said so.
+    refusals: DashMap<(u64, InstallationId), (Time, AppError)>,
+    /// Whose installation is which, as far as somebody asked.
+    pub(super) owners: DashMap<(u64, Login), Arc<Mutex<Option<Known>>>>,
+    pub(super) clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+/// What GitHub said of an owner.
+pub(super) struct Known {
+    pub(super) installation: Option<InstallationId>,
+    pub(super) since: Time,
+}
+
+/// Everything that one question for a token needs.
+#[derive(Clone)]
+struct Job {
+    github: Client,
+    scope: Scope,
+    place: Place,
+    slot: Arc<Slot>,
+}
+
+/// What GitHub refused for an installation is not asked for again so long.
+pub(super) const REFUSED_FOR: Duration = Duration::from_secs(30);
+
+// === impl Installations ===
+
+impl Installations {
+    /// No tokens yet.
+    pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            jwt: AppJwt::new(clock.clone()),
+            slots: DashMap::new(),
+            refusals: DashMap::new(),
+            owners: DashMap::new(),
+            clock,
+            metrics,
+        }
+    }
+
+    /// The app's own token, which also knows GitHub's clock.
+    pub fn jwt(&self) -> &AppJwt {
+        &self.jwt
+    }
+
+    /// A token of an installation that can be used now.
+    pub async fn token(
+        self: &Arc<Self>,
+        github: &Client,
+        installation: InstallationId,
+        scope: &Scope,
+    ) -> Result<Arc<InstallationToken>, AppError> {
+        let place = Place { home: github.app_home()?, installation, scope: scope.hash() };
+        let slot = self.slots.entry(place).or_default().clone();
+        let now = self.clock.now();
+        let (need, held) = slot.held(now);
+        let job = || Job { github: github.clone(), scope: scope.clone(), place, slot };
+        match (need, held) {
+            (Need::Nothing, Some(token)) => Ok(token),
+            (Need::Soon, Some(token)) => {
+                self.renew_beside(job());
+                Ok(token)
+            }
+            (_, held) => match (self.minted(job()).await, held) {
+                // What was held is good for less than a minute, and better than nothing.
+                (Err(AppError::GitHub(_)), Some(token)) if token.lives(now) => Ok(token),
+                (result, _) => result,
+            },
+        }
+    }
+
+    /// Forgets an installation, whatever was known of it: GitHub says that it has changed.
+    pub fn drop_installation(&self, installation: InstallationId) {
+        self.slots.retain(|place, _| place.installation != installation);
+        self.refusals.retain(|(_, refused), _| *refused != installation);
+        // A new installation is that of an owner who had none before.
+        self.owners.retain(|_, known| {
+            let known = known.try_lock().ok();
+            let known = known.as_ref().and_then(|known| known.as_ref());
+            known.is_some_and(|it| it.installation.is_some_and(|other| other != installation))
+        });
+    }
+
+    /// Forgets what is of no use any more. Meant for every minute.
+    pub fn sweep(&self) {
+        let now = self.clock.now();
+        self.slots.retain(|_, slot| Arc::strong_count(slot) > 1 || !slot.is_idle(now));
+        self.refusals.retain(|_, (since, _)| is_recent(*since, now, REFUSED_FOR));
+        self.sweep_owners(now);
+    }
+
+    /// Asks for the next token while this one is used.
+    fn renew_beside(self: &Arc<Self>, job: Job) {
+        // Somebody is under way already, or was in vain a moment ago.
+        let Ok(flight) = job.slot.flight.clone().try_lock_owned() else { return };
+        if flight.rest(self.clock.now()).is_none() {
+            let installations = self.clone();
+            tokio::spawn(async move { installations.mint(&job, flight).await });
+        }
+    }
+
+    /// Waits for a token.
+    async fn minted(self: &Arc<Self>, job: Job) -> Result<Arc<InstallationToken>, AppError> {
+        let (installations, patience) = (self.clone(), job.github.patience());
+        // A task of its own: who waits may go away, and others wait for the same.
+        let task = tokio::spawn(async move {
+            let flight = job.slot.flight.clone().lock_owned().await;
+            match job.slot.held(installations.clock.now()) {
+                (Need::Nothing | Need::Soon, Some(token)) => Ok(token),
+                _ => installations.mint(&job, flight).await,
+            }
+        });
+        let unknown = |why: &str| GitHubError::NoAnswer(WHAT, why.to_owned());
+        match tokio::time::timeout(patience, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(unknown("it broke off").into()),
+            Err(_) => Err(unknown("it is still under way").into()),
+        }
+    }
+
+    /// Asks for a token, unless that was in vain a moment ago, and holds it.
+    async fn mint(
+        &self,
+        job: &Job,
+        mut flight: OwnedMutexGuard<Flight>,
+    ) -> Result<Arc<InstallationToken>, AppError> {
+        let refused = self.refusal(&job.place);
+        if let Some(error) = refused.or_else(|| flight.rest(self.clock.now())) {
+            return Err(error);
+        }
+        let result = self.ask(job).await;
+        let word = result.as_ref().map_or_else(AppError::word, |_| "minted");
+        self.metrics.installation_tokens.with_label_values(&[word]).inc();
+        match result {
+            Ok(token) => {
+                let token = Arc::new(token);
+                job.slot.hold(token.clone());
+                flight.succeed();
+                Ok(token)
+            }
+            Err(error) => {
+                tracing::warn!(installation = job.place.installation.0, "{error}");
+                self.note(&job.place, &error);
+                flight.fail(&error, self.clock.now());
+                Err(error)
+            }
+        }
+    }
+
+    /// Whom GitHub knows no more, or has suspended, loses all tokens at once.
+    fn note(&self, place: &Place, error: &AppError) {
+        if matches!(error, AppError::Gone(_) | AppError::Suspended(..)) {
+            self.drop_installation(place.installation);
+            let refusal = (self.clock.now(), error.clone());
+            self.refusals.insert((place.home, place.installation), refusal);
+        }
+    }
+
+    fn refusal(&self, place: &Place) -> Option<AppError> {
+        let refusal = self.refusals.get(&(place.home, place.installation))?;
+        let (since, error) = refusal.value();
+        is_recent(*since, self.clock.now(), REFUSED_FOR).then(|| error.clone())
+    }
+
+    async fn ask(&self, job: &Job) -> Result<InstallationToken, AppError> {
+        let installation = job.place.installation;
+        let body = serde_json::to_value(job.scope.wish()).expect("numbers and words are JSON");
+        let question = Question {
+            what: WHAT,
+            method: Method::POST,
+            path: format!("/app/installations/{installation}/access_tokens"),
+            body: Some(body),
+        };
+        let mut answer = self.jwt.ask(&job.github, &question).await?;
+        let result = read(&answer, installation);
+        answer.body.zeroize();
+        let (now, ahead) = (self.clock.now(), self.jwt.ahead());
+        Ok(result?.token(installation, &job.scope, now, ahead)?)
+    }
+}
+
+/// What the answer to a question for a token says.
+fn read(answer: &Answer, installation: InstallationId) -> Result<Minted, AppError> {
+    match answer.status {
+        StatusCode::CREATED => Ok(json(WHAT, answer)?),
+        StatusCode::NOT_FOUND => Err(AppError::Gone(format!("installation {installation}"))),
+        StatusCode::UNPROCESSABLE_ENTITY => Err(AppError::Scope(installation, words(&answer.body))),
+        StatusCode::FORBIDDEN if !is_limited(&answer.headers) => {
+            Err(AppError::Suspended(installation, words(&answer.body)))
+        }
+        _ => Err(failed(WHAT, answer).into()),
+    }
+}
+
+/// GitHub's own trouble; a limit says nothing about the app.
+pub(super) fn failed(what: &'static str, answer: &Answer) -> GitHubError {
+    let status = match answer.status {
+        StatusCode::FORBIDDEN if is_limited(&answer.headers) => StatusCode::TOO_MANY_REQUESTS,
+        status => status,
+    };
+    GitHubError::Failed(what, status.as_u16())
+}
+
+/// Whether something was within the last while. A clock that jumped back makes nothing last longer.
+pub(super) fn is_recent(since: Time, now: Time, last: Duration) -> bool {
+    since <= now && now.since(since) < last
+}
