@@ -97,6 +97,8 @@ reasons! {
     /// GitHub refused the gateway's own credentials or settings.
     GitHubRefused => "github-refused",
 
+    /// The GitHub App cannot act for the installation that the route names.
+    InstallationUnusable => "installation-unusable",
     /// GitHub refuses a token of which it says that it is good.
     GitHubInconsistent => "github-inconsistent",
 

@@ -9,7 +9,7 @@ use crate::github::app::App;
 use crate::github::scopes_for;
 use crate::log::Format;
 use crate::policy::Policy;
-use crate::route::{Algorithm, Route, Rule, Token};
+use crate::route::{ActsAs, Algorithm, Route, Rule, Token};
 use crate::store::{RedisMode, RedisSettings};
 
 /// What stands in the place of a secret.
@@ -185,7 +185,12 @@ fn route(route: &Route) -> Value {
 
 fn upstream(route: &Route) -> Value {
     let Some(api) = route.upstream.api() else { return text(&route.upstream) };
+    let installation = match &api.acts_as {
+        ActsAs::Visitor => Value::Null,
+        ActsAs::Installation(which) => text(which),
+    };
     let keys = mapping([
+        ("installation", installation),
         ("enterprise_paths", api.enterprise_paths.into()),
         ("share", api.share.into()),
         ("allow", texts(&api.rules.allow)),

@@ -198,6 +198,7 @@ mapping! {
 
     /// `github:` of `upstream:`.
     ApiKeys, "`github`" {
+        installation: Text,
         enterprise_paths: bool,
         share: bool,
         allow: Vec<At<Text>>,

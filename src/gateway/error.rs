@@ -211,6 +211,13 @@ fn notice(reason: Reason) -> Notice {
              of this site denies it.",
             "Ask the operator if you need it.",
         ),
+        R::InstallationUnusable => Notice(
+            S::FORBIDDEN,
+            "GitHub gives no access",
+            "This path asks GitHub in the name of an app, which is not installed there, is \
+             suspended, or has too few rights.",
+            "Tell the operator of this site; the log has the details.",
+        ),
         R::GitHubInconsistent => Notice(
             S::BAD_GATEWAY,
             "GitHub contradicts itself",

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Cache, Config};
 use crate::defence::{Defence, stands};
 use crate::github::api::Api;
+use crate::github::app::Installations;
 use crate::github::budgets::Budgets;
 use crate::github::{Asking, Client, GitHubError, Tokens};
 use crate::metrics::{Metrics, RouteMetrics};
@@ -77,6 +78,7 @@ pub struct Gateway {
     tokens: Arc<Tokens>,
     rechecks: Arc<Rechecks>,
     github_api: Arc<Api>,
+    installations: Arc<Installations>,
     handovers: Handovers,
     signing_keys: Arc<SigningKeys>,
     /// Sign-ins that ask GitHub at once.
@@ -146,6 +148,7 @@ impl Gateway {
         let github_api = Api::new(answers, budgets, clock.clone(), metrics.clone())?;
         Ok(Self {
             github_api: Arc::new(github_api),
+            installations: Arc::new(Installations::new(clock.clone(), metrics.clone())),
             sessions,
             tokens,
             rechecks: Arc::new(rechecks),
@@ -284,6 +287,7 @@ impl Gateway {
         self.tokens.sweep();
         self.rechecks.sweep();
         self.github_api.sweep();
+        self.installations.sweep();
         self.metrics.sessions.set(i64::try_from(report.open).unwrap_or(i64::MAX));
         self.metrics.session_bytes.set(i64::try_from(report.bytes).unwrap_or(i64::MAX));
         Ok(())

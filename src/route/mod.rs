@@ -14,7 +14,7 @@ mod api;
 mod path;
 mod table;
 
-pub use api::Api;
+pub use api::{ActsAs, Api};
 pub use path::{HostPattern, PathPattern, PathPrefix};
 pub use table::{Miss, RouteTable};
 
@@ -208,7 +208,7 @@ impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::App(app) => fmt::Display::fmt(app, f),
-            Self::GitHub(_) => f.write_str("GitHub's API"),
+            Self::GitHub(api) => write!(f, "GitHub's API as {}", api.acts_as),
         }
     }
 }

@@ -36,7 +36,8 @@ pub(super) fn answer(shared: &Shared, request: &Recorded) -> Reply {
         return uncounted(shared, request, applications::route(shared, request, rest));
     }
     if let Some(outcome) = app::answer(shared, request, &path) {
-        return uncounted(shared, request, outcome);
+        let reply = present(shared, request, Audience::Private, outcome);
+        return signed(shared, reply, standing(shared, request));
     }
     counted(shared, request, |asker| route(shared, request, asker))
 }

@@ -197,6 +197,7 @@ fn the_defaults_in_the_reference_are_the_defaults() {
         "rules",
         "audience",
         "loose_paths",
+        "installation",
     ];
     let is_example = |line: &str| {
         let key =

@@ -4,27 +4,55 @@ use super::super::field::{At, Field};
 use super::super::locate::Place;
 use super::super::raw::{ApiKeys, Route};
 use super::super::report::Fault;
-use super::super::scalar::Text;
-use super::Check;
+use super::super::scalar::{Text, not};
+use super::{Check, Gateway};
+use crate::identity::Login;
 use crate::passage::permitted::{Rule, Rules};
-use crate::route::Api;
+use crate::route::{ActsAs, Api};
 
 // === impl Check ===
 
 impl Check<'_> {
     /// How GitHub's API is asked for the visitors of a route.
-    pub(super) fn github_api(&mut self, route: &Route, keys: Option<&At<ApiKeys>>) -> Api {
+    pub(super) fn github_api(
+        &mut self,
+        route: &Route,
+        keys: Option<&At<ApiKeys>>,
+        gateway: &Gateway,
+    ) -> Api {
         self.says_nothing_of_an_app(route);
         let keys = keys.map(|at| &at.value);
+        let installation = keys.and_then(|keys| keys.installation.given());
+        let acts_as = installation.and_then(|at| self.installation(at, gateway));
         let rules = Rules {
             allow: self.api_rules(keys.map(|keys| &keys.allow)),
             deny: self.api_rules(keys.map(|keys| &keys.deny)),
         };
         Api {
+            acts_as: acts_as.unwrap_or(ActsAs::Visitor),
             rules,
             enterprise_paths: keys.and_then(|k| k.enterprise_paths.value()) == Some(&true),
             share: keys.and_then(|keys| keys.share.value()) != Some(&false),
         }
+    }
+
+    /// An installation by its number, or by the account that it is installed on.
+    fn installation(&mut self, at: &At<Text>, gateway: &Gateway) -> Option<ActsAs> {
+        if !gateway.has_app {
+            let fault = Fault::new("an `installation` needs the `app` of `github`");
+            let note = "write `app: { id: 12345, private_key: { file: app.pem } }` there";
+            self.problem(&at.key, fault.note(note));
+        }
+        let text = at.value.0.as_str();
+        if text.parse::<u64>().is_err() && text.parse::<Login>().is_err() {
+            let fault = not(text, "an installation");
+            self.problem(
+                &at.place,
+                fault.note("write the account that the app is installed on, or its number"),
+            );
+            return None;
+        }
+        Some(ActsAs::Installation(text.into()))
     }
 
     fn api_rules(&mut self, field: Option<&Field<Vec<At<Text>>>>) -> Vec<Rule> {

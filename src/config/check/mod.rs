@@ -46,6 +46,8 @@ struct Gateway {
     prefix: Box<str>,
     listening: Vec<SocketAddr>,
     allow_insecure_http: bool,
+    /// Whether there is a GitHub App that can act for installations.
+    has_app: bool,
 }
 
 /// Reads and checks a configuration.
@@ -93,6 +95,7 @@ impl Check<'_> {
             prefix: prefix.clone(),
             listening: listen.iter().flatten().map(|listener| listener.address).collect(),
             allow_insecure_http: raw.allow_insecure_http.value() == Some(&true),
+            has_app: raw.github.value().is_some_and(|github| !github.app.is_absent()),
         };
         let routes = self.routes(raw, whole, &gateway);
         let trusted_proxies = raw.trusted_proxies.items().iter().map(|at| at.value.0).collect();

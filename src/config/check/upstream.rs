@@ -41,7 +41,7 @@ impl Check<'_> {
     ) -> Option<Upstream> {
         match route.upstream.value() {
             Some(Raw::GitHub(keys)) => {
-                Some(Upstream::GitHub(self.github_api(route, keys.as_deref())))
+                Some(Upstream::GitHub(self.github_api(route, keys.as_deref(), gateway)))
             }
             _ => self.app_behind(route, place, &gateway.listening).map(Upstream::App),
         }

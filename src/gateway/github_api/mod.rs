@@ -9,46 +9,31 @@ use http::{HeaderMap, HeaderName, Method};
 use super::action::Action;
 use super::{Gateway, Request, Visitor, csrf, error};
 use crate::budget::Resource;
-use crate::credential::Credential;
 use crate::freshness::{ApiPath, Asked, Directives, Key, handling, tags};
-use crate::github::api::{Arrival, Means, Question};
-use crate::github::budgets::BudgetKey;
-use crate::github::{Asking, TokenError};
+use crate::github::api::{Arrival, Question};
 use crate::passage::placement::{Addresses, Call, Kind, place};
 use crate::passage::request as outgoing;
 use crate::passage::rewrite::Bases;
 use crate::reason::Reason;
 use crate::route::{Api, Route};
-use crate::store::Principal;
 
 mod answer;
+mod asker;
 mod sending;
 
 pub use sending::{Outgoing, Sending};
 
 use answer::Dress;
-
-/// What GitHub is asked in somebody's name, found out once for a request.
-struct Asker {
-    account: u64,
-    who: Principal,
-    budget: BudgetKey,
-    /// Who asks, of those that share the budget.
-    caller: u64,
-}
-
-/// A token in use.
-#[derive(Clone)]
-struct Token {
-    credential: Credential,
-    asking: Asking,
-}
+use asker::{Asker, Token};
 
 /// How long a request waits for its turn where the client does not say.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The longest that a client may ask for.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tokens that are tried for one request: a new one may not be known everywhere yet.
+const MOST_REFUSALS: usize = 4;
 
 const MAX_WAIT: HeaderName = HeaderName::from_static("x-gatekeep-max-wait");
 const TIME_ZONE: HeaderName = HeaderName::from_static("time-zone");
@@ -85,7 +70,7 @@ impl Gateway {
         if !request.method.is_safe() && !csrf::is_same_site(request) {
             return Err(Reason::CrossSiteForm);
         }
-        let asker = Asker::of(request, &visitor);
+        let asker = self.asker(request, api, &visitor).await?;
         let below = below(&call, request.target.query());
         let is_read = matches!(*request.method, Method::GET | Method::HEAD);
         if call.kind == Kind::Graphql {
@@ -117,45 +102,17 @@ impl Gateway {
         if let Some(reply) = self.github_api.held(&question).await {
             return Ok(Arrival::Whole(reply));
         }
-        let mut token = self.token(request, asker.account).await?;
-        let means = token.means(&request.snapshot.addresses.api, &fields)?;
-        let arrival = self.github_api.read(&question, &means).await;
-        if !is_refused(&arrival) {
-            return Ok(arrival);
-        }
-        // Refused, and it may be the token's fault and not the question's.
-        token = self.after_refusal(request.id, asker.account, token).await?;
-        let means = token.means(&request.snapshot.addresses.api, &fields)?;
-        Ok(self.github_api.read(&question, &means).await)
-    }
-
-    /// A token that can be used now.
-    async fn token(&self, request: &Request<'_>, account: u64) -> Result<Token, Reason> {
-        let asking = request.snapshot.asking();
-        let credential = self.tokens.usable(&asking, account).await.map_err(|error| {
-            tracing::debug!(request.id = request.id, "no token for GitHub: {error}");
-            reason_of(&error)
-        })?;
-        Ok(Token { credential, asking })
-    }
-
-    /// The token to use in the place of one that GitHub refused; where it has been withdrawn, the
-    /// sessions that rest on it are over.
-    async fn after_refusal(
-        &self,
-        request_id: &str,
-        account: u64,
-        token: Token,
-    ) -> Result<Token, Reason> {
-        let Token { credential, asking } = token;
-        match self.rechecks.settle_refusal(&asking, account, &credential).await {
-            Ok(Some(credential)) => Ok(Token { credential, asking }),
-            Ok(None) => Err(Reason::GitHubInconsistent),
-            Err(trouble) => {
-                tracing::info!(request.id = request_id, "GitHub refused a token: {trouble}");
-                Err(trouble.reason())
+        let mut token = self.token(request.snapshot, request.id, asker).await?;
+        for _ in 0..MOST_REFUSALS {
+            let means = token.means(&request.snapshot.addresses.api, &fields)?;
+            let arrival = self.github_api.read(&question, &means).await;
+            if !is_refused(&arrival) {
+                return Ok(arrival);
             }
+            // It may be the token's fault and not the question's.
+            token = self.after_refusal(request.snapshot, request.id, asker, token).await?;
         }
+        Err(Reason::GitHubInconsistent)
     }
 }
 
@@ -224,41 +181,4 @@ fn patience(request: &Request<'_>) -> Duration {
 
 fn is_refused(arrival: &Arrival) -> bool {
     matches!(arrival, Arrival::Whole(reply) if reply.status == http::StatusCode::UNAUTHORIZED)
-}
-
-fn reason_of(error: &TokenError) -> Reason {
-    match error {
-        TokenError::SignInAgain => Reason::FactsOutdated,
-        TokenError::GitHub(error) => error.reason(),
-        TokenError::Store(_) => Reason::StoreUnavailable,
-    }
-}
-
-// === impl Asker ===
-
-impl Asker {
-    fn of(request: &Request<'_>, visitor: &Visitor) -> Self {
-        let live = visitor.session();
-        let account = live.account.id;
-        let key = live.key.as_bytes();
-        Self {
-            account,
-            who: Principal::User { realm: request.config().keys.realm(), id: account },
-            budget: BudgetKey::User(account),
-            caller: u64::from_le_bytes(key[..8].try_into().expect("a key has sixteen bytes")),
-        }
-    }
-}
-
-// === impl Token ===
-
-impl Token {
-    /// What it takes to ask with this token.
-    fn means(&self, base: &str, fields: &HeaderMap) -> Result<Arc<Means>, Reason> {
-        let authorization = outgoing::authorization(&self.credential.grant.access);
-        let authorization = authorization.ok_or(Reason::GitHubRefused)?;
-        let mut fields = fields.clone();
-        fields.insert(http::header::AUTHORIZATION, authorization);
-        Ok(Arc::new(Means::new(base.to_owned(), fields)))
-    }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde::Deserialize;
 
-use super::{Asker, Dress, Token, is_refused, patience};
+use super::{Asker, Dress, MOST_REFUSALS, Token, is_refused, patience};
 use crate::freshness::ApiPath;
 use crate::gateway::action::Action;
 use crate::gateway::{Gateway, Request, Snapshot, Visitor, error};
@@ -63,7 +63,7 @@ impl Gateway {
             _ => outgoing::Kind::Write,
         };
         let fields = outgoing::fields(request.headers, kind, &request.snapshot.agent);
-        let token = self.token(request, asker.account).await?;
+        let token = self.token(request.snapshot, request.id, &asker).await?;
         let order = Order {
             who: asker.who,
             budget: asker.budget.clone(),
@@ -114,19 +114,23 @@ impl Gateway {
         again: Option<Bytes>,
     ) -> Result<crate::github::api::Arrival, Reason> {
         let base = &snapshot.addresses.api;
-        let means = sending.token.means(base, &sending.fields)?;
-        let body = match body {
-            Outgoing::Whole(bytes) if bytes.is_empty() => None,
-            Outgoing::Whole(bytes) => Some(bytes.into()),
-            Outgoing::Stream(body) => Some(body),
-        };
-        let arrival = self.github_api.send(&sending.order, &means, body).await;
-        let Some(again) = again.filter(|_| is_refused(&arrival)) else { return Ok(arrival) };
-        let (id, account) = (sending.dress.request_id(), sending.asker.account);
-        sending.token = self.after_refusal(id, account, sending.token.clone()).await?;
-        let means = sending.token.means(base, &sending.fields)?;
-        let body = (!again.is_empty()).then(|| again.into());
-        Ok(self.github_api.send(&sending.order, &means, body).await)
+        let mut body = Some(body);
+        for _ in 0..MOST_REFUSALS {
+            let means = sending.token.means(base, &sending.fields)?;
+            let body = match (body.take(), &again) {
+                (Some(Outgoing::Stream(stream)), _) => Some(stream),
+                (_, Some(whole)) => (!whole.is_empty()).then(|| whole.clone().into()),
+                // Half of it is at GitHub.
+                _ => return Err(Reason::GitHubInconsistent),
+            };
+            let arrival = self.github_api.send(&sending.order, &means, body).await;
+            if !is_refused(&arrival) || again.is_none() {
+                return Ok(arrival);
+            }
+            let (id, asker) = (sending.dress.request_id(), &sending.asker);
+            sending.token = self.after_refusal(snapshot, id, asker, sending.token.clone()).await?;
+        }
+        Err(Reason::GitHubInconsistent)
     }
 }
 

@@ -1,5 +1,7 @@
 //! GitHub's API for the signed-in visitor: what passes, what is held, what never does.
 
+mod installations;
+
 use crate::support::World;
 use crate::support::browser::Browser;
 

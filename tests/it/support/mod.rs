@@ -90,17 +90,36 @@ impl World {
         Self::build(keys, routes, |clock| Arc::new(Memory::new(clock)))
     }
 
+    /// A world in which the gateway is a GitHub App.
+    pub(crate) fn with_app(routes: &str) -> Self {
+        Self::start("", routes, true, |clock| Arc::new(Memory::new(clock)))
+    }
+
     /// A world on a store of the test's own.
     pub(crate) fn build(
         keys: &str,
         routes: &str,
         store: impl FnOnce(Arc<Manual>) -> Arc<dyn Store>,
     ) -> Self {
+        Self::start(keys, routes, false, store)
+    }
+
+    fn start(
+        keys: &str,
+        routes: &str,
+        as_app: bool,
+        store: impl FnOnce(Arc<Manual>) -> Arc<dyn Store>,
+    ) -> Self {
         let any = || "127.0.0.1:0".parse().expect("an address");
         let github = Simulator::start(any()).expect("the simulator starts");
         let app = Echo::start(any(), EchoSettings { jwks_url: None, prefix: "/.gatekeep".into() })
             .expect("the app starts");
-        let yaml = yaml(&github, keys, &routes.replace("@APP@", app.url()));
+        let mut yaml = yaml(&github, keys, &routes.replace("@APP@", app.url()));
+        if as_app {
+            let (id, [key, _]) = (github.app_id(), github.app_private_keys());
+            let app = format!("github: {{ app: {{ id: {id}, private_key: {key:?} }}, ");
+            yaml = yaml.replacen("github: { ", &app, 1);
+        }
         let gate = Gate::start(&yaml, store);
         github.register_callback(&gate.callback);
         Self { github, app, gate }

@@ -1,0 +1,186 @@
+//! In whose name GitHub is asked, and with which token.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use crate::credential::Credential;
+use crate::gateway::{Gateway, Request, Snapshot, Visitor};
+use crate::github::api::Means;
+use crate::github::app::{AppError, InstallationId, InstallationToken, Scope};
+use crate::github::budgets::BudgetKey;
+use crate::github::{Asking, TokenError};
+use crate::identity::Login;
+use crate::passage::request::authorization;
+use crate::reason::Reason;
+use crate::route::{ActsAs, Api};
+use crate::secret::Secret;
+use crate::store::Principal;
+
+/// In whose name GitHub is asked.
+pub(super) struct Asker {
+    /// Whose rights GitHub applies.
+    pub(super) who: Principal,
+    /// Whose budget it counts against.
+    pub(super) budget: BudgetKey,
+    /// Who asks, of those that share the budget.
+    pub(super) caller: u64,
+}
+
+/// A token in use.
+#[derive(Clone)]
+pub(super) enum Token {
+    /// A person's.
+    User { credential: Credential, asking: Asking },
+    /// An installation's, and how often GitHub did not know it yet.
+    Installation(Arc<InstallationToken>, usize),
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Who asks on a route.
+    pub(super) async fn asker(
+        &self,
+        request: &Request<'_>,
+        api: &Api,
+        visitor: &Visitor,
+    ) -> Result<Asker, Reason> {
+        let live = visitor.session();
+        let key = live.key.as_bytes();
+        let caller = u64::from_le_bytes(key[..8].try_into().expect("a key has sixteen bytes"));
+        let realm = request.config().keys.realm();
+        match &api.acts_as {
+            ActsAs::Visitor => {
+                let id = live.account.id;
+                let (who, budget) = (Principal::User { realm, id }, BudgetKey::User(id));
+                Ok(Asker { who, budget, caller })
+            }
+            ActsAs::Installation(which) => {
+                let id = self.installation(request.snapshot, request.id, which).await?;
+                let scope = Scope::whole().hash();
+                let scope = u64::from_le_bytes(scope[..8].try_into().expect("it has 32 bytes"));
+                let who = Principal::Installation { realm, id: id.0, scope };
+                Ok(Asker { who, budget: BudgetKey::Installation(id.0), caller })
+            }
+        }
+    }
+
+    /// An installation by its number, or by the account that it is installed on.
+    async fn installation(
+        &self,
+        snapshot: &Snapshot,
+        request_id: &str,
+        which: &str,
+    ) -> Result<InstallationId, Reason> {
+        if let Ok(number) = which.parse() {
+            return Ok(InstallationId(number));
+        }
+        // The configuration takes nothing else.
+        let owner = which.parse::<Login>().map_err(|_| Reason::Internal)?;
+        let found = self.installations.of_owner(&snapshot.github, &owner).await;
+        found.map_err(|error| not_as_installation(request_id, &error))
+    }
+
+    /// A token that can be used now.
+    pub(super) async fn token(
+        &self,
+        snapshot: &Snapshot,
+        request_id: &str,
+        asker: &Asker,
+    ) -> Result<Token, Reason> {
+        match asker.who {
+            Principal::User { id, .. } => {
+                let asking = snapshot.asking();
+                let credential = self.tokens.usable(&asking, id).await.map_err(|error| {
+                    tracing::debug!(request.id = request_id, "no token for GitHub: {error}");
+                    reason_of(&error)
+                })?;
+                Ok(Token::User { credential, asking })
+            }
+            Principal::Installation { id, .. } => {
+                let id = InstallationId(id);
+                let token = self.installations.token(&snapshot.github, id, &Scope::whole()).await;
+                let token = token.map_err(|error| not_as_installation(request_id, &error))?;
+                Ok(Token::Installation(token, 0))
+            }
+        }
+    }
+
+    /// The token to use in the place of one that GitHub refused. Where a person's has been withdrawn,
+    /// the sessions that rest on it are over.
+    pub(super) async fn after_refusal(
+        &self,
+        snapshot: &Snapshot,
+        request_id: &str,
+        asker: &Asker,
+        token: Token,
+    ) -> Result<Token, Reason> {
+        match (token, asker.who) {
+            (Token::User { credential, asking }, Principal::User { id, .. }) => {
+                match self.rechecks.settle_refusal(&asking, id, &credential).await {
+                    Ok(Some(credential)) => Ok(Token::User { credential, asking }),
+                    Ok(None) => Err(Reason::GitHubInconsistent),
+                    Err(trouble) => {
+                        tracing::info!(
+                            request.id = request_id,
+                            "GitHub refused a token: {trouble}"
+                        );
+                        Err(trouble.reason())
+                    }
+                }
+            }
+            (Token::Installation(token, tries), _) => {
+                if let Some(pause) = token.pause_after_401(tries, self.clock.now()) {
+                    tokio::time::sleep(pause).await;
+                    return Ok(Token::Installation(token, tries + 1));
+                }
+                self.installations.drop_installation(token.installation);
+                self.token(snapshot, request_id, asker).await
+            }
+            (Token::User { .. }, Principal::Installation { .. }) => Err(Reason::Internal),
+        }
+    }
+}
+
+/// The app cannot act for an installation: the operator's or GitHub's business, not the visitor's.
+fn not_as_installation(request_id: &str, error: &AppError) -> Reason {
+    match error {
+        AppError::GitHub(error) => {
+            tracing::debug!(request.id = request_id, "no token of an installation: {error}");
+            error.reason()
+        }
+        error => {
+            tracing::warn!(request.id = request_id, "{error}");
+            Reason::InstallationUnusable
+        }
+    }
+}
+
+fn reason_of(error: &TokenError) -> Reason {
+    match error {
+        TokenError::SignInAgain => Reason::FactsOutdated,
+        TokenError::GitHub(error) => error.reason(),
+        TokenError::Store(_) => Reason::StoreUnavailable,
+    }
+}
+
+// === impl Token ===
+
+impl Token {
+    /// What it takes to ask with this token.
+    pub(super) fn means(&self, base: &str, fields: &HeaderMap) -> Result<Arc<Means>, Reason> {
+        let authorization = authorization(self.word()).ok_or(Reason::GitHubRefused)?;
+        let mut fields = fields.clone();
+        fields.insert(AUTHORIZATION, authorization);
+        Ok(Arc::new(Means::new(base.to_owned(), fields)))
+    }
+
+    fn word(&self) -> &Secret<String> {
+        match self {
+            Self::User { credential, .. } => &credential.grant.access,
+            Self::Installation(token, _) => token.word(),
+        }
+    }
+}
