@@ -133,6 +133,7 @@ fn sessions(c: &mut Criterion) {
                 expires: now + Duration::from_secs(1_000),
                 device: String::new(),
                 from: None,
+                api_key: None,
             };
             let profile = Profile { identity: Identity { id: account, ..octocat() }, checked: now };
             let begun = sessions.begin(&keys, session, HOST, &profile, &validators);

@@ -267,6 +267,7 @@ impl Crowd {
             expires: self.now + if number % 10 == 9 { SHORT } else { lives },
             device: DEVICE.to_owned(),
             from: Some("203.0.113.77".parse().expect("an address")),
+            api_key: None,
         };
         let profile = Profile { identity: identity(account), checked: self.now };
         let (_, id) = sessions.begin(&self.keys, session, HOST, &profile, &validators()).await?;

@@ -64,6 +64,8 @@ defences! {
     AdminToken => "admin-token",
     /// A hand-over between hosts is bound to the browser that asked for it.
     HandoverBinding => "handover-binding",
+    /// An API key opens the routes that it names alone.
+    ApiKeyScope => "api-key-scope",
 }
 
 /// Whether a defence stands. It always does, but in a test build with the feature `sabotage`.

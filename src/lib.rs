@@ -36,6 +36,7 @@ pub mod origin;
 pub mod policy;
 pub mod passage;
 pub mod route;
+pub mod api_key;
 pub mod session;
 pub mod credential;
 pub mod claims;

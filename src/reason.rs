@@ -51,6 +51,8 @@ reasons! {
     FactsMissing => "facts-missing",
     /// What GitHub said of the visitor is too old, and it cannot be asked again without them.
     FactsOutdated => "facts-outdated",
+    /// An API key is unknown, ended or expired, came twice, or came where none is taken.
+    BadApiKey => "bad-api-key",
     /// The visitor signs in again and again without arriving.
     SignInLoop => "sign-in-loop",
 
@@ -58,10 +60,14 @@ reasons! {
     UserDenied => "user-denied",
     /// Nothing in the route's allow list fits the visitor.
     NotAdmitted => "not-admitted",
+    /// The API key does not name the route.
+    ApiKeyScope => "api-key-scope",
     /// A WebSocket was opened from a page of another origin.
     CrossOriginUpgrade => "cross-origin-upgrade",
     /// A form was posted from another site, or without its token.
     CrossSiteForm => "cross-site-form",
+    /// A form of ours was not filled in as it must be.
+    BadForm => "bad-form",
 
     /// This path of GitHub's API is not passed on: it is about credentials, or the route denies it.
     ApiPathDenied => "api-path-denied",

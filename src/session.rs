@@ -1,4 +1,4 @@
-//! A session: one sign-in of one visitor, and how long it lasts.
+//! A session: one sign-in of one visitor, or one API key of theirs, and how long it lasts.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use crate::api_key::Terms;
 use crate::clock::Time;
 use crate::secret::Secret;
 
@@ -27,7 +28,7 @@ pub struct SessionKey([u8; 16]);
 #[error("this is no session's name: 22 characters as in the list of sessions")]
 pub struct NoSessionKey;
 
-/// One sign-in.
+/// One sign-in, or one API key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// The number of the account that signed in.
@@ -40,6 +41,9 @@ pub struct Session {
     pub device: String,
     /// The address it came from.
     pub from: Option<IpAddr>,
+    /// What its owner said of it, when it is that of an API key and not of a browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<Terms>,
 }
 
 /// How long sessions live.
@@ -146,6 +150,7 @@ impl fmt::Display for SessionKey {
 impl Session {
     /// Whether the session is good now, when it was last used at `seen`.
     pub fn standing(&self, seen: Time, now: Time, lifetimes: Lifetimes) -> Standing {
+        let lifetimes = if self.api_key.is_some() { Lifetimes::UNBOUND } else { lifetimes };
         standing(self.created, self.expires, seen, now, lifetimes)
     }
 }
@@ -170,6 +175,11 @@ pub fn standing(
 }
 
 // === impl Lifetimes ===
+
+impl Lifetimes {
+    /// Those of an API key: it ends when its owner said it should, used or not.
+    pub const UNBOUND: Self = Self { lifetime: Duration::MAX, idle: Duration::MAX };
+}
 
 impl Default for Lifetimes {
     fn default() -> Self {
@@ -214,6 +224,7 @@ mod tests {
             expires: at(100),
             device: String::new(),
             from: None,
+            api_key: None,
         };
         for (seen, now, standing) in [
             (0, 9, Standing::Live),
@@ -226,5 +237,9 @@ mod tests {
         }
         let shorter = Lifetimes { lifetime: Duration::from_secs(50), ..lifetimes };
         assert_eq!(session.standing(at(59), at(60), shorter), Standing::Expired);
+        let terms = Terms { name: String::new(), routes: vec![] };
+        let key = Session { api_key: Some(terms), ..session };
+        assert_eq!(key.standing(at(0), at(99), shorter), Standing::Live);
+        assert_eq!(key.standing(at(99), at(100), shorter), Standing::Expired);
     }
 }

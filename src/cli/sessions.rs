@@ -37,7 +37,9 @@ pub(super) fn revoke(at: &Running, which: &Which) -> ExitCode {
 }
 
 fn row(session: &Value) -> Vec<String> {
-    let texts = ["key", "device", "from"].map(|name| text(&session[name]));
+    let [key, device, from] = ["key", "device", "from"].map(|name| text(&session[name]));
+    let name = &session["api_key"]["name"];
+    let device = if name.is_null() { device } else { format!("API key: {}", text(name)) };
     let moments = ["created", "seen", "expires"].map(|name| moment(&session[name]));
-    texts.into_iter().chain(moments).collect()
+    [key, device, from].into_iter().chain(moments).collect()
 }

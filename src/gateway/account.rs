@@ -20,8 +20,8 @@ impl Gateway {
         match self.authenticate(request).await {
             Authenticated::Unknown(_) => error::fault(request, Reason::StoreUnavailable),
             Authenticated::Session(live) => match self.my_sessions(request, &live).await {
-                Ok(table) => {
-                    let page = account_page(request, &live, table);
+                Ok(tables) => {
+                    let page = account_page(request, &live, tables);
                     error::answer(request, &page, Reason::Endpoint)
                 }
                 Err(unavailable) => {
@@ -53,7 +53,7 @@ impl Gateway {
     }
 }
 
-fn account_page(request: &Request<'_>, live: &LiveSession, sessions: Table) -> Page {
+fn account_page(request: &Request<'_>, live: &LiveSession, tables: Vec<Table>) -> Page {
     let idle = request.config().session.idle;
     let profile = live.account.profile();
     let who = &profile.identity;
@@ -78,7 +78,7 @@ fn account_page(request: &Request<'_>, live: &LiveSession, sessions: Table) -> P
         title: "Your account".into(),
         lead: "This is what the apps behind this gateway learn about you.".into(),
         facts,
-        table: Some(sessions),
+        tables,
         actions: vec![
             Way::Link { label: "Back to the app".into(), href: "/".into(), primary: true },
             Way::Link {

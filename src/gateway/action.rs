@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Response};
 use super::admission::{Admission, Passport};
 use super::github_api::Sending;
 use super::{LiveSession, Request, upstream};
+use crate::api_key::Presented;
 use crate::clock::Time;
 use crate::github::api::Flow;
 use crate::reason::Reason;
@@ -89,6 +90,8 @@ pub struct Forward {
     pub fields: Vec<(HeaderName, HeaderValue)>,
     /// Whether silence is no fault: WebSockets and event streams.
     pub may_stay_silent: bool,
+    /// Whether the client's `Authorization` holds an API key, which is not for the app.
+    pub(super) has_api_key: bool,
 }
 
 // === impl Action ===
@@ -157,6 +160,12 @@ impl Visitor {
         self.admission.still_admits(&self.live.account)
     }
 
+    /// Whether the visitor is a program with an API key: no page of another site can make it ask, so
+    /// it owes no proof of where it comes from.
+    pub fn is_api_key(&self) -> bool {
+        self.live.is_api_key()
+    }
+
     /// What admitted the visitor.
     pub fn reason(&self) -> Reason {
         self.reason
@@ -187,6 +196,11 @@ impl Forward {
         reason: Reason,
     ) -> Self {
         let target = &request.target;
+        // Where a visitor is wanted, a key that was shown was judged, and no cookie beside it.
+        let has_api_key = match &visitor {
+            Some(visitor) => visitor.is_api_key(),
+            None => Presented::by(request.headers).is_some(),
+        };
         Self {
             fields: upstream::fields(request, route, visitor.as_ref()),
             route: route.clone(),
@@ -194,6 +208,7 @@ impl Forward {
             reason,
             path_and_query: (!target.is_verbatim()).then(|| target.path_and_query().into_owned()),
             may_stay_silent: request.may_stay_silent(),
+            has_api_key,
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Who is asking: from the cookie to the session.
+//! Who is asking: from the cookie or the API key to the session.
 
 use std::sync::Arc;
 
 use super::{Gateway, LiveSession, Request};
+use crate::api_key::{ApiKey, Presented};
 use crate::cookie;
 use crate::defence::{Defence, stands};
 use crate::reason::Reason;
@@ -25,9 +26,35 @@ const MOST_CANDIDATES: usize = 8;
 // === impl Gateway ===
 
 impl Gateway {
-    /// Finds the session of a request. Of several cookies with the session's name (a neighbour can
-    /// plant some where `__Host-` is not to be had) exactly one session must be good.
+    /// Finds the session of a request. An API key decides alone: whoever shows one wants to be
+    /// judged by it, and a bad one must not turn into a visitor by a cookie beside it.
     pub(super) async fn authenticate(&self, request: &Request<'_>) -> Authenticated {
+        match Presented::by(request.headers) {
+            Presented::Nothing => self.by_cookie(request).await,
+            Presented::Key(key) => Box::pin(self.by_api_key(request, &key)).await,
+            Presented::Nonsense => Authenticated::Nobody(Reason::BadApiKey),
+        }
+    }
+
+    async fn by_api_key(&self, request: &Request<'_>, key: &ApiKey) -> Authenticated {
+        let (config, now) = (request.config(), self.clock.now());
+        let found = match self.sessions.find_api_key(&config.keys, key).await {
+            Ok(found) => found,
+            Err(unavailable) => {
+                self.store_failed(request, &unavailable);
+                return Authenticated::Unknown(unavailable);
+            }
+        };
+        let good = found.filter(|live| live.standing(now, config.session) == Standing::Live);
+        good.map_or(Authenticated::Nobody(Reason::BadApiKey), |live| {
+            self.note_use(request, &live);
+            Authenticated::Session(live)
+        })
+    }
+
+    /// Finds the session of a request by its cookie. Of several cookies with the session's name (a neighbour can
+    /// plant some where `__Host-` is not to be had) exactly one session must be good.
+    async fn by_cookie(&self, request: &Request<'_>) -> Authenticated {
         let Some((candidates, count)) = candidates(request) else {
             return Authenticated::Nobody(Reason::AmbiguousCookie);
         };

@@ -11,7 +11,7 @@ use super::attempts::{clear_attempt, find_attempt};
 use super::authenticate::Authenticated;
 use super::ending::Cause;
 use super::sign_in::{parameters, redirect, trail};
-use super::{Gateway, LiveSession, Request, error};
+use super::{Gateway, LiveSession, Request, device, error};
 use crate::credential::Grant;
 use crate::defence::{Defence, stands};
 use crate::github::{GitHubError, Said};
@@ -161,13 +161,13 @@ impl Gateway {
         grant: &Grant,
     ) -> Result<(Arc<LiveSession>, SessionId), Unavailable> {
         let (config, now) = (request.config(), self.clock.now());
-        let agent = request.header("user-agent").unwrap_or_default();
         let session = Session {
             account: said.identity.id,
             created: now,
             expires: now + config.session.lifetime,
-            device: agent.chars().take(200).collect(),
+            device: device::agent(request),
             from: Some(request.client.address),
+            api_key: None,
         };
         let (keys, account, end) = (&config.keys, session.account, session.expires);
         let profile = Profile { identity: said.identity.clone(), checked: now };

@@ -1,6 +1,8 @@
 //! What a person calls the program that a session belongs to. A user agent says of itself whatever
 //! it likes: the words help to recognise it, and prove nothing.
 
+use super::Request;
+
 /// Part of a browser's user agent, and its name: the first that fits, for each claims to be those
 /// further down, too.
 const BROWSERS: &[(&str, &str)] = &[
@@ -43,8 +45,16 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("Go-http-client/", "Go"),
 ];
 
+/// The most characters of a user agent that are kept.
+const KEPT: usize = 200;
+
 /// The most characters of a user agent that is shown as it is.
 const SHOWN: usize = 40;
+
+/// What the program that asks says of itself, shortened.
+pub(super) fn agent(request: &Request<'_>) -> String {
+    request.header("user-agent").unwrap_or_default().chars().take(KEPT).collect()
+}
 
 /// What a user agent is called: "Firefox on Linux", "curl", or the beginning of what it says.
 pub(super) fn name_of(agent: &str) -> String {

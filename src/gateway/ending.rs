@@ -4,7 +4,7 @@ use super::{Gateway, LiveSession, Request, Snapshot};
 use crate::github::Asking;
 use crate::metrics::Metrics;
 use crate::session::SessionKey;
-use crate::store::{Left, StoredCredential, Unavailable};
+use crate::store::{Doomed, Left, StoredCredential, Unavailable};
 
 /// What ends a session before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,20 +66,18 @@ impl Gateway {
         }
     }
 
-    /// Ends all sessions of a visitor but the one that asks. With an error some may not be over.
+    /// Ends all sessions of a visitor but the one that asks; API keys go on. With an error some may
+    /// not be over.
     pub(super) async fn end_others(
         &self,
         request: &Request<'_>,
         live: &LiveSession,
         cause: Cause,
     ) -> Result<(), Unavailable> {
-        let (keys, now) = (&request.config().keys, self.clock.now());
-        let ended = self.sessions.end_all(keys, live.account.id, Some(live.key), now).await?;
-        cause.count(&self.metrics, ended);
-        Ok(())
+        self.end_all(request, live, Doomed::SignInsBut(live.key), cause).await
     }
 
-    /// Ends all sessions of a visitor. The one that asks goes last: until all others are over it
+    /// Ends all sessions and API keys of a visitor. The one that asks goes last: until all others are over it
     /// stays, so that the visitor can ask again.
     pub(super) async fn end_everywhere(
         &self,
@@ -87,8 +85,21 @@ impl Gateway {
         live: &LiveSession,
         cause: Cause,
     ) -> Result<(), Unavailable> {
-        self.end_others(request, live, cause).await?;
+        self.end_all(request, live, Doomed::AllBut(live.key), cause).await?;
         self.end_session(request.snapshot, live.key, live.account.id, cause).await
+    }
+
+    async fn end_all(
+        &self,
+        request: &Request<'_>,
+        live: &LiveSession,
+        doomed: Doomed,
+        cause: Cause,
+    ) -> Result<(), Unavailable> {
+        let (keys, now) = (&request.config().keys, self.clock.now());
+        let ended = self.sessions.end_all(keys, live.account.id, doomed, now).await?;
+        cause.count(&self.metrics, ended);
+        Ok(())
     }
 
     /// Forgets the tokens that nobody is signed in with any more.

@@ -29,6 +29,8 @@ pub enum Endpoint {
     SignOutEverywhere,
     /// The visitor's page.
     Account,
+    /// Makes an API key.
+    MakeApiKey,
     /// The public keys.
     Keys,
     /// GitHub tells something.
@@ -49,6 +51,7 @@ const TABLE: &[(&str, Method, Endpoint)] = &[
     ("end_other_sessions", Method::POST, Endpoint::EndOtherSessions),
     ("sign_out_everywhere", Method::POST, Endpoint::SignOutEverywhere),
     ("account", Method::GET, Endpoint::Account),
+    ("api_keys", Method::POST, Endpoint::MakeApiKey),
     ("jwks.json", Method::GET, Endpoint::Keys),
     ("github/webhook", Method::POST, Endpoint::Webhook),
 ];
@@ -80,8 +83,14 @@ impl Endpoint {
                 | Self::EndSession
                 | Self::EndOtherSessions
                 | Self::SignOutEverywhere
+                | Self::MakeApiKey
                 | Self::Webhook
         )
+    }
+
+    /// Whether it asks who is there, and wants a person: API keys are for routes.
+    pub(super) fn is_for_people(self) -> bool {
+        !matches!(self, Self::Keys | Self::Webhook | Self::Unknown)
     }
 
     /// Whether the configuration has it at a host.

@@ -25,6 +25,14 @@ pub(super) fn fault(request: &Request<'_>, reason: Reason) -> Answer {
     answer(request, &page, reason)
 }
 
+/// The page for a form of ours that cannot be done, and why.
+pub(super) fn bad_form(request: &Request<'_>, why: &str) -> Answer {
+    let mut page = page_of(Reason::BadForm, request.id);
+    why.clone_into(&mut page.lead);
+    page.actions.extend(way_out(request, Reason::BadForm));
+    answer(request, &page, Reason::BadForm)
+}
+
 /// The same for the server, which has no `Request` when the header itself was bad.
 pub fn fault_page(
     reason: Reason,
@@ -42,9 +50,8 @@ pub(super) fn denied(
     reason: Reason,
     live: Option<&Arc<LiveSession>>,
 ) -> Answer {
-    let (Some(live), false) = (live, reason == Reason::CrossOriginUpgrade) else {
-        return fault(request, reason);
-    };
+    let is_told_more = matches!(reason, Reason::NotAdmitted | Reason::UserDenied);
+    let Some(live) = live.filter(|_| is_told_more) else { return fault(request, reason) };
     let mut page = page_of(reason, request.id);
     page.facts.push(("Signed in as".into(), live.account.identity().login.to_string()));
     let policy = match route.access(request.target.path(), request.method) {
@@ -54,6 +61,9 @@ pub(super) fn denied(
     if reason == Reason::NotAdmitted {
         page.facts.extend(requirements(policy));
         page.help.extend(approval_help(policy, request.config()));
+    }
+    if live.is_api_key() {
+        return answer(request, &page, reason);
     }
     let back = request.target.path_and_query();
     page.actions = vec![
@@ -109,7 +119,9 @@ fn way_out(request: &Request<'_>, reason: Reason) -> Option<Way> {
         | R::GitHubUnavailable
         | R::GitHubRefused => ("Sign in again", sign_in::start_path(request, "/", false)),
         R::SignInLoop => ("Try once more", request.own_path("sign_in")),
-        R::NoSuchPage | R::CrossSiteForm => ("Your account", request.own_path("account")),
+        R::BadApiKey | R::ApiKeyScope | R::NoSuchPage | R::CrossSiteForm | R::BadForm => {
+            ("Your account", request.own_path("account"))
+        }
         _ => return None,
     };
     Some(Way::Link { label: label.into(), href, primary: true })
@@ -177,6 +189,13 @@ fn notice(reason: Reason) -> Notice {
             "This page asks for organisations or teams, which your session does not know yet.",
             "Sign in with GitHub once more to go on.",
         ),
+        R::BadApiKey => Notice(
+            S::UNAUTHORIZED,
+            "This API key is not good",
+            "It is unknown, has ended or expired, or came where none is taken: an API key stands \
+             alone in one `Authorization`, and opens apps, none of the gateway's own pages.",
+            "See your keys, and make a new one, on your account page in a browser.",
+        ),
         R::FactsOutdated => Notice(
             S::UNAUTHORIZED,
             "Sign in again",
@@ -224,6 +243,12 @@ fn notice(reason: Reason) -> Notice {
             "GitHub refuses a token of which it also says that it is good.",
             "Try again in a minute.",
         ),
+        R::ApiKeyScope => Notice(
+            S::FORBIDDEN,
+            "This API key is for other routes",
+            "It does not name the route that was asked for.",
+            "Make one that does on your account page in a browser.",
+        ),
         R::CrossOriginUpgrade => Notice(
             S::FORBIDDEN,
             "Not from here",
@@ -235,6 +260,12 @@ fn notice(reason: Reason) -> Notice {
             "This form is not ours",
             "The form came from another site or is too old, so nothing was done.",
             "Open the page itself and press the button there.",
+        ),
+        R::BadForm => Notice(
+            S::BAD_REQUEST,
+            "Nothing was done",
+            "The form is not filled in as it must be.",
+            "Go back and fill it in.",
         ),
         R::AmbiguousTarget => Notice(
             S::BAD_REQUEST,

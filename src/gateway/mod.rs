@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use tokio::sync::Semaphore;
 
+use crate::api_key::Presented;
 use crate::clock::Clock;
 use crate::config::{Cache, Config};
 use crate::defence::{Defence, stands};
@@ -42,6 +43,7 @@ mod github_api;
 mod handover;
 mod hearing;
 mod last_session;
+mod my_api_keys;
 mod my_sessions;
 mod operate;
 mod pages;
@@ -233,6 +235,9 @@ impl Gateway {
             Authenticated::Nobody(reason) => return Decision::SignIn(reason),
             Authenticated::Unknown(_) => return Decision::Unavailable(Reason::StoreUnavailable),
         };
+        if !live.opens(&route.name) && stands(Defence::ApiKeyScope) {
+            return Decision::Deny(Reason::ApiKeyScope, Some(live));
+        }
         if !self.has_young_facts(request, &live)
             && let Some(decision) = Box::pin(self.renew_facts(request, &live)).await
         {
@@ -245,7 +250,7 @@ impl Gateway {
         match admission.verdict {
             Verdict::FactsMissing => Decision::SignIn(Reason::FactsMissing),
             Verdict::Refused(reason) => Decision::Deny(reason, Some(live)),
-            Verdict::Admitted(_) if !may_upgrade(route, request) => {
+            Verdict::Admitted(_) if !live.is_api_key() && !may_upgrade(route, request) => {
                 Decision::Deny(Reason::CrossOriginUpgrade, Some(live))
             }
             Verdict::Admitted(reason) => match admission.passport(self, request, &live) {
@@ -264,6 +269,9 @@ impl Gateway {
 
     /// One of the gateway's own pages.
     async fn answer(&self, endpoint: Endpoint, request: &Request<'_>) -> Answer {
+        if endpoint.is_for_people() && Presented::by(request.headers).is_some() {
+            return self.ask_to_sign_in(request, Reason::BadApiKey);
+        }
         match endpoint {
             Endpoint::Start => self.start(request).await,
             Endpoint::Callback => self.callback(request).await,
@@ -275,6 +283,7 @@ impl Gateway {
             Endpoint::EndOtherSessions => self.end_all_others(request).await,
             Endpoint::SignOutEverywhere => self.sign_out_everywhere(request).await,
             Endpoint::Account => self.account(request).await,
+            Endpoint::MakeApiKey => self.make_api_key(request).await,
             Endpoint::Keys => self.jwks(request),
             Endpoint::Webhook => self.webhook(request).await,
             Endpoint::Unknown => error::fault(request, Reason::NoSuchPage),

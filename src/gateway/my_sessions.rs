@@ -9,7 +9,7 @@ use super::ending::Cause;
 use super::pages::{Row, Table, Way};
 use super::sign_in::redirect;
 use super::sign_out::{self, signed_out};
-use super::{Gateway, LiveSession, Request, csrf, device, error, forms};
+use super::{Gateway, LiveSession, Request, csrf, device, error, forms, my_api_keys};
 use crate::clock::Time;
 use crate::defence::{Defence, stands};
 use crate::reason::Reason;
@@ -24,8 +24,8 @@ const END_OTHERS: &str = "end-other-sessions";
 const EVERYWHERE: &str = "sign-out-everywhere";
 
 /// What is so once all sessions have ended.
-const ALL_OVER: &str =
-    "All your sessions are over, in every browser and in every app behind this gateway.";
+const ALL_OVER: &str = "All your sessions are over, in every browser and in every app behind this gateway. Your API \
+     keys have ended, too.";
 
 /// What is said of a session.
 const COLUMNS: &[&str] = &["Device", "Signed in", "Last used", "From"];
@@ -39,16 +39,20 @@ const SEEN_LATER: Duration = Duration::from_secs(300);
 // === impl Gateway ===
 
 impl Gateway {
-    /// The visitor's sessions, the one used last first.
+    /// The visitor's sessions, the one used last first, and the API keys.
     pub(super) async fn my_sessions(
         &self,
         request: &Request<'_>,
         live: &LiveSession,
-    ) -> Result<Table, Unavailable> {
+    ) -> Result<Vec<Table>, Unavailable> {
         let (config, now) = (request.config(), self.clock.now());
         let mut listed = self.sessions.list(&config.keys, live.account.id, now).await?;
         listed.retain(|listed| may_open(listed, config.session, now));
-        Ok(table(request, live, &listed))
+        let (keys, sessions): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|listed| listed.session.api_key.is_some());
+        let tables =
+            [Some(table(request, live, &sessions)), my_api_keys::table(request, live, &keys)];
+        Ok(tables.into_iter().flatten().collect())
     }
 
     /// `POST PREFIX/end_session`: ends another session of the visitor's.
@@ -85,7 +89,7 @@ impl Gateway {
     }
 
     /// The session that a form of ours came from, or why there is none.
-    async fn owner(
+    pub(super) async fn owner(
         &self,
         request: &Request<'_>,
         purpose: &str,
@@ -123,12 +127,12 @@ impl Gateway {
         }
     }
 
-    fn not_ended(&self, request: &Request<'_>, unavailable: &Unavailable) -> Answer {
+    pub(super) fn not_ended(&self, request: &Request<'_>, unavailable: &Unavailable) -> Answer {
         self.store_failed(request, unavailable);
         error::fault(request, Reason::StoreUnavailable)
     }
 
-    fn not_done(&self, request: &Request<'_>, reason: Reason) -> Answer {
+    pub(super) fn not_done(&self, request: &Request<'_>, reason: Reason) -> Answer {
         match reason {
             Reason::NoSession | Reason::SessionEnded => self.ask_to_sign_in(request, reason),
             reason => error::fault(request, reason),
@@ -164,6 +168,7 @@ fn table(request: &Request<'_>, live: &LiveSession, listed: &[Listed]) -> Table 
         rows: listed.iter().take(SHOWN).map(|listed| row(request, live, listed)).collect(),
         note: (more > 0).then(|| format!("And {more} more, not used as lately as these.")),
         actions,
+        form: None,
     }
 }
 
@@ -182,7 +187,8 @@ fn row(request: &Request<'_>, live: &LiveSession, listed: &Listed) -> Row {
     }
 }
 
-fn end_form(request: &Request<'_>, live: &LiveSession, key: SessionKey) -> Way {
+/// The button that ends a session or an API key.
+pub(super) fn end_form(request: &Request<'_>, live: &LiveSession, key: SessionKey) -> Way {
     let mut form = form(request, live, ("End", "end_session"), &end_purpose(key));
     if let Way::Post { fields, .. } = &mut form {
         fields.push((SESSION.into(), key.to_string()));

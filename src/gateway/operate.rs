@@ -1,6 +1,8 @@
 //! What operators do: see and end sessions, see and rotate signing keys, seal the store's rows under
 //! a new master.
 
+use std::collections::HashSet;
+
 use super::ending::Cause;
 use super::{Gateway, Snapshot};
 use crate::identity::{Login, UserPattern};
@@ -55,6 +57,14 @@ pub struct Rotation {
     pub is_announced: bool,
 }
 
+// === impl OperateError ===
+
+impl OperateError {
+    fn halfway(ended: usize, unavailable: Unavailable) -> Self {
+        if ended == 0 { unavailable.into() } else { Self::Halfway(ended, unavailable) }
+    }
+}
+
 // === impl Gateway ===
 
 impl Gateway {
@@ -81,18 +91,29 @@ impl Gateway {
     ) -> Result<usize, OperateError> {
         let account = self.account_meant(snapshot, user).await?;
         let keys = &snapshot.config.keys;
-        let record = self.sessions.accounts().read(keys, account).await?;
-        let doomed: Vec<_> = record.iter().flat_map(AccountRecord::all_sessions).collect();
-        if doomed.is_empty() {
+        let mut ended = HashSet::new();
+        // Again until there are no more: one that was ended may have made an API key meanwhile.
+        loop {
+            let record = self.sessions.accounts().read(keys, account).await;
+            let record =
+                record.map_err(|unavailable| OperateError::halfway(ended.len(), unavailable))?;
+            let mut doomed: Vec<_> = record.iter().flat_map(AccountRecord::all_sessions).collect();
+            doomed.retain(|key| !ended.contains(key));
+            if doomed.is_empty() {
+                break;
+            }
+            for key in doomed {
+                self.end_session(snapshot, key, account, Cause::Operator)
+                    .await
+                    .map_err(|unavailable| OperateError::Halfway(ended.len(), unavailable))?;
+                ended.insert(key);
+            }
+        }
+        if ended.is_empty() {
             return Err(OperateError::Nobody(user.clone()));
         }
-        for (ended, key) in doomed.iter().enumerate() {
-            self.end_session(snapshot, *key, account, Cause::Operator)
-                .await
-                .map_err(|unavailable| OperateError::Halfway(ended, unavailable))?;
-        }
-        tracing::info!(user.id = account, sessions = doomed.len(), "an operator ended sessions");
-        Ok(doomed.len())
+        tracing::info!(user.id = account, sessions = ended.len(), "an operator ended sessions");
+        Ok(ended.len())
     }
 
     /// Ends one session, on every host and node.

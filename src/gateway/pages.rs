@@ -8,16 +8,19 @@ use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::config::Branding;
+use crate::secret::Secret;
 
+mod form;
 mod format;
 mod html;
 mod table;
 
+pub(super) use form::{Form, Input, Kind};
 pub(super) use format::Format;
 pub(super) use table::{Row, Table};
 
 /// One page: what happened, what to do next, and the way out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Page {
     /// The status of the response.
     pub(super) status: StatusCode,
@@ -29,8 +32,10 @@ pub(super) struct Page {
     pub(super) help: Vec<String>,
     /// Names and values to list, such as who is signed in.
     pub(super) facts: Vec<(String, String)>,
-    /// Things of one kind, with what can be done to each.
-    pub(super) table: Option<Table>,
+    /// Secrets that are shown this once, by name, to be copied.
+    pub(super) copies: Vec<(&'static str, Secret<String>)>,
+    /// Things, one table for each kind, with what can be done to each.
+    pub(super) tables: Vec<Table>,
     /// The way out.
     pub(super) actions: Vec<Way>,
     /// The word that the log has for this.
@@ -103,9 +108,16 @@ impl Page {
     /// `no-referrer` would make a browser send `Origin: null` with the form (Fetch, "append a
     /// request Origin header"), so a page with a form asks for `same-origin`.
     fn referrer_policy(&self) -> &'static str {
-        let ways = self.ways_out().chain(self.table.iter().flat_map(Table::ways));
-        let has_form = ways.into_iter().any(|way| matches!(way, Way::Post { .. }));
+        let ways = self.ways_out().chain(self.tables.iter().flat_map(Table::ways));
+        let has_form = ways.into_iter().any(|way| matches!(way, Way::Post { .. }))
+            || self.tables.iter().any(|table| table.form.is_some());
         if has_form { "same-origin" } else { "no-referrer" }
+    }
+
+    /// What is to be copied, and then the facts.
+    fn told(&self) -> impl Iterator<Item = (&str, &str)> {
+        let copies = self.copies.iter().map(|(name, secret)| (*name, secret.expose().as_str()));
+        copies.chain(self.facts.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
     /// The actions whose target is one that a page may have.
@@ -117,18 +129,18 @@ impl Page {
 /// As JSON.
 impl Page {
     fn json(&self) -> String {
-        let text = |(name, value): &(String, String)| (name.clone(), Value::from(value.as_str()));
+        let text = |(name, value): (&str, &str)| (name.to_owned(), Value::from(value));
         let mut json = json!({
             "title": self.title,
             "message": self.lead,
             "help": self.help,
-            "facts": self.facts.iter().map(text).collect::<Map<_, _>>(),
+            "facts": self.told().map(text).collect::<Map<_, _>>(),
             "reason": self.reason,
             "request_id": self.request_id,
             "actions": self.ways_out().map(Way::json).collect::<Vec<_>>(),
         });
-        if let Some(table) = &self.table {
-            json["table"] = table.json();
+        if !self.tables.is_empty() {
+            json["tables"] = self.tables.iter().map(Table::json).collect();
         }
         format!("{json}\n")
     }
@@ -140,8 +152,8 @@ impl Page {
         let mut blocks =
             vec![format!("{}: {}\n", Plain(&branding.name), Plain(&self.title)), line(&self.lead)];
         blocks.extend(self.help.iter().map(|paragraph| line(paragraph)));
-        blocks.push(self.facts.iter().map(|(name, value)| pair(name, value)).collect());
-        blocks.extend(self.table.iter().flat_map(Table::text));
+        blocks.push(self.told().map(|(name, value)| pair(name, value)).collect());
+        blocks.extend(self.tables.iter().flat_map(Table::text));
         blocks.push(self.ways_out().map(Way::text).collect());
         blocks.push(self.trace().iter().map(|(name, value)| pair(name, value)).collect());
         blocks.retain(|block| !block.is_empty());

@@ -119,6 +119,7 @@ impl Gateway {
         let patience = request.snapshot.github.patience();
         match tokio::time::timeout(patience, renewed).await.unwrap_or(Err(Trouble::PutOff)) {
             Ok(()) => None,
+            Err(Trouble::Revoked) if live.is_api_key() => Some(Decision::SignIn(Reason::BadApiKey)),
             Err(Trouble::Revoked) => Some(Decision::SignIn(Reason::SessionEnded)),
             Err(Trouble::SignInAgain) => Some(Decision::SignIn(Reason::FactsOutdated)),
             Err(Trouble::Store(_)) => self.keep_facts(request, live, Reason::StoreUnavailable),

@@ -13,6 +13,7 @@ use super::attempts::{attempt_cookie, forget_oldest};
 use super::authenticate::Authenticated;
 use super::pages::{Page, Way};
 use super::{Gateway, LiveSession, Request, error};
+use crate::api_key::Presented;
 use crate::cookie;
 use crate::github::GitHubError;
 use crate::identity::Identity;
@@ -30,9 +31,12 @@ const MOST_IN_VAIN: u8 = 3;
 
 impl Gateway {
     /// Answers a request that needs a session: a navigation goes to GitHub, a form that was posted
-    /// gets a page, a script gets 401 and the address.
+    /// gets a page, a script gets 401 and the address. So does whoever shows an API key, and no more:
+    /// a sign-in would not make it good.
     pub(super) fn ask_to_sign_in(&self, request: &Request<'_>, reason: Reason) -> Answer {
-        if request.is_navigation() {
+        if Presented::by(request.headers).is_some() {
+            api_key_refused(request, reason)
+        } else if request.is_navigation() {
             self.begin_for(request, reason)
         } else {
             sign_in_wanted(request, reason)
@@ -165,6 +169,16 @@ fn sign_in_wanted(request: &Request<'_>, reason: Reason) -> Answer {
         answer = error::answer(request, &page, reason);
     }
     let challenge = format!("Gatekeep realm=\"{here}\", sign_in=\"{start}\"");
+    if let Ok(value) = HeaderValue::from_str(&challenge) {
+        answer.response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+    answer
+}
+
+/// 401 in the words of RFC 6750 §3.
+fn api_key_refused(request: &Request<'_>, reason: Reason) -> Answer {
+    let mut answer = error::fault(request, reason);
+    let challenge = format!("Bearer realm=\"{}\", error=\"invalid_token\"", request.here());
     if let Ok(value) = HeaderValue::from_str(&challenge) {
         answer.response.headers_mut().insert(WWW_AUTHENTICATE, value);
     }

@@ -64,7 +64,7 @@ impl Forward {
             // What may pass is set again, as one field without our cookies.
             return stands(Defence::HideCookies);
         }
-        (self.route.token.bearer && folds_to(name, "authorization"))
+        ((self.route.token.bearer || self.has_api_key) && folds_to(name, "authorization"))
             || (stands(Defence::StripHeaders) && is_reserved(name))
     }
 }

@@ -34,6 +34,7 @@ pub struct Keys {
 /// What one master secret yields.
 struct Derived {
     session_id: hmac::Key,
+    api_key: hmac::Key,
     handover: hmac::Key,
     csrf: hmac::Key,
     account: hmac::Key,
@@ -93,6 +94,16 @@ impl Keys {
     /// The name under which a new session id is stored.
     pub fn session_digest(&self, id: &[u8; 32], host: &str) -> Digest {
         mac(&self.newest().session_id, &[id, host.as_bytes()])
+    }
+
+    /// The names under which an API key may be stored: the first is for new ones.
+    pub fn api_key_digests(&self, key: &[u8; 32]) -> impl Iterator<Item = Digest> {
+        self.derived.iter().map(move |keys| mac(&keys.api_key, &[key]))
+    }
+
+    /// The name under which a new API key is stored.
+    pub fn api_key_digest(&self, key: &[u8; 32]) -> Digest {
+        mac(&self.newest().api_key, &[key])
     }
 
     /// The name under which a hand-over code is stored. It lives for a minute, so a rotation of
@@ -191,6 +202,7 @@ impl Derived {
             |label: &str| hmac::Key::new(hmac::HMAC_SHA256, expand(&root, label).expose());
         Self {
             session_id: mac_key("gatekeep/v1/session-id-mac"),
+            api_key: mac_key("gatekeep/v1/api-key-mac"),
             handover: mac_key("gatekeep/v1/handover-mac"),
             csrf: mac_key("gatekeep/v1/csrf"),
             account: mac_key("gatekeep/v1/account-mac"),
@@ -259,6 +271,17 @@ mod tests {
         assert_ne!(digest, one.session_digest(&[7; 32], "b"));
         assert_ne!(digest, two.session_digest(&[7; 32], "a"));
         assert_ne!(digest, one.handover_digest(&[7; 32], "a"));
+    }
+
+    #[test]
+    fn an_api_key_has_names_of_its_own_and_none_of_a_cookie() {
+        let (old, rotated) = (keys(&[1]), keys(&[2, 1]));
+        let digest = old.api_key_digest(&[7; 32]);
+        assert_ne!(digest, old.session_digest(&[7; 32], ""));
+        assert_ne!(digest, old.handover_digest(&[7; 32], ""));
+        assert_ne!(digest, rotated.api_key_digest(&[7; 32]));
+        let names: Vec<_> = rotated.api_key_digests(&[7; 32]).collect();
+        assert_eq!(names, [rotated.api_key_digest(&[7; 32]), digest]);
     }
 
     #[test]

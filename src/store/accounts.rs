@@ -59,6 +59,18 @@ pub struct AccountRecord {
 struct Listed {
     key: SessionKey,
     expires: Time,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_api_key: bool,
+}
+
+/// Whether an API key came onto the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Enlisted {
+    Yes,
+    /// There are as many as there may be.
+    TooMany,
+    /// The session that asked for it is not on the list any more.
+    Over,
 }
 
 /// What became of an account when one of its sessions ended.
@@ -70,8 +82,11 @@ pub enum Left {
     None,
 }
 
-/// Sessions of one account; the oldest gives way.
+/// Sessions of one account without its API keys; the oldest gives way.
 const MOST_SESSIONS: usize = 500;
+
+/// API keys of one account; none gives way.
+pub const MOST_API_KEYS: usize = 50;
 
 // === impl Accounts ===
 
@@ -94,14 +109,34 @@ impl Accounts {
             let mut sessions = old.map_or_else(Vec::new, |old| old.sessions);
             // A while later, as everywhere: a clock that jumps must not strike off what still lives.
             sessions.retain(|entry| !is_swept(entry.expires, profile.checked));
-            sessions.push(Listed { key, expires });
-            let too_many = sessions.len().saturating_sub(MOST_SESSIONS);
-            surplus = sessions.drain(..too_many).map(|entry| entry.key).collect();
+            sessions.push(Listed { key, expires, is_api_key: false });
+            surplus = take_surplus(&mut sessions);
             let (profile, validators) = (profile.clone(), validators.clone());
             Some(AccountRecord { profile, validators, sessions })
         })
         .await?;
         Ok((self.adopt(keys, profile.clone()), surplus))
+    }
+
+    /// Notes an API key that a session of the account asked for. Once that session is over it gets
+    /// no more, so that whoever ends all sessions finds every key on the list.
+    pub(super) async fn enlist_api_key(
+        &self,
+        keys: &Keys,
+        (id, owner): (u64, SessionKey),
+        (key, expires): (SessionKey, Time),
+        now: Time,
+    ) -> Result<Enlisted, Unavailable> {
+        let mut enlisted = Enlisted::Over;
+        self.update(keys, id, |old| {
+            let mut record = old.filter(|old| old.all_sessions().any(|key| key == owner));
+            enlisted = record.as_ref().map_or(Enlisted::Over, |record| record.room(now));
+            let record = record.as_mut().filter(|_| enlisted == Enlisted::Yes)?;
+            record.sessions.push(Listed { key, expires, is_api_key: true });
+            Some(record.clone())
+        })
+        .await?;
+        Ok(enlisted)
     }
 
     /// Notes what GitHub said of an account that has sessions, and makes it count at once. What
@@ -305,6 +340,18 @@ impl AccountRecord {
         self.sessions.iter().map(|entry| entry.key)
     }
 
+    /// Those without the API keys.
+    pub(super) fn sign_ins(&self) -> impl Iterator<Item = SessionKey> {
+        self.sessions.iter().filter(|entry| !entry.is_api_key).map(|entry| entry.key)
+    }
+
+    /// Whether there is room for one more API key.
+    fn room(&self, now: Time) -> Enlisted {
+        let lasts = |entry: &&Listed| entry.is_api_key && now < entry.expires;
+        let is_full = self.sessions.iter().filter(lasts).count() >= MOST_API_KEYS;
+        if is_full { Enlisted::TooMany } else { Enlisted::Yes }
+    }
+
     /// When the last of its sessions ends; `None` without any.
     fn last_end(&self) -> Option<Time> {
         self.sessions.iter().map(|entry| entry.expires).max()
@@ -320,4 +367,16 @@ impl Named for AccountRecord {
         let own: Vec<_> = self.sessions.iter().map(|entry| entry.key).collect();
         self.sessions.extend(other.sessions.into_iter().filter(|entry| !own.contains(&entry.key)));
     }
+}
+
+/// Takes the oldest sessions when there are too many.
+fn take_surplus(sessions: &mut Vec<Listed>) -> Vec<SessionKey> {
+    let sign_ins = sessions.iter().filter(|entry| !entry.is_api_key).count();
+    let mut too_many = sign_ins.saturating_sub(MOST_SESSIONS);
+    let oldest = |entry: &mut Listed| {
+        let goes = too_many > 0 && !entry.is_api_key;
+        too_many -= usize::from(goes);
+        goes
+    };
+    sessions.extract_if(.., oldest).map(|entry| entry.key).collect()
 }

@@ -101,6 +101,24 @@ impl Credentials {
         }
     }
 
+    /// Keeps an account's credential until then at least: something rests on it for so long.
+    pub async fn keep_until(
+        &self,
+        keys: &Keys,
+        account: u64,
+        end: Time,
+    ) -> Result<(), Unavailable> {
+        while let Some((name, row)) = self.find(keys, account).await? {
+            let Some(old) = row.value.as_ref().filter(|old| old.end < end) else { break };
+            let mut new = old.clone();
+            new.end = end;
+            if self.rows(keys).write(&name, Some(&row), &new, end).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes a credential in the place of the one that was read; `false` when that has changed. To
     /// be sealed anew or moved is no change.
     pub async fn replace(

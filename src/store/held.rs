@@ -136,7 +136,8 @@ impl<M: Memo> Held<M> {
 impl<M: Memo> Weighed<M> {
     fn new(live: Arc<Live<M>>, is_home: bool) -> Self {
         let memo = if is_home { live.memo.bytes() } else { 0 };
-        Self { live, bytes: u32::try_from(LIVE_BYTES + memo).unwrap_or(u32::MAX) }
+        let terms = live.api_key.as_ref().map_or(0, |terms| terms.bytes());
+        Self { live, bytes: u32::try_from(LIVE_BYTES + terms + memo).unwrap_or(u32::MAX) }
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Account;
+use crate::api_key::Terms;
 use crate::clock::Time;
 use crate::keys::Digest;
-use crate::session::{Lifetimes, SessionKey, Standing, standing};
+use crate::session::{Lifetimes, Session, SessionKey, Standing, standing};
 
 /// A session held open in this process. All cookies of one sign-in share it.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Live<M> {
     pub created: Time,
     /// When it ends, whatever happens.
     pub expires: Time,
+    /// What its owner said of it, when it is that of an API key.
+    pub api_key: Option<Box<Terms>>,
     /// What the gateway remembers beside it.
     pub memo: M,
     seen: AtomicI64,
@@ -47,14 +50,15 @@ impl<M: Default> Live<M> {
     pub(super) fn new(
         key: SessionKey,
         account: Arc<Account>,
-        (created, expires): (Time, Time),
+        session: &Session,
         seen: Time,
     ) -> Self {
         Self {
             key,
             account,
-            created,
-            expires,
+            created: session.created,
+            expires: session.expires,
+            api_key: session.api_key.clone().map(Box::new),
             memo: M::default(),
             seen: AtomicI64::new(seen.unix()),
             stored_seen: AtomicI64::new(seen.unix()),
@@ -79,8 +83,19 @@ impl<M> Live<M> {
         Time::from_unix(self.seen.load(Ordering::Relaxed))
     }
 
+    /// Whether it is that of an API key: of a program, which carries out nobody else's wishes.
+    pub fn is_api_key(&self) -> bool {
+        self.api_key.is_some()
+    }
+
+    /// Whether it opens a route: an API key opens those that it names.
+    pub fn opens(&self, route: &str) -> bool {
+        self.api_key.as_ref().is_none_or(|terms| terms.opens(route))
+    }
+
     /// Whether it is good now.
     pub fn standing(&self, now: Time, lifetimes: Lifetimes) -> Standing {
+        let lifetimes = if self.is_api_key() { Lifetimes::UNBOUND } else { lifetimes };
         standing(self.created, self.expires, self.seen(), now, lifetimes)
     }
 

@@ -28,7 +28,7 @@ mod tickets;
 pub mod conformance;
 
 pub use self::redis::{ConnectError, Redis, RedisMode, RedisSettings};
-pub use accounts::{Account, AccountRecord, Accounts, Left, Profile, Validators};
+pub use accounts::{Account, AccountRecord, Accounts, Left, MOST_API_KEYS, Profile, Validators};
 pub use credentials::{Credentials, LEASE, Lease, StoredCredential};
 pub use embedded::{Embedded, OpenError};
 pub use handovers::{Handover, Handovers};
@@ -39,15 +39,15 @@ pub use rekey::{Place as RekeyPlace, Rekey, RekeyError, Rekeyed};
 pub use responses::{
     Body, BodyHash, HeldResponses, Principal, ResponseKey, ResponseStore, Shared, Validation,
 };
-pub use sessions::{Listed, Sessions, SweepReport};
+pub use sessions::{Doomed, Listed, Made, Sessions, SweepReport};
 pub use signing_keys::{Changed, KeysError, SigningKeys};
 
 /// A table: rows of different kinds never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Table {
-    /// One sign-in, by its key.
+    /// One sign-in or API key, by its name.
     Session,
-    /// A host's cookie, by the HMAC of its id: which session it opens.
+    /// A host's cookie, by the HMAC of its id, or an API key: which session it opens.
     Ticket,
     /// Login attempts that were finished, by their digest, so that each works once.
     SpentAttempt,

@@ -1,13 +1,14 @@
-//! Sessions: opened by the HMAC of a cookie's id, kept sealed in the store, and held open in this
+//! Sessions: opened by the HMAC of a cookie's id or of an API key, kept sealed in the store, and held open in this
 //! process, so that a signed-in request costs one look-up and neither I/O nor decryption.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use super::accounts::{Accounts, Left, Profile, Validators};
+use super::accounts::{AccountRecord, Accounts, Left, Profile, Validators};
 use super::held::Held;
 use super::live::{Live, Memo};
 use super::news::News;
@@ -16,7 +17,7 @@ use super::tickets::{Ticket, TicketRow, take_surplus};
 use super::{Store, Table, Unavailable};
 use crate::clock::Time;
 use crate::defence::{Defence, stands};
-use crate::keys::{Keys, random};
+use crate::keys::{Digest, Keys, random};
 use crate::session::{Lifetimes, Session, SessionId, SessionKey, Standing};
 
 /// All sessions. `M` is what the gateway remembers beside each.
@@ -37,6 +38,17 @@ pub struct Listed {
     pub session: Session,
     /// When it was last used; up to a minute old.
     pub seen: Time,
+}
+
+/// Which sessions of an account are to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doomed {
+    /// All, and all API keys.
+    All,
+    /// The same but for the one that asks.
+    AllBut(SessionKey),
+    /// All but the one that asks; API keys go on.
+    SignInsBut(SessionKey),
 }
 
 /// What a sweep found.
@@ -99,7 +111,7 @@ impl<M: Memo> Sessions<M> {
         for old in surplus {
             self.end(keys, account.id, old, now).await?;
         }
-        let live = self.held.share(Live::new(key, account, (now, expires), now));
+        let live = self.held.share(Live::new(key, account, &row.session, now));
         self.held.hold(digest, live.clone());
         Ok((live, id))
     }
@@ -132,9 +144,7 @@ impl<M: Memo> Sessions<M> {
     /// The session that an id opens at a host, if this process holds it open under its newest name:
     /// under an older one it is looked for in the store, and named anew there.
     pub fn peek(&self, keys: &Keys, id: &SessionId, host: &str) -> Option<Arc<Live<M>>> {
-        self.held
-            .get(&keys.session_digest(id.expose(), host))
-            .filter(|live| !live.has_ended() && self.is_in_touch())
+        self.held_open(&keys.session_digest(id.expose(), host))
     }
 
     /// The session that an id opens at a host, from the store if need be.
@@ -148,12 +158,26 @@ impl<M: Memo> Sessions<M> {
             return Ok(Some(live));
         }
         let digests: Vec<_> = keys.session_digests(id.expose(), host).collect();
+        self.open(keys, &digests).await
+    }
+
+    /// What a ticket opens, if this process holds it open.
+    fn held_open(&self, ticket: &Digest) -> Option<Arc<Live<M>>> {
+        self.held.get(ticket).filter(|live| !live.has_ended() && self.is_in_touch())
+    }
+
+    /// What a ticket opens that is in the store under one of its names, the newest of which is first.
+    async fn open(
+        &self,
+        keys: &Keys,
+        digests: &[Digest],
+    ) -> Result<Option<Arc<Live<M>>>, Unavailable> {
         let newest = digests[0];
         let tickets = self.rows(keys, Table::Ticket);
         for digest in digests {
-            let Some(ticket) = tickets.get::<TicketRow>(&digest).await? else { continue };
+            let Some(ticket) = tickets.get::<TicketRow>(digest).await? else { continue };
             let Some(live) = self.by_key(keys, ticket.session).await? else { continue };
-            if digest != newest {
+            if *digest != newest {
                 // Named by a master that is on its way out: known by the new one from now on.
                 tickets.insert(&newest, &ticket, live.expires).await?;
             }
@@ -179,8 +203,7 @@ impl<M: Memo> Sessions<M> {
         let Some(account) = self.accounts.open(keys, account, created).await? else {
             return Ok(None);
         };
-        let times = (created, stored.session.expires);
-        let live = self.held.share(Live::new(key, account, times, stored.seen));
+        let live = self.held.share(Live::new(key, account, &stored.session, stored.seen));
         live.seen_elsewhere(stored.seen);
         self.held.mark_if_ended(&live);
         Ok(Some(live).filter(|live| !live.has_ended()))
@@ -213,21 +236,28 @@ impl<M: Memo> Sessions<M> {
         self.accounts.forget_session(keys, account, key, now).await
     }
 
-    /// Ends all sessions of an account but one, and returns how many there were.
+    /// Ends sessions of an account, and returns how many there were.
     pub async fn end_all(
         &self,
         keys: &Keys,
         account: u64,
-        but: Option<SessionKey>,
+        doomed: Doomed,
         now: Time,
     ) -> Result<usize, Unavailable> {
-        let Some(record) = self.accounts.read(keys, account).await? else { return Ok(0) };
-        // Those that are over by this clock as well: it may be wrong, and another one right.
-        let doomed: Vec<_> = record.all_sessions().filter(|key| Some(*key) != but).collect();
-        for key in &doomed {
-            self.end(keys, account, *key, now).await?;
+        let mut ended = HashSet::new();
+        // Again until there are no more: one that was ended may have made an API key meanwhile.
+        while let Some(record) = self.accounts.read(keys, account).await? {
+            let mut doomed = doomed.of(&record);
+            doomed.retain(|key| !ended.contains(key));
+            if doomed.is_empty() {
+                break;
+            }
+            for key in doomed {
+                self.end(keys, account, key, now).await?;
+                ended.insert(key);
+            }
         }
-        Ok(doomed.len())
+        Ok(ended.len())
     }
 
     /// The sessions of an account, the one used last first.
@@ -311,6 +341,19 @@ impl<M: Memo> Sessions<M> {
     }
 }
 
+// === impl Doomed ===
+
+impl Doomed {
+    /// Those that are over by this clock as well: it may be wrong, and another one right.
+    fn of(self, record: &AccountRecord) -> Vec<SessionKey> {
+        match self {
+            Self::All => record.all_sessions().collect(),
+            Self::AllBut(own) => record.all_sessions().filter(|key| *key != own).collect(),
+            Self::SignInsBut(own) => record.sign_ins().filter(|key| *key != own).collect(),
+        }
+    }
+}
+
 // === Other nodes ===
 
 impl<M: Memo> Sessions<M> {
@@ -362,5 +405,8 @@ impl<M: Memo> Sessions<M> {
     }
 }
 
+mod api_keys;
 #[cfg(test)]
 mod tests;
+
+pub use api_keys::Made;

@@ -1,11 +1,12 @@
-//! Tickets: a host's cookie, which opens a session there and nowhere else.
+//! Tickets: a host's cookie, which opens a session there and nowhere else; or an API key, which has
+//! a session to itself.
 
 use serde::{Deserialize, Serialize};
 
 use crate::keys::Digest;
 use crate::session::SessionKey;
 
-/// The row of a cookie, by the HMAC of its id: the session that it opens.
+/// The row of a cookie or an API key, by the HMAC of its bits: the session that it opens.
 #[derive(Serialize, Deserialize)]
 pub(super) struct TicketRow {
     pub(super) session: SessionKey,

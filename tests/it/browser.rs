@@ -103,6 +103,20 @@ fn the_demo_shows_a_real_browser_all_of_it_from_the_first_page_to_signing_out() 
     assert_eq!(walk.window.text("tbody th"), "Chrome on Linux this one");
     walk.picture("account");
 
+    // A key for a program: made with a form, shown, listed, ended.
+    walk.window.tick(".fill input[type=checkbox]");
+    walk.window.write(".fill input[name=name]", "nightly build");
+    walk.window.click(".fill button");
+    assert_eq!(walk.window.text("h1"), "Your new API key");
+    assert!(walk.window.text("code").starts_with("gk_"), "{}", walk.window.page());
+    walk.picture("api-key");
+    walk.window.click("a.primary");
+    let keys = "table ~ table";
+    assert!(walk.window.text(keys).contains("nightly build"), "{}", walk.window.page());
+    walk.picture("api-keys");
+    walk.window.click(&format!("{keys} button"));
+    assert!(!walk.window.page().contains("nightly build"), "{}", walk.window.page());
+
     // A link asks, the button does it.
     walk.window.go(&walk.url("/.gatekeep/sign_out"));
     assert_eq!(walk.window.text("h1"), "Sign out?");

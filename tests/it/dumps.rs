@@ -96,6 +96,10 @@ impl Secrets {
         for field in answer.text().split("name=\"csrf\" value=\"").skip(1) {
             self.add("CSRF token", field.split('"').next().unwrap_or_default());
         }
+        for key in answer.text().split("<code>gk_").skip(1) {
+            // Its 256 bits, and so whatever is spelt with them.
+            self.add("API key", key.split('<').next().unwrap_or_default());
+        }
     }
 
     /// What only the gateway and GitHub know.
@@ -322,6 +326,39 @@ fn good_days(scene: &mut Scene) {
     }
 }
 
+/// Somebody makes a key, and a program uses it, well and badly, in every way there is.
+fn programs(scene: &mut Scene) {
+    let mut browser = scene.browser();
+    assert_eq!(scene.sign_in(&mut browser, "octocat", &format!("{APP}/page")).status, 200);
+    let page = scene.get(&mut browser, &format!("{APP}/.gatekeep/account")).text();
+    let form = page.split("action=\"/.gatekeep/api_keys\"").nth(1).expect("a form");
+    let token = form.split("name=\"csrf\" value=\"").nth(1).and_then(|s| s.split('"').next());
+    let fields =
+        [("csrf", token.expect("a token")), ("name", "ci"), ("route", "app"), ("days", "7")];
+    let made = scene.post(&mut browser, &format!("{APP}/.gatekeep/api_keys"), &fields).text();
+    let key = made.split("<dd><code>gk_").nth(1).and_then(|rest| rest.split('<').next());
+    let key = format!("gk_{}", key.expect("a key"));
+    let basic = STANDARD.encode(format!("octocat:{key}"));
+    for credentials in [
+        format!("Bearer {key}"),
+        format!("token {key}"),
+        format!("Basic {basic}"),
+        format!("Bearer {key}x"),
+        format!("Digest {key}"),
+        format!("Bearer {key}\r\nauthorization: Bearer {key}"),
+    ] {
+        for url in [format!("{APP}/page"), format!("{AUTH}/x"), format!("{APP}/.gatekeep/account")]
+        {
+            let fields = [("authorization", credentials.as_str())];
+            let answer = scene.browser().send("GET", &url, &fields, "");
+            assert!(matches!(answer.status, 200 | 401 | 403), "{credentials}: {}", answer.text());
+            if answer.status >= 400 {
+                scene.shown.extend_from_slice(&answer.body);
+            }
+        }
+    }
+}
+
 /// A sign-in up to where GitHub sends the browser back.
 fn begin(scene: &mut Scene) -> (Browser, String) {
     let mut browser = scene.browser();
@@ -424,6 +461,7 @@ async fn age_facts(keys: &Keys, store: Box<dyn Store>) {
 fn story(store: &str, open: impl FnOnce() -> Box<dyn Store>) -> Scene {
     let mut scene = Scene::new(store);
     good_days(&mut scene);
+    programs(&mut scene);
     bad_days(&mut scene);
     nonsense(&mut scene);
     let yaml = scene.yaml.clone();
@@ -443,6 +481,7 @@ fn assert_clean(scene: &Scene, dumps: &[(&str, Vec<u8>)]) {
     let scanner = Scanner::new(&scene.secrets);
     let kinds: Vec<_> = scene.secrets.0.iter().map(|(kind, all)| (*kind, all.len())).collect();
     let expected = [
+        "API key",
         "CSRF token",
         "access token",
         "an app's secret",

@@ -19,6 +19,8 @@ mod github_trouble;
 mod sessions;
 /// The visitor's own sessions, listed and ended.
 mod my_sessions;
+/// Keys for programs that keep no cookies.
+mod api_keys;
 /// What GitHub says is asked again, and counts for a while when it says nothing.
 mod rechecks;
 /// Tokens that end after hours are renewed, once.

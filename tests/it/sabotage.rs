@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use gatekeep::defence::Defence;
 
 /// Each defence and the attacks that it alone repels.
-const ATTACKS: [(Defence, &[&str]); 19] = [
+const ATTACKS: [(Defence, &[&str]); 20] = [
     (
         Defence::StripHeaders,
         &[
@@ -56,6 +56,7 @@ const ATTACKS: [(Defence, &[&str]); 19] = [
     (Defence::OwnSessions, &["my_sessions::a_session_of_somebody_else_is_not_ended"]),
     (Defence::AdminToken, &["operate::without_the_token_nothing_is_told_and_nothing_is_done"]),
     (Defence::HandoverBinding, &["handover::a_code_taken_by_another_browser_opens_nothing"]),
+    (Defence::ApiKeyScope, &["api_keys::a_key_opens_the_routes_that_it_names_and_no_others"]),
 ];
 
 /// Runs one test of this program, whole or with a defence taken away.
@@ -133,4 +134,5 @@ proofs! {
     without_own_sessions_visitors_end_each_other_s: OwnSessions,
     without_admin_token_anybody_commands: AdminToken,
     without_handover_binding_codes_are_stolen: HandoverBinding,
+    without_api_key_scope_a_key_opens_every_route: ApiKeyScope,
 }

@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderValue, StatusCode};
 
-use super::{Page, Row, Table, Way, is_path, is_tidy};
+use super::{Form, Page, Row, Table, Way, is_path, is_tidy};
 use crate::config::Branding;
+use crate::secret::Secret;
 
 const TEMPLATE: &str = include_str!("page.html");
 pub(super) const STYLE: &str = include_str!("style.css");
@@ -22,7 +23,7 @@ static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Text as it may stand in HTML, between tags or in a quoted attribute.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 // === impl Branding ===
 
@@ -68,7 +69,7 @@ impl Page {
             "help" => self.html_help(),
             "facts" => self.html_facts(),
             "width" => self.width().to_owned(),
-            "table" => self.table.as_ref().map(Table::html).unwrap_or_default(),
+            "tables" => self.tables.iter().map(Table::html).collect(),
             "actions" => self.html_actions(),
             "footer" => self.html_footer(),
             _ => unreachable!("the template names nothing else"),
@@ -86,7 +87,7 @@ impl Page {
     }
 
     fn width(&self) -> &'static str {
-        if self.table.is_some() { " class=\"wide\"" } else { "" }
+        if self.tables.is_empty() { "" } else { " class=\"wide\"" }
     }
 
     fn html_help(&self) -> String {
@@ -95,10 +96,16 @@ impl Page {
     }
 
     fn html_facts(&self) -> String {
+        let copy = |(name, secret): &(&str, Secret<String>)| {
+            let (name, secret) = (Escaped(name), Escaped(secret.expose()));
+            format!("<div><dt>{name}</dt><dd><code>{secret}</code></dd></div>\n")
+        };
         let row = |(name, value): &(String, String)| {
             format!("<div><dt>{}</dt><dd>{}</dd></div>\n", Escaped(name), Escaped(value))
         };
-        wrap("<dl>\n", &self.facts.iter().map(row).collect::<String>(), "</dl>\n")
+        let copies: String = self.copies.iter().map(copy).collect();
+        let facts: String = self.facts.iter().map(row).collect();
+        wrap("<dl>\n", &(copies + &facts), "</dl>\n")
     }
 
     fn html_actions(&self) -> String {
@@ -116,17 +123,23 @@ impl Page {
 
 impl Table {
     fn html(&self) -> String {
+        let note = |note: &String| format!("<p class=\"help\">{}</p>\n", Escaped(note));
+        format!(
+            "<h2>{}</h2>\n{}{}{}{}",
+            Escaped(self.title),
+            self.html_rows(),
+            self.note.as_ref().map(note).unwrap_or_default(),
+            buttons(self.ways_out()),
+            self.form.as_ref().map(Form::html).unwrap_or_default(),
+        )
+    }
+
+    fn html_rows(&self) -> String {
         let head = |name: &&str| format!("<th scope=\"col\">{}</th>", Escaped(name));
         let columns: String = self.columns.iter().map(head).collect();
         let rows: String = self.rows.iter().map(|row| self.html_row(row)).collect();
-        let note = |note: &String| format!("<p class=\"help\">{}</p>\n", Escaped(note));
-        format!(
-            "<h2>{}</h2>\n<table>\n<thead><tr>{columns}<td></td></tr></thead>\n\
-             <tbody>\n{rows}</tbody>\n</table>\n{}{}",
-            Escaped(self.title),
-            self.note.as_ref().map(note).unwrap_or_default(),
-            buttons(self.ways_out()),
-        )
+        let before = format!("<table>\n<thead><tr>{columns}<td></td></tr></thead>\n<tbody>\n");
+        wrap(&before, &rows, "</tbody>\n</table>\n")
     }
 
     fn html_row(&self, row: &Row) -> String {
@@ -206,7 +219,7 @@ fn face(label: &str, primary: bool) -> String {
     format!("{mark}<span>{}</span>", Escaped(label))
 }
 
-fn hidden((name, value): &(String, String)) -> String {
+pub(super) fn hidden((name, value): &(String, String)) -> String {
     format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", Escaped(name), Escaped(value))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Way, line, pair, safe};
+use super::{Form, Way, line, pair, safe};
 
 /// Things of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(in crate::gateway) struct Table {
     pub(in crate::gateway) note: Option<String>,
     /// What can be done to all of them.
     pub(in crate::gateway) actions: Vec<Way>,
+    /// What makes one more.
+    pub(in crate::gateway) form: Option<Form>,
 }
 
 /// One of them.
@@ -55,12 +57,16 @@ impl Table {
             json.insert("action".into(), row.way_out().map(Way::json).into());
             json
         };
-        json!({
+        let mut json = json!({
             "title": self.title,
             "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
             "note": self.note,
             "actions": self.ways_out().map(Way::json).collect::<Vec<_>>(),
-        })
+        });
+        if let Some(form) = &self.form {
+            json["form"] = form.json();
+        }
+        json
     }
 
     /// As paragraphs of plain text.
@@ -75,6 +81,7 @@ impl Table {
         blocks.extend(self.rows.iter().map(row));
         blocks.extend(self.note.as_deref().map(line));
         blocks.push(self.ways_out().map(Way::text).collect());
+        blocks.extend(self.form.as_ref().map(Form::text));
         blocks
     }
 }

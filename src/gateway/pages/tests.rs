@@ -22,10 +22,10 @@ fn denied() -> Page {
         lead: "This site admits members of acme/platform.".into(),
         help: vec!["An owner can approve the app.".into(), "Then sign in again.".into()],
         facts: vec![("Signed in as".into(), "octocat".into())],
-        table: None,
         actions: vec![link("Sign in with GitHub", "/sign-in?a=1&b=2"), post("/sign-out")],
         reason: Some("not-admitted"),
         request_id: Some("01JQ8Z".into()),
+        ..Page::default()
     }
 }
 
@@ -41,8 +41,9 @@ fn listing() -> Page {
         rows,
         note: Some("And 3 more.".into()),
         actions: vec![post("/end-all")],
+        form: None,
     };
-    Page { table: Some(table), actions: vec![], ..bare() }
+    Page { tables: vec![table], actions: vec![], ..bare() }
 }
 
 fn bare() -> Page {
@@ -235,7 +236,7 @@ Sign out: POST /end-all
         "note": "And 3 more.",
         "actions": [action("/end-all")],
     });
-    assert_eq!(json["table"], expected);
+    assert_eq!(json["tables"], json!([expected]));
 }
 
 #[test]
@@ -245,6 +246,7 @@ fn whatever_is_filled_in_is_escaped() {
                        &lt;/script&gt;{{style}}";
     let fields = vec![(evil.clone(), evil.clone())];
     let action = "/\"><script>".to_owned();
+    let one = Kind::One(vec![(evil.clone(), evil.clone())], 0);
     let table = Table {
         title: "</h2><script>",
         columns: &["</th>\"><script>", "<script>"],
@@ -255,14 +257,23 @@ fn whatever_is_filled_in_is_escaped() {
         }],
         note: Some(evil.clone()),
         actions: vec![link(&evil, "/")],
+        form: Some(Form {
+            label: "<script>",
+            action: "\"><script>".into(),
+            hidden: fields.clone(),
+            inputs: [Kind::Text(1), Kind::Any(vec![evil.clone()]), one]
+                .map(|kind| Input { label: "<script>", name: "\"><script>", kind })
+                .into(),
+        }),
     };
     let page = Page {
         status: StatusCode::OK,
         title: evil.clone(),
         lead: evil.clone(),
         help: vec![evil.clone()],
+        copies: vec![("<script>", Secret::new(evil.clone()))],
         facts: fields.clone(),
-        table: Some(table),
+        tables: vec![table],
         actions: vec![
             link(&evil, "/\"><script>"),
             Way::Post { label: evil.clone(), action, fields, primary: true },
@@ -273,7 +284,7 @@ fn whatever_is_filled_in_is_escaped() {
     let logo = Some("/logo\"><script>".to_owned());
     let html = body(&page, Format::Html, &Branding { name: evil, logo });
     assert!(!html.contains("<script"), "{html}");
-    assert_eq!(html.matches(escaped).count(), 18, "{html}");
+    assert_eq!(html.matches(escaped).count(), 25, "{html}");
     assert_eq!(html.matches("=\"/&quot;&gt;&lt;script&gt;\"").count(), 2, "{html}");
     assert!(html.contains("<img src=\"/logo&quot;&gt;&lt;script&gt;\" alt=\"\">"), "{html}");
 }
@@ -310,7 +321,7 @@ fn targets_a_page_may_not_have_are_dropped() {
         let with = |action| Page { actions: vec![action], ..bare() };
         let row = Row { action: Some(post(href)), ..Row::default() };
         let table = Table { rows: vec![row], actions: vec![post(href)], ..Table::default() };
-        let forms = html(&Page { table: Some(table), ..bare() }).matches("<form").count();
+        let forms = html(&Page { tables: vec![table], ..bare() }).matches("<form").count();
         assert_eq!(forms, if post_stays { 2 } else { 0 }, "{href:?}");
         for (page, stays) in [(with(link("Go", href)), link_stays), (with(post(href)), post_stays)]
         {
@@ -486,4 +497,80 @@ fn accept_may_be_missing_or_come_in_several_fields() {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_bytes(b"text/html\xff").unwrap());
     assert_eq!(Format::of(&headers), Format::Text);
+}
+
+// === What is filled in, and what is copied ===
+
+fn form() -> Form {
+    let input = |label, name, kind| Input { label, name, kind };
+    let lives = vec![("7".to_owned(), "a <week>".to_owned()), ("30".to_owned(), "long".to_owned())];
+    Form {
+        label: "Make one",
+        action: "/make".to_owned(),
+        hidden: vec![("token".to_owned(), "s3\"cret".to_owned())],
+        inputs: vec![
+            input("Routes", "route", Kind::Any(vec!["a\"b".to_owned()])),
+            input("Name", "name", Kind::Text(60)),
+            input("Lasts", "days", Kind::One(lives, 1)),
+        ],
+    }
+}
+
+fn fillable() -> Page {
+    let table = Table { title: "Keys", columns: &["Name"], form: Some(form()), ..Table::default() };
+    Page { tables: vec![table], ..bare() }
+}
+
+#[test]
+fn a_form_as_html() {
+    let html = html(&fillable());
+    let (_, from_lead) = html.split_once("<p class=\"lead\">You are signed out.</p>\n").unwrap();
+    let expected = "<h2>Keys</h2>
+<form method=\"post\" action=\"/make\" class=\"fill\">\
+<input type=\"hidden\" name=\"token\" value=\"s3&quot;cret\">
+<fieldset>
+<legend>Routes</legend>
+<label><input type=\"checkbox\" name=\"route\" value=\"a&quot;b\"> a&quot;b</label>
+</fieldset>
+<label>Name <input type=\"text\" name=\"name\" maxlength=\"60\" required autocomplete=\"off\">\
+</label>
+<label>Lasts <select name=\"days\"><option value=\"7\">a &lt;week&gt;</option>\
+<option value=\"30\" selected>long</option></select></label>
+<button class=\"button\" type=\"submit\"><span>Make one</span></button></form>
+</main>
+</body>
+</html>
+";
+    assert_eq!(from_lead, expected);
+    assert_eq!(field(&fillable(), &Branding::default(), "referrer-policy"), "same-origin");
+}
+
+#[test]
+fn a_form_as_text_and_json() {
+    let text = body(&fillable(), Format::Text, &Branding::default());
+    assert!(text.ends_with("\n\nKeys\n\nMake one: POST /make\n"), "{text}");
+    let json: Value =
+        serde_json::from_str(&body(&fillable(), Format::Json, &Branding::default())).unwrap();
+    let expected = json!({
+        "label": "Make one",
+        "post": "/make",
+        "fields": [
+            { "name": "route", "label": "Routes", "values": ["a\"b"] },
+            { "name": "name", "label": "Name", "values": [] },
+            { "name": "days", "label": "Lasts", "values": ["7", "30"] },
+        ],
+    });
+    assert_eq!(json["tables"][0]["form"], expected);
+    assert_eq!(format!("{:?}", form()), "Make one: POST /make");
+}
+
+#[test]
+fn what_is_to_be_copied_comes_first_and_debug_does_not_show_it() {
+    let copies = vec![("Key", Secret::new("<k3y>".to_owned()))];
+    let page = Page { copies, facts: vec![("Name".into(), "ci".into())], ..bare() };
+    let listed = "<dl>\n<div><dt>Key</dt><dd><code>&lt;k3y&gt;</code></dd></div>\n\
+                  <div><dt>Name</dt><dd>ci</dd></div>\n</dl>\n";
+    assert!(html(&page).contains(listed), "{}", html(&page));
+    assert!(body(&page, Format::Text, &Branding::default()).contains("\n\nKey: <k3y>\nName: ci\n"));
+    assert!(!format!("{page:?}").contains("k3y"));
 }

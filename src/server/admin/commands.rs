@@ -227,14 +227,18 @@ fn place(page: Page) -> Result<RekeyPlace, Refusal> {
 
 fn session(listed: &Listed) -> Value {
     let session = &listed.session;
-    json!({
+    let mut json = json!({
         "key": listed.key,
         "device": session.device,
         "from": session.from,
         "created": session.created,
         "seen": listed.seen,
         "expires": session.expires,
-    })
+    });
+    if let Some(terms) = &session.api_key {
+        json["api_key"] = json!({ "name": terms.name, "routes": terms.routes });
+    }
+    json
 }
 
 fn key(key: &KeyInfo) -> Value {

@@ -11,7 +11,7 @@ use crate::credential::{Credential, Grant};
 use crate::identity::Identity;
 use crate::session::{Session, SessionId};
 use crate::store::{
-    Accounts, Credentials, Heard, Memory, Profile, Sessions, SigningKeys, Validators,
+    Accounts, Credentials, Doomed, Heard, Memory, Profile, Sessions, SigningKeys, Validators,
 };
 
 /// A store that lets others go first before each answer, and gives so many answers at most.
@@ -136,6 +136,7 @@ impl World {
             expires: now + LIFETIME,
             device: "Firefox".to_owned(),
             from: None,
+            api_key: None,
         };
         let (profile, end) = (profile(account, now), session.expires);
         let none = Validators::new();
@@ -351,7 +352,7 @@ async fn tokens_that_are_forgotten_at_any_step_of_a_move_stay_forgotten() {
             let now = world.clock.now();
             assert_eq!(world.credentials().remove(&keys, &stored, now).await, Ok(true));
             let session = world.sessions();
-            assert_eq!(session.end_all(&keys, 1, None, now).await, Ok(1));
+            assert_eq!(session.end_all(&keys, 1, Doomed::All, now).await, Ok(1));
             if !is_done {
                 moving.await.unwrap();
             }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::api_key::{ApiKey, Terms};
 use crate::clock::Manual;
 use crate::identity::Identity;
 use crate::secret::Secret;
@@ -19,6 +20,7 @@ fn octocat() -> Session {
         expires: at(2000),
         device: "Firefox".to_owned(),
         from: "192.0.2.1".parse().ok(),
+        api_key: None,
     }
 }
 
@@ -158,7 +160,7 @@ async fn all_sessions_of_an_account_end_but_one() {
     let sessions = sessions(&store().1);
     let (mine, id) = begin(&sessions, &keys()).await;
     let (_, other) = begin(&sessions, &keys()).await;
-    assert_eq!(sessions.end_all(&keys(), 1, Some(mine.key), at(1000)).await, Ok(1));
+    assert_eq!(sessions.end_all(&keys(), 1, Doomed::AllBut(mine.key), at(1000)).await, Ok(1));
     assert!(sessions.find(&keys(), &id, "a").await.unwrap().is_some());
     assert!(sessions.find(&keys(), &other, "a").await.unwrap().is_none());
     let listed = sessions.list(&keys(), 1, at(1000)).await.unwrap();
@@ -258,7 +260,7 @@ async fn a_clock_that_is_ahead_strikes_no_session_off_the_list() {
     let later = Session { created: at(2100), expires: at(3100), ..octocat() };
     let ahead = Profile { checked: at(2100), ..profile() };
     sessions.begin(&keys(), later, "a", &ahead, &Validators::new()).await.unwrap();
-    assert_eq!(sessions.end_all(&keys(), 1, None, at(2100)).await, Ok(2));
+    assert_eq!(sessions.end_all(&keys(), 1, Doomed::All, at(2100)).await, Ok(2));
     assert!(sessions.find(&keys(), &id, "a").await.unwrap().is_none());
 }
 
@@ -306,4 +308,94 @@ async fn what_github_says_last_counts_whatever_a_fast_clock_wrote() {
     accounts.renew(&keys(), at(1250), &late, &Validators::new()).await.unwrap();
     let record = accounts.read(&keys(), 1).await.unwrap().unwrap();
     assert_eq!(record.profile, now, "somebody noted something since that was read");
+}
+
+// === API keys ===
+
+async fn make(sessions: &Sessions<()>, keys: &Keys, owner: &Live<()>, end: i64) -> Made {
+    let terms = Terms { name: "ci".into(), routes: vec!["app".into()] };
+    let session = Session { expires: at(end), api_key: Some(terms), ..octocat() };
+    sessions.make_api_key(keys, owner, session).await.unwrap()
+}
+
+async fn made(sessions: &Sessions<()>, keys: &Keys, owner: &Live<()>) -> ApiKey {
+    match make(sessions, keys, owner, 9000).await {
+        Made::Key(key, _) => key,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_api_key_opens_its_session_on_every_node_and_a_cookie_of_the_same_bits_does_not() {
+    let (_, store) = store();
+    let here = sessions(&store);
+    let (owner, _) = begin(&here, &keys()).await;
+    let key = made(&here, &keys(), &owner).await;
+    for sessions in [&here, &sessions(&store)] {
+        for _ in ["from the store", "held open"] {
+            let live = sessions.find_api_key(&keys(), &key).await.unwrap().unwrap();
+            assert_eq!((live.is_api_key(), live.expires), (true, at(9000)));
+            assert_eq!([live.opens("app"), live.opens("wiki")], [true, false]);
+            let never = Lifetimes { lifetime: Duration::ZERO, idle: Duration::ZERO };
+            assert_eq!(live.standing(at(8999), never), Standing::Live);
+        }
+        let cookie = SessionId::new(*key.expose());
+        for host in ["a", ""] {
+            assert!(sessions.find(&keys(), &cookie, host).await.unwrap().is_none());
+        }
+        let other = ApiKey::new([9; 32]);
+        assert!(sessions.find_api_key(&keys(), &other).await.unwrap().is_none());
+    }
+    assert!(owner.opens("wiki"), "a sign-in opens every route");
+}
+
+#[tokio::test]
+async fn a_rotated_master_finds_an_api_key_that_the_old_one_named() {
+    let (_, store) = store();
+    let (old, rotated, new) = (keys_of(&[1]), keys_of(&[2, 1]), keys_of(&[2]));
+    let (owner, _) = begin(&sessions(&store), &old).await;
+    let key = made(&sessions(&store), &old, &owner).await;
+    assert!(sessions(&store).find_api_key(&new, &key).await.unwrap().is_none());
+    assert!(sessions(&store).find_api_key(&rotated, &key).await.unwrap().is_some());
+    let digest = new.api_key_digest(key.expose());
+    assert!(store.get(Table::Ticket, &digest).await.unwrap().is_some(), "named anew");
+}
+
+#[tokio::test]
+async fn many_sign_ins_take_no_api_key_away() {
+    let sessions = sessions(&store().1);
+    let (owner, first) = begin(&sessions, &keys()).await;
+    let key = made(&sessions, &keys(), &owner).await;
+    for _ in 0..500 {
+        begin(&sessions, &keys()).await;
+    }
+    assert!(sessions.find(&keys(), &first, "a").await.unwrap().is_none(), "control");
+    assert!(sessions.find_api_key(&keys(), &key).await.unwrap().is_some());
+}
+
+/// Whoever has a stolen cookie and sees its session end cannot save anything into a key.
+#[tokio::test]
+async fn a_session_that_is_over_makes_no_api_key() {
+    let (_, store) = store();
+    let sessions = sessions(&store);
+    let (owner, _) = begin(&sessions, &keys()).await;
+    let (stolen, _) = begin(&sessions, &keys()).await;
+    sessions.end(&keys(), 1, stolen.key, at(1000)).await.unwrap();
+    assert!(matches!(make(&sessions, &keys(), &stolen, 9000).await, Made::Over));
+    assert_eq!(store.scan(Table::Session, None).await.unwrap().rows.len(), 1);
+    assert!(matches!(make(&sessions, &keys(), &owner, 9000).await, Made::Key(..)), "control");
+}
+
+#[tokio::test]
+async fn all_sign_ins_end_without_the_api_keys_or_with_them() {
+    let sessions = sessions(&store().1);
+    let (mine, _) = begin(&sessions, &keys()).await;
+    let key = made(&sessions, &keys(), &mine).await;
+    begin(&sessions, &keys()).await;
+    let end = async |doomed| sessions.end_all(&keys(), 1, doomed, at(1000)).await;
+    let is_good = async || sessions.find_api_key(&keys(), &key).await.unwrap().is_some();
+    assert_eq!(end(Doomed::SignInsBut(mine.key)).await, Ok(1));
+    assert!(is_good().await);
+    assert_eq!(end(Doomed::AllBut(mine.key)).await, Ok(1));
+    assert!(!is_good().await);
 }

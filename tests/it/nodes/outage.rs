@@ -288,6 +288,7 @@ async fn ten_thousand_sessions_are_compared_within_a_moment() {
                         expires,
                         device: String::new(),
                         from: None,
+                        api_key: None,
                     };
                     let begun =
                         sessions.begin(&keys, session, "a", &profile, &Validators::new()).await;

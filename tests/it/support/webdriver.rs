@@ -94,6 +94,19 @@ impl Window {
         }
     }
 
+    /// Presses what leads nowhere, such as a box to tick.
+    pub(crate) fn tick(&self, selector: &str) {
+        let element = self.find(selector).unwrap_or_else(|e| panic!("no {selector}: {e}"));
+        self.call("POST", &format!("/element/{element}/click"), &json!({})).expect("it is pressed");
+    }
+
+    /// Types into a field.
+    pub(crate) fn write(&self, selector: &str, text: &str) {
+        let element = self.find(selector).unwrap_or_else(|e| panic!("no {selector}: {e}"));
+        let typed = json!({ "text": text });
+        self.call("POST", &format!("/element/{element}/value"), &typed).expect("it is typed");
+    }
+
     /// Waits until the document is complete and shows an element; returns the text people see.
     pub(crate) fn text(&self, selector: &str) -> String {
         let begun = Instant::now();

@@ -1,0 +1,65 @@
+//! API keys: sessions that a token opens and no cookie, at every host, and that end when their
+//! owner said they should. In all else they are sessions, held, announced and ended as such.
+
+use std::sync::Arc;
+
+use super::super::accounts::Enlisted;
+use super::super::tickets::TicketRow;
+use super::super::{Memo, Table, Unavailable};
+use super::{Live, SessionRow, Sessions};
+use crate::api_key::ApiKey;
+use crate::keys::{Keys, random};
+use crate::session::{Session, SessionKey};
+
+/// What became of the wish for an API key.
+#[derive(Debug)]
+pub enum Made {
+    /// This one, under this name: its owner is told once.
+    Key(ApiKey, SessionKey),
+    /// The account has as many as it may have.
+    TooMany,
+    /// The session that asked for it has ended meanwhile.
+    Over,
+}
+
+impl<M: Memo> Sessions<M> {
+    /// Makes an API key for the owner of a session. All of it is in the store once this returns.
+    pub async fn make_api_key(
+        &self,
+        keys: &Keys,
+        owner: &Live<M>,
+        session: Session,
+    ) -> Result<Made, Unavailable> {
+        let (name, key) = (SessionKey::new(random()), ApiKey::new(random()));
+        let digest = keys.api_key_digest(key.expose());
+        let (now, expires) = (session.created, session.expires);
+        let (tickets, sessions) = (self.rows(keys, Table::Ticket), self.rows(keys, Table::Session));
+        // One after the other: a ticket whose session is not there is taken for an old one.
+        let row = SessionRow { session, seen: now, tickets: vec![] };
+        sessions.insert(name.as_bytes(), &row, expires).await?;
+        tickets.insert(&digest, &TicketRow { session: name }, expires).await?;
+        // Listed last: what is on the list is there whole, and what is not was told to nobody.
+        let owner = (owner.account.id, owner.key);
+        let made = match self.accounts.enlist_api_key(keys, owner, (name, expires), now).await? {
+            Enlisted::Yes => return Ok(Made::Key(key, name)),
+            Enlisted::TooMany => Made::TooMany,
+            Enlisted::Over => Made::Over,
+        };
+        self.store.take(Table::Ticket, &digest).await?;
+        self.store.take(Table::Session, name.as_bytes()).await?;
+        Ok(made)
+    }
+
+    /// The session of an API key, from the store if need be. One that names no routes is none.
+    pub async fn find_api_key(
+        &self,
+        keys: &Keys,
+        key: &ApiKey,
+    ) -> Result<Option<Arc<Live<M>>>, Unavailable> {
+        if let Some(live) = self.held_open(&keys.api_key_digest(key.expose())) {
+            return Ok(Some(live).filter(|live| live.is_api_key()));
+        }
+        let digests: Vec<_> = keys.api_key_digests(key.expose()).collect();
+        Ok(self.open(keys, &digests).await?.filter(|live| live.is_api_key()))
+    }
+}
