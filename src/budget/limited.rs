@@ -52,8 +52,19 @@ fn of_graphql(headers: &HeaderMap, body: &[u8]) -> Option<Limited> {
     let mut errors = said["errors"].as_array().into_iter().flatten().chain([&said]);
     errors.find_map(|error| match error["type"].as_str() {
         Some("RATE_LIMITED") => Some(primary(headers)),
-        _ => is_secondary(error).then(|| secondary(headers)),
+        // GitHub quotes what it was asked for in messages about something else.
+        None if is_secondary(error) && begins_so(text(error, "message")) => {
+            Some(secondary(headers))
+        }
+        _ => None,
     })
+}
+
+/// How GitHub's own words about haste begin.
+fn begins_so(message: &str) -> bool {
+    ["You have exceeded a secondary rate limit", "You have triggered an abuse detection"]
+        .iter()
+        .any(|words| message.starts_with(words))
 }
 
 fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Limited> {
@@ -119,6 +130,7 @@ mod tests {
     const ALREADY: &str = r#"{"message":"API rate limit already exceeded for installation ID 1."}"#;
     const MAY_NOT: &str = r#"{"message":"Must have admin rights to Repository."}"#;
     const GRAPHQL: &str = r#"{"errors":[{"type":"OTHER"},{"type":"RATE_LIMITED","message":"API rate limit exceeded for user ID 1."}]}"#;
+    const ECHOED: &str = r#"{"errors":[{"type":"NOT_FOUND","message":"Could not resolve to a Repository with the name 'secondary rate limit/x'."},{"message":"You have 'secondary rate limit' in it."}]}"#;
     const QUOTED: &str = r#"{"data":{"title":"RATE_LIMITED: secondary rate limit"}}"#;
 
     fn read(status: u16, fields: &[(&'static str, &str)], body: &str) -> Option<Limited> {
@@ -173,6 +185,7 @@ mod tests {
         assert_eq!(read(200, &fields, SECONDARY), secondary);
         assert_eq!(read(200, &fields, &format!(r#"{{"errors":[{SECONDARY}]}}"#)), secondary);
         assert_eq!(read(200, &fields, QUOTED), None, "somebody's own words");
+        assert_eq!(read(200, &fields, ECHOED), None, "what was asked for");
         assert_eq!(read(200, &[], GRAPHQL), None, "not GraphQL");
         assert_eq!(read(200, &fields, &format!("{}{GRAPHQL}", " ".repeat(20_000))), None);
     }

@@ -42,8 +42,13 @@ const SAME_JSON: [&str; 6] = [
 ];
 
 /// Passes with every call.
-const ALWAYS: [HeaderName; 3] = [
-    HeaderName::from_static("time-zone"),
+const ALWAYS: [HeaderName; 1] = [HeaderName::from_static("time-zone")];
+
+/// Passes with what is sent. In a reading that others share these would be theirs, too.
+static WITH_WRITES: [HeaderName; 5] = [
+    CONTENT_TYPE,
+    CONTENT_LENGTH,
+    IF_MATCH,
     HeaderName::from_static("graphql-features"),
     HeaderName::from_static("x-github-next-global-id"),
 ];
@@ -106,11 +111,14 @@ fn accept(client: &HeaderMap) -> HeaderValue {
     if SAME_JSON.iter().any(|same| all.eq_ignore_ascii_case(same.as_bytes())) {
         return GITHUB_JSON;
     }
-    HeaderValue::from_bytes(&all).unwrap_or(GITHUB_JSON)
+    let all = HeaderValue::from_bytes(&all).ok().filter(|value| value.to_str().is_ok());
+    all.unwrap_or(GITHUB_JSON)
 }
 
 fn said<'h>(client: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
-    client.get(name).filter(|value| !value.is_empty() && !is_hop_by_hop(client, name))
+    // What is no text could not be part of a key.
+    let is_said = |value: &&HeaderValue| value.to_str().is_ok_and(|text| !text.is_empty());
+    client.get(name).filter(|value| is_said(value) && !is_hop_by_hop(client, name))
 }
 
 // === impl Kind ===
@@ -122,7 +130,7 @@ impl Kind {
         match self {
             Self::Read => &[],
             Self::Download => &[RANGE, IF_MATCH],
-            Self::Write => &[CONTENT_TYPE, CONTENT_LENGTH, IF_MATCH],
+            Self::Write => &WITH_WRITES,
             Self::Upload => &[CONTENT_TYPE, CONTENT_LENGTH, IF_MATCH, RANGE],
         }
     }
@@ -183,11 +191,12 @@ mod tests {
 
     #[test]
     fn the_list_passes_by_the_kind_of_call() {
-        let always = ["graphql-features", "time-zone", "x-github-next-global-id"];
+        let always = ["time-zone"];
+        let written = ["content-length", "content-type", "graphql-features", "if-match"];
         for (kind, more) in [
             (Kind::Read, &[][..]),
             (Kind::Download, &["if-match", "range"]),
-            (Kind::Write, &["content-length", "content-type", "if-match"]),
+            (Kind::Write, &[&written[..], &["x-github-next-global-id"]].concat()),
             (Kind::Upload, &["content-length", "content-type", "if-match", "range"]),
         ] {
             let fields = sent(&SAID, kind);

@@ -56,13 +56,18 @@ const STEMS: [&str; 2] = ["access-control-", "x-gatekeep-"];
 
 /// Set in every answer. Whatever a document of somebody's says, a browser that opens it here runs
 /// nothing and gives it no origin.
-const OURS: [(HeaderName, HeaderValue); 4] = [
+const OURS: [(HeaderName, HeaderValue); 5] = [
     (CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
     (
         VARY,
         HeaderValue::from_static(
             "Accept, Authorization, Cookie, Accept-Encoding, X-GitHub-Api-Version",
         ),
+    ),
+    // No page of another origin gets it as a script, whatever `callback` it asks for.
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
     ),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (
@@ -188,11 +193,12 @@ mod tests {
         ];
         for upstream in [&theirs[..], &[]] {
             let fields = shown(upstream);
-            assert_eq!(fields.len(), 4, "{fields:?}");
+            assert_eq!(fields.len(), 5, "{fields:?}");
             for (name, value) in [
                 ("cache-control", "private, no-cache"),
                 ("vary", "Accept, Authorization, Cookie, Accept-Encoding, X-GitHub-Api-Version"),
                 ("x-content-type-options", "nosniff"),
+                ("cross-origin-resource-policy", "same-origin"),
                 ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
             ] {
                 assert_eq!(fields[name], value);
