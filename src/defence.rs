@@ -66,6 +66,10 @@ defences! {
     HandoverBinding => "handover-binding",
     /// An API key opens the routes that it names alone.
     ApiKeyScope => "api-key-scope",
+    /// What GitHub has shown somebody is shown again to nobody else.
+    OwnAnswers => "own-answers",
+    /// What somebody else was shown is a guess until GitHub says that it is the very same.
+    Confirmation => "confirmation",
 }
 
 /// Whether a defence stands. It always does, but in a test build with the feature `sabotage`.

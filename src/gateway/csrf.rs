@@ -20,8 +20,14 @@ pub(super) fn is_ours(request: &Request<'_>, live: &LiveSession, purpose: &str) 
     !stands(Defence::Csrf) || (is_same_site(request) && has_token(request, live, purpose))
 }
 
+/// Whether a request that carries no form may change something: it is not from a page of another
+/// origin. Without a word of that it is from no browser, and nobody makes another's program send it.
+pub(super) fn may_write(request: &Request<'_>) -> bool {
+    !stands(Defence::Csrf) || is_same_site(request)
+}
+
 /// Whether the browser, if it is one, says that the request comes from a page of this very origin.
-pub(super) fn is_same_site(request: &Request<'_>) -> bool {
+fn is_same_site(request: &Request<'_>) -> bool {
     let mut fetched = request.headers.get_all("sec-fetch-site").iter();
     fetched.all(|site| site == "same-origin") && request.origins_are(&request.here())
 }

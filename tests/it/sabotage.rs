@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use gatekeep::defence::Defence;
 
 /// Each defence and the attacks that it alone repels.
-const ATTACKS: [(Defence, &[&str]); 20] = [
+const ATTACKS: [(Defence, &[&str]); 22] = [
     (
         Defence::StripHeaders,
         &[
@@ -38,6 +38,7 @@ const ATTACKS: [(Defence, &[&str]); 20] = [
             "forms::a_form_that_is_not_ours_signs_nobody_out",
             "forms::a_form_from_elsewhere_signs_nobody_out",
             "my_sessions::a_form_that_is_not_ours_ends_no_session",
+            "github_api::permitted::a_page_of_another_site_changes_nothing",
         ],
     ),
     (Defence::OwnCookies, &["cookies::an_app_sets_its_own_cookies_and_none_of_ours"]),
@@ -57,6 +58,17 @@ const ATTACKS: [(Defence, &[&str]); 20] = [
     (Defence::AdminToken, &["operate::without_the_token_nothing_is_told_and_nothing_is_done"]),
     (Defence::HandoverBinding, &["handover::a_code_taken_by_another_browser_opens_nothing"]),
     (Defence::ApiKeyScope, &["api_keys::a_key_opens_the_routes_that_it_names_and_no_others"]),
+    (
+        Defence::OwnAnswers,
+        &[
+            "github_api::privacy::an_answer_within_its_time_is_its_asker_s_alone",
+            "github_api::privacy::an_old_answer_in_github_s_trouble_is_its_asker_s_alone",
+        ],
+    ),
+    (
+        Defence::Confirmation,
+        &["github_api::privacy::who_may_not_see_it_learns_nothing_of_what_another_saw"],
+    ),
 ];
 
 /// Runs one test of this program, whole or with a defence taken away.
@@ -135,4 +147,6 @@ proofs! {
     without_admin_token_anybody_commands: AdminToken,
     without_handover_binding_codes_are_stolen: HandoverBinding,
     without_api_key_scope_a_key_opens_every_route: ApiKeyScope,
+    without_own_answers_visitors_see_each_other_s: OwnAnswers,
+    without_confirmation_guesses_are_shown: Confirmation,
 }

@@ -16,7 +16,7 @@ use crate::gateway::action::{Action, Answer, Streamed};
 use crate::gateway::{Gateway, Request, Visitor};
 use crate::github::api::{Arrival, Flow, Reply};
 use crate::github::budgets::LocalStatus;
-use crate::passage::cache_status::CacheStatus;
+use crate::passage::cache_status::{CacheStatus, Source};
 use crate::passage::rewrite::{self, Bases, Media};
 use crate::passage::tag::{Shown, is_known};
 use crate::reason::Reason;
@@ -163,6 +163,9 @@ impl Dress {
     /// GitHub gave nothing to pass on: said as its clients read errors.
     fn without_github(&self, reply: &Reply) -> Response<Bytes> {
         let message = match reply.status {
+            _ if reply.account.source == Source::Gateway => {
+                "Nothing fresh is held, and the request wants nothing else: `only-if-cached`."
+            }
             StatusCode::GATEWAY_TIMEOUT => "GitHub did not answer in time, and nothing is held.",
             _ => "GitHub cannot be reached just now. Ask again in a moment.",
         };

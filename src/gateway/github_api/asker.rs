@@ -6,6 +6,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::credential::Credential;
+use crate::defence::{Defence, stands};
 use crate::gateway::{Gateway, Request, Snapshot, Visitor};
 use crate::github::api::Means;
 use crate::github::app::{AppError, InstallationId, InstallationToken, Scope};
@@ -20,6 +21,8 @@ use crate::store::Principal;
 
 /// In whose name GitHub is asked.
 pub(super) struct Asker {
+    /// The visitor's account.
+    account: u64,
     /// Whose rights GitHub applies.
     pub(super) who: Principal,
     /// Whose budget it counts against.
@@ -48,21 +51,21 @@ impl Gateway {
         visitor: &Visitor,
     ) -> Result<Asker, Reason> {
         let live = visitor.session();
-        let key = live.key.as_bytes();
+        let (account, key) = (live.account.id, live.key.as_bytes());
         let caller = u64::from_le_bytes(key[..8].try_into().expect("a key has sixteen bytes"));
         let realm = request.config().keys.realm();
         match &api.acts_as {
             ActsAs::Visitor => {
-                let id = live.account.id;
-                let (who, budget) = (Principal::User { realm, id }, BudgetKey::User(id));
-                Ok(Asker { who, budget, caller })
+                let budget = BudgetKey::User(account);
+                let id = if stands(Defence::OwnAnswers) { account } else { 0 };
+                Ok(Asker { account, who: Principal::User { realm, id }, budget, caller })
             }
             ActsAs::Installation(which) => {
                 let id = self.installation(request.snapshot, request.id, which).await?;
                 let scope = Scope::whole().hash();
                 let scope = u64::from_le_bytes(scope[..8].try_into().expect("it has 32 bytes"));
                 let who = Principal::Installation { realm, id: id.0, scope };
-                Ok(Asker { who, budget: BudgetKey::Installation(id.0), caller })
+                Ok(Asker { account, who, budget: BudgetKey::Installation(id.0), caller })
             }
         }
     }
@@ -91,12 +94,13 @@ impl Gateway {
         asker: &Asker,
     ) -> Result<Token, Reason> {
         match asker.who {
-            Principal::User { id, .. } => {
+            Principal::User { .. } => {
                 let asking = snapshot.asking();
-                let credential = self.tokens.usable(&asking, id).await.map_err(|error| {
-                    tracing::debug!(request.id = request_id, "no token for GitHub: {error}");
-                    reason_of(&error)
-                })?;
+                let credential =
+                    self.tokens.usable(&asking, asker.account).await.map_err(|error| {
+                        tracing::debug!(request.id = request_id, "no token for GitHub: {error}");
+                        reason_of(&error)
+                    })?;
                 Ok(Token::User { credential, asking })
             }
             Principal::Installation { id, .. } => {
@@ -118,8 +122,9 @@ impl Gateway {
         token: Token,
     ) -> Result<Token, Reason> {
         match (token, asker.who) {
-            (Token::User { credential, asking }, Principal::User { id, .. }) => {
-                match self.rechecks.settle_refusal(&asking, id, &credential).await {
+            (Token::User { credential, asking }, Principal::User { .. }) => {
+                let account = asker.account;
+                match self.rechecks.settle_refusal(&asking, account, &credential).await {
                     Ok(Some(credential)) => Ok(Token::User { credential, asking }),
                     Ok(None) => Err(Reason::GitHubInconsistent),
                     Err(trouble) => {

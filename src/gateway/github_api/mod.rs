@@ -69,7 +69,7 @@ impl Gateway {
         let dress = Dress::new(request, bases, call.kind == Kind::Graphql);
         // A browser sends the cookie by itself; a key only whoever has it.
         let is_by_cookie = !visitor.is_api_key();
-        if is_by_cookie && !request.method.is_safe() && !csrf::is_same_site(request) {
+        if is_by_cookie && !request.method.is_safe() && !csrf::may_write(request) {
             return Err(Reason::CrossSiteForm);
         }
         let asker = self.asker(request, api, &visitor).await?;

@@ -9,6 +9,7 @@ use super::Question;
 use super::changes::Changes;
 use super::reply::{Mode, Reply};
 use crate::clock::Time;
+use crate::freshness::{Plan, Validated, plan};
 use crate::passage::cache_status::Source;
 use crate::store::{Principal, ResponseKey};
 
@@ -52,14 +53,22 @@ impl Briefs {
     pub(super) fn get(&self, question: &Question, changes: &Changes, now: Time) -> Option<Reply> {
         let kept = self.0.get(&(question.who, question.key))?;
         let age = now.since(kept.asked);
-        let holds = age < kept.span
-            && now >= kept.asked
-            && !changes.is_outdated(question.who, &question.tags, kept.change);
+        let holds =
+            now >= kept.asked && !changes.is_outdated(question.who, &question.tags, kept.change);
+        let known = holds.then_some(Validated { age, window: kept.span, untouched: true });
+        if plan(known.as_ref(), &question.wishes, Duration::ZERO) != Plan::Serve {
+            return None;
+        }
         let mut reply = kept.reply;
         reply.account.source = Source::Hit;
         reply.account.ttl = i64::try_from(kept.span.saturating_sub(age).as_secs()).ok();
         (reply.mode, reply.age) = (Mode::Hit, age);
-        holds.then_some(reply)
+        Some(reply)
+    }
+
+    /// Forgets what was said at a URL: something newer was.
+    pub(super) fn forget(&self, question: &Question) {
+        self.0.remove(&(question.who, question.key));
     }
 
     /// Forgets what an asker was told.

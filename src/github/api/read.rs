@@ -18,6 +18,7 @@ use super::reply::{Arrival, Flow, Landed, Mode, Reply, forwarded};
 use super::{Api, Means, Question};
 use crate::budget::{Kind, Limited};
 use crate::clock::Time;
+use crate::defence::{Defence, stands};
 use crate::freshness::{
     Cause, Plan, STALE_PRIVATE, Storable, Validated, etag, link, may_be_stale, plan,
 };
@@ -153,8 +154,10 @@ impl Api {
     }
 
     async fn known(&self, question: &Question) -> Known {
+        let now = self.clock.now();
         match self.store.shown(question.who, &question.key).await {
-            Ok(known) => known,
+            // Past that not even GitHub's word helps: its tag is not over what expires in the body.
+            Ok(known) => known.filter(|(shown, _)| now.since(shown.asked) <= shown.longest),
             Err(unavailable) => {
                 self.store_failed(&unavailable);
                 None
@@ -193,7 +196,7 @@ impl Api {
                 Ok(Got::Large(large)) => {
                     permit.answered(large.status, &large.headers, &large.start, began.elapsed());
                     let headers = response::fields(&large.headers);
-                    let source = forwarded(why(tag.as_ref()), Some(large.status));
+                    let source = forwarded(why(question, tag.as_ref()), Some(large.status));
                     let flow = Flow::new(large, headers, source, question.resource, Some(permit));
                     self.count(Mode::Bypass);
                     return Arrival::Flowing(Box::new(flow));
@@ -201,7 +204,8 @@ impl Api {
                 Ok(Got::Whole(whole)) => whole,
             };
             permit.answered(whole.status, &whole.headers, &whole.bytes, began.elapsed());
-            let is_confirmed = whole.status == StatusCode::NOT_MODIFIED;
+            let is_confirmed =
+                whole.status == StatusCode::NOT_MODIFIED || !stands(Defence::Confirmation);
             if let (true, Some(candidate), Some(_)) = (is_confirmed, &candidate, &tag) {
                 let reply =
                     self.confirmed(question, means, candidate, &known, &whole, lead, asked).await;
@@ -290,7 +294,10 @@ impl Api {
             asked,
             change: lead.map_or(0, Lead::change),
             fresh: question.fresh(&whole.headers),
-            longest: own.map_or(Duration::MAX, |(shown, _)| shown.longest),
+            // The body gets no younger by it.
+            longest: own.map_or(Duration::MAX, |(shown, _)| {
+                shown.longest.saturating_sub(asked.since(shown.asked))
+            }),
         });
         let mut reply = Reply::held(&shown, candidate.body.clone(), question.resource, asked);
         self.note(question, shown, candidate.body.clone()).await;
@@ -325,15 +332,19 @@ impl Api {
             headers: Arc::new(headers),
             mode: if tag.is_some() { Mode::Changed } else { Mode::Miss },
             body: Body::new(whole.bytes.clone()),
-            ..Reply::bare(whole.status, question.resource, forwarded(why(tag), Some(whole.status)))
+            ..Reply::bare(
+                whole.status,
+                question.resource,
+                forwarded(why(question, tag), Some(whole.status)),
+            )
         };
+        if is_authoritative(&whole) {
+            self.forget(question).await;
+        }
         let Some(lead) = lead else {
             reply.mode = Mode::Bypass;
             return reply;
         };
-        if is_authoritative(whole.status) {
-            self.forget(question).await;
-        }
         let longest = match question.may_store(&whole) {
             Storable::No => return reply,
             Storable::Briefly(span) => {
@@ -400,6 +411,7 @@ impl Api {
     }
 
     async fn note(&self, question: &Question, shown: Arc<Validation>, body: Body) {
+        self.briefs.forget(question);
         if let Err(unavailable) = self.store.note(question.who, question.key, shown, body).await {
             self.store_failed(&unavailable);
         }
@@ -509,13 +521,19 @@ fn merged(stored: Option<&HeaderMap>, candidate: &Candidate, confirmed: &HeaderM
     fields
 }
 
-/// Answers that are GitHub's last word on what the asker may see.
-fn is_authoritative(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401 | 403 | 404 | 410 | 451)
+/// Answers that are GitHub's last word on what the asker may see. A limit says nothing of that.
+fn is_authoritative(whole: &Whole) -> bool {
+    matches!(whole.status.as_u16(), 401 | 403 | 404 | 410 | 451)
+        && Limited::read(whole.status, &whole.headers, &whole.bytes).is_none()
 }
 
-fn why(tag: Option<&HeaderValue>) -> Why {
-    if tag.is_some() { Why::Stale } else { Why::UriMiss }
+fn why(question: &Question, tag: Option<&HeaderValue>) -> Why {
+    match tag {
+        Some(_) => Why::Stale,
+        None if !question.handling.store => Why::Bypass,
+        None if question.wishes.no_store => Why::Request,
+        None => Why::UriMiss,
+    }
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> {

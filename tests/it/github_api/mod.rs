@@ -1,5 +1,20 @@
 //! GitHub's API for the signed-in visitor: what passes, what is held, what never does.
 
+/// A world in which all that passes is looked at when the test ends.
+mod room;
+/// What one visitor may see says nothing about another.
+mod privacy;
+/// What makes two questions one, and what reaches GitHub of a question.
+mod questions;
+/// What is held is true when it is given: GitHub said so, just now or within its time.
+mod revalidation;
+/// What is never held, for its path or for what it says.
+mod never_held;
+/// What is not passed on at all.
+mod permitted;
+/// No token leaves the gateway but to GitHub.
+mod secrecy;
+/// In the name of the GitHub App.
 mod installations;
 
 use crate::support::World;
