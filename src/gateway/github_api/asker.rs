@@ -8,10 +8,10 @@ use http::header::AUTHORIZATION;
 use crate::credential::Credential;
 use crate::defence::{Defence, stands};
 use crate::gateway::{Gateway, Request, Snapshot, Visitor};
+use crate::github::TokenError;
 use crate::github::api::Means;
 use crate::github::app::{AppError, InstallationId, InstallationToken, Scope};
 use crate::github::budgets::BudgetKey;
-use crate::github::{Asking, TokenError};
 use crate::identity::Login;
 use crate::passage::request::authorization;
 use crate::reason::Reason;
@@ -35,7 +35,7 @@ pub(super) struct Asker {
 #[derive(Clone)]
 pub(super) enum Token {
     /// A person's.
-    User { credential: Credential, asking: Asking },
+    User(Box<Credential>),
     /// An installation's, and how often GitHub did not know it yet.
     Installation(Arc<InstallationToken>, usize),
 }
@@ -96,12 +96,12 @@ impl Gateway {
         match asker.who {
             Principal::User { .. } => {
                 let asking = snapshot.asking();
-                let credential =
-                    self.tokens.usable(&asking, asker.account).await.map_err(|error| {
-                        tracing::debug!(request.id = request_id, "no token for GitHub: {error}");
-                        reason_of(&error)
-                    })?;
-                Ok(Token::User { credential, asking })
+                let credential = self.tokens.usable(&asking, asker.account).await;
+                let credential = credential.map_err(|error| {
+                    tracing::debug!(request.id = request_id, "no token for GitHub: {error}");
+                    reason_of(&error)
+                })?;
+                Ok(Token::User(Box::new(credential)))
             }
             Principal::Installation { id, .. } => {
                 let id = InstallationId(id);
@@ -122,10 +122,10 @@ impl Gateway {
         token: Token,
     ) -> Result<Token, Reason> {
         match (token, asker.who) {
-            (Token::User { credential, asking }, Principal::User { .. }) => {
-                let account = asker.account;
+            (Token::User(credential), Principal::User { .. }) => {
+                let (asking, account) = (snapshot.asking(), asker.account);
                 match self.rechecks.settle_refusal(&asking, account, &credential).await {
-                    Ok(Some(credential)) => Ok(Token::User { credential, asking }),
+                    Ok(Some(credential)) => Ok(Token::User(Box::new(credential))),
                     Ok(None) => Err(Reason::GitHubInconsistent),
                     Err(trouble) => {
                         tracing::info!(
@@ -144,7 +144,7 @@ impl Gateway {
                 self.installations.drop_installation(token.installation);
                 self.token(snapshot, request_id, asker).await
             }
-            (Token::User { .. }, Principal::Installation { .. }) => Err(Reason::Internal),
+            (Token::User(_), Principal::Installation { .. }) => Err(Reason::Internal),
         }
     }
 }
@@ -184,7 +184,7 @@ impl Token {
 
     fn word(&self) -> &Secret<String> {
         match self {
-            Self::User { credential, .. } => &credential.grant.access,
+            Self::User(credential) => &credential.grant.access,
             Self::Installation(token, _) => token.word(),
         }
     }
