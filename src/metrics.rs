@@ -14,6 +14,9 @@ use crate::reason::Reason;
 const SECONDS: [f64; 14] =
     [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
 
+/// Seconds from one to a week: how old an answer is.
+const AGES: [f64; 10] = [1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0, 604_800.0];
+
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal $([$($label:literal),+])?,)+) => {
         /// The metrics of one gateway.
@@ -65,6 +68,12 @@ metrics! {
     github_wait: HistogramVec = "gatekeep_github_wait_seconds" ["resource"],
     /// What is left of GitHub's limits to whoever has the least.
     github_budget_remaining: IntGaugeVec = "gatekeep_github_budget_remaining" ["resource"],
+    /// Seconds that GitHub takes for its answers, by its limit.
+    github_upstream_seconds: HistogramVec = "gatekeep_github_upstream_seconds" ["resource"],
+    /// Answers of GitHub's API, by the class of the status, and requests that were not answered.
+    github_upstream: IntCounterVec = "gatekeep_github_upstream_total" ["status", "reason"],
+    /// Seconds since GitHub said what is answered without asking it.
+    github_entry_age: HistogramVec = "gatekeep_github_entry_age_seconds" ["mode"],
     /// Bytes of GitHub's answers that are held.
     github_cache_bytes: IntGauge = "gatekeep_github_cache_bytes",
     /// Open connections of clients.
@@ -194,11 +203,15 @@ declare! {
     IntGaugeVec: |name, help, labels| Self::new(Opts::new(name, help), labels),
     IntCounterVec: |name, help, labels| Self::new(Opts::new(name, help), labels),
     Histogram: |name, help, _| {
-        Self::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))
+        Self::with_opts(HistogramOpts::new(name, help).buckets(buckets(name)))
     },
     HistogramVec: |name, help, labels| {
-        Self::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)
+        Self::new(HistogramOpts::new(name, help).buckets(buckets(name)), labels)
     },
+}
+
+fn buckets(name: &str) -> Vec<f64> {
+    if name.ends_with("_age_seconds") { AGES.to_vec() } else { SECONDS.to_vec() }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::identity::UserPattern;
 use crate::session::SessionKey;
 
+mod budgets;
 mod check;
 mod demo;
 mod explain;
@@ -69,6 +70,11 @@ enum Command {
     Keys(SigningKeys),
     /// Seal the store's rows under the newest master secret, at the running gateway.
     Rekey {
+        #[command(flatten)]
+        at: Running,
+    },
+    /// See what GitHub's limits leave to each user and installation, at the running gateway.
+    Budgets {
         #[command(flatten)]
         at: Running,
     },
@@ -183,6 +189,7 @@ pub fn main() -> ExitCode {
         Command::Keys(SigningKeys::List { at }) => keys::list(&at),
         Command::Keys(SigningKeys::Rotate { at, at_once }) => keys::rotate(&at, at_once),
         Command::Rekey { at } => rekey::rekey(&at),
+        Command::Budgets { at } => budgets::list(&at),
         Command::Simulate { listen } => simulate::simulate(listen),
     }
 }

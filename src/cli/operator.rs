@@ -193,6 +193,11 @@ pub(super) fn text(value: &Value) -> String {
     shown.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
+/// A number.
+pub(super) fn number(value: &Value) -> String {
+    value.as_u64().map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
 /// A moment as people read it.
 pub(super) fn moment(value: &Value) -> String {
     value.as_i64().map_or_else(|| "-".to_owned(), |unix| Time::from_unix(unix).to_string())

@@ -20,7 +20,8 @@ impl Gateway {
         match self.authenticate(request).await {
             Authenticated::Unknown(_) => error::fault(request, Reason::StoreUnavailable),
             Authenticated::Session(live) => match self.my_sessions(request, &live).await {
-                Ok(tables) => {
+                Ok(mut tables) => {
+                    tables.extend(self.my_budget(request, &live));
                     let page = account_page(request, &live, tables);
                     error::answer(request, &page, Reason::Endpoint)
                 }

@@ -44,6 +44,7 @@ mod handover;
 mod hearing;
 mod last_session;
 mod my_api_keys;
+mod my_budget;
 mod my_sessions;
 mod operate;
 mod pages;
@@ -62,7 +63,7 @@ pub use error::fault_page;
 pub use forms::LARGEST as LARGEST_FORM;
 pub use github_api::{Outgoing, Sending};
 pub use last_session::LastSession;
-pub use operate::{OperateError, Rotation};
+pub use operate::{Budgeted, OperateError, Rotation};
 pub use request::{Client as RequestClient, Request, RequestIds};
 pub use webhook::LARGEST_WEBHOOK;
 

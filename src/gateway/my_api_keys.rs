@@ -142,8 +142,8 @@ fn row(request: &Request<'_>, live: &LiveSession, listed: &Listed) -> Option<Row
             if is_used { listed.seen.to_minute() } else { "never".to_owned() },
             session.expires.to_minute(),
         ],
-        mark: None,
         action: Some(end_form(request, live, listed.key)),
+        ..Row::default()
     })
 }
 
@@ -164,7 +164,7 @@ fn form(request: &Request<'_>, live: &LiveSession, routes: &[&Route]) -> Form {
 }
 
 /// The routes that the visitor may use, all of them or a part.
-fn routes_of<'r>(request: &'r Request<'_>, live: &LiveSession) -> Vec<&'r Route> {
+pub(super) fn routes_of<'r>(request: &'r Request<'_>, live: &LiveSession) -> Vec<&'r Route> {
     let profile = live.account.profile();
     let routes = request.config().routes.iter().map(|route| &**route);
     let mut open: Vec<_> = routes.filter(|route| is_open_to(route, &profile.identity)).collect();

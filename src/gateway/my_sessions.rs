@@ -184,6 +184,7 @@ fn row(request: &Request<'_>, live: &LiveSession, listed: &Listed) -> Row {
         ],
         mark: is_this.then_some("this one"),
         action: (!is_this).then(|| end_form(request, live, listed.key)),
+        ..Row::default()
     }
 }
 

@@ -1,10 +1,12 @@
-//! What operators do: see and end sessions, see and rotate signing keys, seal the store's rows under
-//! a new master.
+//! What operators do: see and end sessions, see and rotate signing keys, see what GitHub leaves to
+//! whom, seal the store's rows under a new master.
 
 use std::collections::HashSet;
 
 use super::ending::Cause;
 use super::{Gateway, Snapshot};
+use crate::github::api::Tallied;
+use crate::github::budgets::Known;
 use crate::identity::{Login, UserPattern};
 use crate::keys::KeyInfo;
 use crate::session::SessionKey;
@@ -55,6 +57,25 @@ pub struct Rotation {
     pub is_ours: bool,
     /// Whether the other nodes were told; else they see it within a minute.
     pub is_announced: bool,
+}
+
+/// What is known of one budget at GitHub.
+#[derive(Debug)]
+pub struct Budgeted {
+    /// What GitHub leaves.
+    pub known: Known,
+    /// What became of the requests that would be charged to it.
+    pub tallied: Option<Tallied>,
+}
+
+// === impl Budgeted ===
+
+impl Budgeted {
+    /// Whoever must wait comes first, then whoever has the least left.
+    fn urgency(&self) -> impl Ord + use<> {
+        let left = self.known.standings.iter().map(|standing| standing.remaining);
+        (self.known.paused.is_none(), left.min().unwrap_or(u32::MAX))
+    }
 }
 
 // === impl OperateError ===
@@ -127,6 +148,18 @@ impl Gateway {
         self.end_session(snapshot, key, account, Cause::Operator).await?;
         tracing::info!(user.id = account, "an operator ended a session");
         Ok(())
+    }
+
+    /// What is known of the budgets at GitHub, the most urgent first.
+    pub fn github_budgets(&self) -> Vec<Budgeted> {
+        let with_tally = |known: Known| {
+            let tallied = self.github_api.tally().of(&known.key);
+            Budgeted { known, tallied }
+        };
+        let every = self.github_api.budgets().every();
+        let mut listed: Vec<_> = every.into_iter().map(with_tally).collect();
+        listed.sort_by_key(Budgeted::urgency);
+        listed
     }
 
     /// What is known of the signing keys.

@@ -17,7 +17,7 @@ mod table;
 
 pub(super) use form::{Form, Input, Kind};
 pub(super) use format::Format;
-pub(super) use table::{Row, Table};
+pub(super) use table::{Meter, Row, Table};
 
 /// One page: what happened, what to do next, and the way out.
 #[derive(Clone, Debug, Default)]

@@ -78,6 +78,8 @@ fn help_names_every_command_and_its_arguments() {
          \x20 sessions  See and end people's sessions, at the running gateway\n\
          \x20 keys      See and rotate the keys that sign identity tokens, at the running gateway\n\
          \x20 rekey     Seal the store's rows under the newest master secret, at the running gateway\n\
+         \x20 budgets   See what GitHub's limits leave to each user and installation, at the running \
+         gateway\n\
          \x20 help      Print this message or the help of the given subcommand(s)\n\
          \n\
          Options:\n\
@@ -97,6 +99,7 @@ fn help_names_every_command_and_its_arguments() {
         ("sessions", "Usage: gatekeep sessions <COMMAND>\n"),
         ("keys", "Usage: gatekeep keys <COMMAND>\n"),
         ("rekey", "Usage: gatekeep rekey [OPTIONS] <FILE>\n"),
+        ("budgets", "Usage: gatekeep budgets [OPTIONS] <FILE>\n"),
     ] {
         let (code, out, _) = run(&[command, "--help"]);
         assert!(code == 0 && out.contains(usage), "{out}");

@@ -209,18 +209,38 @@ fn signing_keys_are_listed_and_rotated() {
     assert_ne!(replaced["keys"][0]["kid"], before[0]["kid"]);
 }
 
+#[test]
+fn budgets_at_github_are_listed() {
+    let routes = "\n  - { name: github, host: app.example.com, upstream: github, allow: anyone }\n";
+    let world = World::with("", routes);
+    let file = File::of(&world, &world.gate);
+    let heads = "WHO  LIMIT  LEFT  OF  FULL AGAIN  PAUSED UNTIL  REQUESTS  FREE\n";
+    assert_eq!(file.run("budgets FILE"), (0, heads.to_owned(), String::new()));
+    let (_, answer) = world.signed_in("octocat", "https://app.example.com/user");
+    assert!(answer.text().contains("\"login\":\"octocat\""), "{}", answer.text());
+    let limit = &file.json("budgets FILE")[0]["limits"][0];
+    let (full, left) = (moment(&limit["reset"]), &limit["remaining"]);
+    let table = format!(
+        "WHO        LIMIT  LEFT  OF    {:<23}  PAUSED UNTIL  REQUESTS  FREE\n\
+         id:583231  core   {left}  5000  {full}  -             1         0\n",
+        "FULL AGAIN"
+    );
+    assert_eq!(file.run("budgets FILE"), (0, table, String::new()));
+}
+
 // -- what is refused --
 
 fn bearer(keys: &Keys) -> String {
     format!("Bearer {}", keys.admin_token().expose())
 }
 
-const COMMANDS: [(&str, &str, &str); 5] = [
+const COMMANDS: [(&str, &str, &str); 6] = [
     ("GET", "/sessions?user=octocat", ""),
     ("POST", "/sessions/revoke", r#"{"user": "octocat"}"#),
     ("GET", "/keys", ""),
     ("POST", "/keys/rotate", r#"{"at_once": true}"#),
     ("POST", "/rekey", "{}"),
+    ("GET", "/github/budgets", ""),
 ];
 
 /// How many rows a store has.
@@ -535,7 +555,7 @@ fn the_commands_of_the_manual_do_what_they_say() {
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
     let manual = std::fs::read_to_string(manual).expect("the manual");
     let shown: Vec<_> = manual.lines().filter_map(|line| line.strip_prefix("gatekeep ")).collect();
-    assert_eq!(shown.len(), 7, "{shown:?}");
+    assert_eq!(shown.len(), 8, "{shown:?}");
     for line in shown {
         let line = line.replace("gatekeep.yaml", "FILE");
         let line = line.replace("kR3uW0bQx1v8mT5yZ2nL4A", key.as_str().expect("a key"));

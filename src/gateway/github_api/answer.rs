@@ -62,6 +62,7 @@ impl Dress {
         visitor: Visitor,
     ) -> Action {
         let reason = visitor.reason();
+        gateway.github_api.tally().note(&asker.budget, arrival.mode(), gateway.clock.now());
         match arrival {
             Arrival::Whole(reply) => {
                 let response = self.whole(gateway, &reply, asker);

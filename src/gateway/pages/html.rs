@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderValue, StatusCode};
 
-use super::{Form, Page, Row, Table, Way, is_path, is_tidy};
+use super::{Form, Meter, Page, Row, Table, Way, is_path, is_tidy};
 use crate::config::Branding;
 use crate::secret::Secret;
 
@@ -144,8 +144,15 @@ impl Table {
 
     fn html_row(&self, row: &Row) -> String {
         let mark = |mark: &&str| format!(" <span class=\"tag\">{}</span>", Escaped(mark));
+        let mut meter = row.meter.map(Meter::html);
         let cell = |(name, value): (&str, &str)| {
-            format!("<td data-name=\"{}\">{}</td>", Escaped(name), Escaped(value))
+            let (name, value) = (Escaped(name), Escaped(value));
+            match meter.take() {
+                Some(meter) => {
+                    format!("<td data-name=\"{name}\"><span>{value}{meter}</span></td>")
+                }
+                None => format!("<td data-name=\"{name}\">{value}</td>"),
+            }
         };
         let mut cells = self.named(row);
         let (_, subject) = cells.next().unwrap_or_default();

@@ -26,11 +26,25 @@ pub(in crate::gateway) struct Table {
 pub(in crate::gateway) struct Row {
     /// One value for each column.
     pub(in crate::gateway) cells: Vec<String>,
+    /// How its second value looks.
+    pub(in crate::gateway) meter: Option<Meter>,
     /// What sets it apart from the others.
     pub(in crate::gateway) mark: Option<&'static str>,
     /// What can be done to it.
     pub(in crate::gateway) action: Option<Way>,
 }
+
+/// How much is left of something: a bar beside the words that say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gateway) struct Meter {
+    /// What is left.
+    pub(in crate::gateway) left: u32,
+    /// Of how much.
+    pub(in crate::gateway) of: u32,
+}
+
+/// What is left is little when it is less than one part of so many.
+const LITTLE: u32 = 10;
 
 // === impl Table ===
 
@@ -50,9 +64,12 @@ impl Table {
     }
 
     pub(super) fn json(&self) -> Value {
-        let row = |row| {
+        let row = |row: &Row| {
             let named = self.named(row).map(|(name, value)| (name.to_owned(), value.into()));
             let mut json: Map<_, _> = named.collect();
+            if let Some(Meter { left, of }) = row.meter {
+                json.insert("meter".into(), json!({ "left": left, "of": of }));
+            }
             json.insert("mark".into(), row.mark.into());
             json.insert("action".into(), row.way_out().map(Way::json).into());
             json
@@ -91,5 +108,19 @@ impl Table {
 impl Row {
     pub(super) fn way_out(&self) -> Option<&Way> {
         self.action.as_ref().filter(|way| way.is_safe())
+    }
+}
+
+// === impl Meter ===
+
+impl Meter {
+    /// The words beside it say the same, so it is not read out.
+    pub(super) fn html(self) -> String {
+        let Self { left, of } = self;
+        let low = of / LITTLE;
+        format!(
+            "<meter min=\"0\" low=\"{low}\" max=\"{of}\" optimum=\"{of}\" value=\"{left}\" \
+             aria-hidden=\"true\"></meter>"
+        )
     }
 }

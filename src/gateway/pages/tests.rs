@@ -32,8 +32,8 @@ fn denied() -> Page {
 fn listing() -> Page {
     let row = |device: &str, at: &str| vec![device.to_owned(), at.to_owned()];
     let rows = vec![
-        Row { cells: row("Firefox", "today"), mark: Some("this one"), action: None },
-        Row { cells: row("curl", "long ago"), mark: None, action: Some(post("/end")) },
+        Row { cells: row("Firefox", "today"), mark: Some("this one"), ..Row::default() },
+        Row { cells: row("curl", "long ago"), action: Some(post("/end")), ..Row::default() },
     ];
     let table = Table {
         title: "Your sessions",
@@ -254,6 +254,7 @@ fn whatever_is_filled_in_is_escaped() {
             cells: vec![evil.clone(), evil.clone()],
             mark: Some("</span><script>"),
             action: Some(link(&evil, "/")),
+            meter: Some(Meter { left: 1, of: 2 }),
         }],
         note: Some(evil.clone()),
         actions: vec![link(&evil, "/")],
@@ -573,4 +574,30 @@ fn what_is_to_be_copied_comes_first_and_debug_does_not_show_it() {
     assert!(html(&page).contains(listed), "{}", html(&page));
     assert!(body(&page, Format::Text, &Branding::default()).contains("\n\nKey: <k3y>\nName: ci\n"));
     assert!(!format!("{page:?}").contains("k3y"));
+}
+
+#[test]
+fn what_is_left_is_a_bar_beside_the_words() {
+    let row = Row {
+        cells: vec!["core".into(), "42 of 60".into(), "noon".into()],
+        meter: Some(Meter { left: 42, of: 60 }),
+        ..Row::default()
+    };
+    let table = Table {
+        title: "Limits",
+        columns: &["Limit", "Left", "Full again"],
+        rows: vec![row],
+        ..Table::default()
+    };
+    let page = Page { tables: vec![table], ..bare() };
+    let expected = "<tr><th scope=\"row\">core</th><td data-name=\"Left\"><span>42 of 60\
+                    <meter min=\"0\" low=\"6\" max=\"60\" optimum=\"60\" value=\"42\" \
+                    aria-hidden=\"true\"></meter></span></td>\
+                    <td data-name=\"Full again\">noon</td><td></td></tr>\n";
+    assert!(html(&page).contains(expected), "{}", html(&page));
+    let text = body(&page, Format::Text, &Branding::default());
+    assert!(text.ends_with("\n\nLimit: core\nLeft: 42 of 60\nFull again: noon\n"), "{text}");
+    let json: Value =
+        serde_json::from_str(&body(&page, Format::Json, &Branding::default())).unwrap();
+    assert_eq!(json["tables"][0]["rows"][0]["meter"], json!({ "left": 42, "of": 60 }));
 }

@@ -61,6 +61,19 @@ const IDLE: Duration = Duration::from_secs(30);
 /// The largest answer that is held: what is larger flows through.
 const LARGEST_HELD: usize = 2 << 20;
 
+// === impl Broken ===
+
+impl Broken {
+    /// The metric's label.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timeout",
+            Self::Cut => "cut",
+        }
+    }
+}
+
 // === impl Exchange ===
 
 impl Exchange {

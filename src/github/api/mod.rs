@@ -26,9 +26,11 @@ mod exchange;
 mod flights;
 mod read;
 mod reply;
+mod tally;
 mod write;
 
 pub use reply::{Arrival, Flow, Mode, Reply};
+pub use tally::{Tallied, Tally};
 pub use write::Order;
 
 use brief::Briefs;
@@ -43,6 +45,7 @@ pub struct Api {
     briefs: Briefs,
     flights: Arc<Flights>,
     budgets: Arc<Budgets>,
+    tally: Tally,
     exchange: Exchange,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -162,6 +165,7 @@ impl Api {
             briefs: Briefs::new(),
             flights: Arc::default(),
             budgets,
+            tally: Tally::new(),
             exchange: Exchange::new()?,
             clock,
             metrics,
@@ -171,6 +175,11 @@ impl Api {
     /// The budgets that are drawn on.
     pub fn budgets(&self) -> &Budgets {
         &self.budgets
+    }
+
+    /// What became of everybody's requests.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Something at GitHub has changed, by its own word.
@@ -194,13 +203,16 @@ impl Api {
 
     fn counted(&self, reply: Reply) -> Reply {
         self.count(reply.mode);
+        if reply.mode.is_of_the_past() {
+            let ages = &self.metrics.github_entry_age;
+            ages.with_label_values(&[reply.mode.word()]).observe(reply.age.as_secs_f64());
+        }
         reply
     }
 
     fn count(&self, mode: Mode) {
         self.metrics.github_requests.with_label_values(&[mode.word()]).inc();
-        let is_free = matches!(mode, Mode::Hit | Mode::Revalidated | Mode::Collapsed | Mode::Stale);
-        if is_free {
+        if mode.is_free() {
             self.metrics.github_saved.inc();
         }
     }

@@ -192,7 +192,10 @@ impl Api {
             let began = std::time::Instant::now();
             let got = self.exchange.read(&means.url(question), &means.fields, tag.as_ref()).await;
             let whole = match got {
-                Err(broken) => return Arrival::Whole(self.failed(question, &known, broken)),
+                Err(broken) => {
+                    permit.unanswered(broken.word());
+                    return Arrival::Whole(self.failed(question, &known, broken));
+                }
                 Ok(Got::Large(large)) => {
                     permit.answered(large.status, &large.headers, &large.start, began.elapsed());
                     let headers = response::fields(&large.headers);

@@ -91,6 +91,18 @@ pub enum Mode {
     Bypass,
 }
 
+// === impl Arrival ===
+
+impl Arrival {
+    /// What became of the question.
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::Whole(reply) => reply.mode,
+            Self::Flowing(_) => Mode::Bypass,
+        }
+    }
+}
+
 // === impl Reply ===
 
 impl Reply {
@@ -190,6 +202,16 @@ impl Flow {
 // === impl Mode ===
 
 impl Mode {
+    /// Whether it cost nothing of GitHub's limits, and was answered all the same.
+    pub fn is_free(self) -> bool {
+        matches!(self, Self::Hit | Self::Revalidated | Self::Collapsed | Self::Stale)
+    }
+
+    /// Whether the answer is what GitHub said earlier.
+    pub(super) fn is_of_the_past(self) -> bool {
+        matches!(self, Self::Hit | Self::Stale)
+    }
+
     /// The metric's label.
     pub fn word(self) -> &'static str {
         match self {

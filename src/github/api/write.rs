@@ -93,6 +93,7 @@ impl Api {
         let source = |status| forwarded(Why::Method, status);
         match got {
             Err(broken) => {
+                permit.unanswered(broken.word());
                 self.may_have_changed(order, None);
                 let status = match broken {
                     Broken::TimedOut => StatusCode::GATEWAY_TIMEOUT,

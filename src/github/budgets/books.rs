@@ -11,6 +11,7 @@ use super::refusal::{Refused, RefusedKind};
 use crate::budget::{
     Budget, Gate, Kind, Limited, Load, Pace, Penalty, Resource, Standing, Strike, Turn,
 };
+use crate::clock::Time;
 
 /// What a budget needs to know of a request.
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +189,16 @@ impl Books {
 
     pub(super) fn struck(&self) -> Option<Strike> {
         self.penalty.last()
+    }
+
+    /// The end of the pause that GitHub asked for, if there is one.
+    pub(super) fn paused(&self, now: Now) -> Option<Time> {
+        self.penalty.closed(now.time).map(|pause| now.time + pause)
+    }
+
+    /// Requests under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.len()
     }
 
     /// Drops what counts no more, and says whether nothing does.

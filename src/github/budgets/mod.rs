@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::budget::{Kind, Load, Resource, Standing, Strike};
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
 use crate::metrics::Metrics;
 
 mod books;
@@ -68,6 +68,21 @@ pub struct Call<'a> {
     pub kind: Kind,
     /// How long it may wait for its turn.
     pub max_wait: Duration,
+}
+
+/// What is known of one budget, for people to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Who is charged.
+    pub key: BudgetKey,
+    /// What is left of the limits that GitHub has spoken of.
+    pub standings: Vec<Standing>,
+    /// Nothing is sent before this moment, for GitHub asked for a pause.
+    pub paused: Option<Time>,
+    /// Requests under way.
+    pub under_way: usize,
+    /// Requests that wait for their turn.
+    pub waiting: usize,
 }
 
 /// What another node learnt of a budget.
@@ -139,6 +154,19 @@ impl Budgets {
     /// The secondary limit met last, for other nodes.
     pub fn struck(&self, key: &BudgetKey) -> Option<Strike> {
         self.known(key)?.struck()
+    }
+
+    /// Until when nothing is sent, for GitHub asked for a pause.
+    pub fn paused(&self, key: &BudgetKey) -> Option<Time> {
+        self.known(key)?.paused()
+    }
+
+    /// What is known of every budget, in no order.
+    pub fn every(&self) -> Vec<Known> {
+        // Found first: a purse's lock is not waited for under the map's.
+        let found: Vec<_> =
+            self.purses.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect();
+        found.into_iter().map(|(key, purse)| purse.overview(key)).collect()
     }
 
     /// Takes over what another node was told.

@@ -46,19 +46,58 @@ impl Permit {
         took: Duration,
     ) -> Option<Limited> {
         self.settle(status != StatusCode::NOT_MODIFIED);
-        self.place.answered(&Answer { status, headers, body_start, took })
+        let limited = self.place.answered(&Answer { status, headers, body_start, took });
+        self.count(class(status), reason(status, limited));
+        let seconds = &self.metrics.github_upstream_seconds;
+        seconds.with_label_values(&[self.resource.word()]).observe(took.as_secs_f64());
+        limited
     }
 
-    fn settle(&mut self, is_charged: bool) {
-        if !std::mem::replace(&mut self.is_settled, true) && is_charged {
+    /// Notes that no answer came: `why` is a word for the metric.
+    pub fn unanswered(&mut self, why: &'static str) {
+        self.settle(true);
+        self.count("none", why);
+    }
+
+    fn count(&self, class: &str, reason: &str) {
+        self.metrics.github_upstream.with_label_values(&[class, reason]).inc();
+    }
+
+    /// Whether this is the first that is heard of it.
+    fn settle(&mut self, is_charged: bool) -> bool {
+        let is_first = !std::mem::replace(&mut self.is_settled, true);
+        if is_first && is_charged {
             self.metrics.github_charged.with_label_values(&[self.resource.word()]).inc();
         }
+        is_first
     }
 }
 
 impl Drop for Permit {
     /// A request without an answer may have been counted.
     fn drop(&mut self) {
-        self.settle(true);
+        if self.settle(true) {
+            self.count("none", "abandoned");
+        }
+    }
+}
+
+/// The class of a status: a hundred statuses of GitHub's would make a hundred series.
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}
+
+fn reason(status: StatusCode, limited: Option<Limited>) -> &'static str {
+    match limited {
+        Some(Limited::Primary { .. }) => "primary",
+        Some(Limited::Secondary { .. }) => "secondary",
+        None if status == StatusCode::NOT_MODIFIED => "not-modified",
+        None => "answered",
     }
 }

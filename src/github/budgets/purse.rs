@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::Heard;
 use super::books::{Answer, Asking, Books, Verdict};
 use super::queue::{Outcome, Queue, Waiting};
 use super::refusal::Refused;
+use super::{BudgetKey, Heard, Known};
 use crate::budget::{Kind, Limited, Resource, Standing, Strike};
 use crate::clock::{Clock, Time};
 
@@ -95,6 +95,21 @@ impl Purse {
 
     pub(super) fn struck(&self) -> Option<Strike> {
         self.state().books.struck()
+    }
+
+    pub(super) fn paused(&self) -> Option<Time> {
+        self.state().books.paused(self.clocks.now())
+    }
+
+    pub(super) fn overview(&self, key: BudgetKey) -> Known {
+        let (state, now) = (self.state(), self.clocks.now());
+        Known {
+            key,
+            standings: state.books.standings(now).into_iter().map(|(_, left)| left).collect(),
+            paused: state.books.paused(now),
+            under_way: state.books.under_way(),
+            waiting: state.queue.len(),
+        }
     }
 
     pub(super) fn note(&self, heard: Heard) {

@@ -488,6 +488,61 @@ fn a_refusal_reads_as_clients_of_github_expect() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn people_can_look_at_all_that_is_known() {
+    let world = World::new();
+    assert_eq!(world.budgets.every(), []);
+    let key = BudgetKey::User(1);
+    let fields = rate("core", 4000, NOW + 900);
+    world.ask(get(1), 200, &fields, "").await;
+    let held: Vec<_> = [world.enter(get(1)).await, world.enter(get(1)).await].into();
+    let calm = Known {
+        key: key.clone(),
+        standings: Standing::from_headers(&fields, Resource::Core).into_iter().collect(),
+        paused: None,
+        under_way: 2,
+        waiting: 0,
+    };
+    assert_eq!(world.budgets.every(), std::slice::from_ref(&calm));
+    assert_eq!(world.budgets.paused(&key), None);
+    drop(held);
+    world.ask(get(1), 429, &HeaderMap::new(), "").await;
+    let paused = Some(Time::from_unix(NOW + 61));
+    assert_eq!(world.budgets.every(), [Known { paused, under_way: 0, ..calm }]);
+    assert_eq!(world.budgets.paused(&key), paused);
+    assert_eq!(world.budgets.paused(&BudgetKey::User(2)), None);
+    world.clock.advance(Duration::from_secs(61));
+    assert_eq!(world.budgets.paused(&key), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_request_is_counted_once_by_what_came_of_it() {
+    let world = World::new();
+    let none = HeaderMap::new();
+    world.ask(get(1), 200, &none, "").await;
+    world.ask(of_kind(Kind::Revalidation), 304, &none, "").await;
+    world.ask(get(1), 502, &none, "").await;
+    let mut broken = world.enter(get(1)).await.unwrap();
+    broken.unanswered("timeout");
+    drop(broken);
+    drop(world.enter(get(1)).await);
+    world.ask(get(1), 403, &rate("core", 0, NOW + 900), "").await;
+    for (status, reason) in [
+        ("2xx", "answered"),
+        ("3xx", "not-modified"),
+        ("5xx", "answered"),
+        ("none", "timeout"),
+        ("none", "abandoned"),
+        ("4xx", "primary"),
+    ] {
+        let labels = format!(r#"{{reason="{reason}",status="{status}"}}"#);
+        let line = format!("gatekeep_github_upstream_total{labels} 1");
+        assert!(world.metric(&line), "{line}");
+    }
+    assert!(world.metric(r#"gatekeep_github_upstream_seconds_count{resource="core"} 4"#));
+    assert!(world.metric(r#"gatekeep_github_charged_total{resource="core"} 5"#));
+}
+
 /// Many clients who never pause, for four minutes: what reaches GitHub stays below its limits.
 #[tokio::test(start_paused = true)]
 async fn a_crowd_stays_below_the_secondary_limits() {

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Shared;
+use super::budgets::budget;
 use super::reply::{Refusal, done};
 use crate::defence::{Defence, stands};
 use crate::gateway::{OperateError, Snapshot};
@@ -33,6 +34,7 @@ pub(super) enum Command {
     Keys,
     Rotate,
     Rekey,
+    Budgets,
 }
 
 /// `POST /sessions/revoke`: one of both.
@@ -76,6 +78,7 @@ impl Command {
             "/keys" => Self::Keys,
             "/keys/rotate" => Self::Rotate,
             "/rekey" => Self::Rekey,
+            "/github/budgets" => Self::Budgets,
             _ => return None,
         })
     }
@@ -83,7 +86,7 @@ impl Command {
     /// Only POST changes anything.
     fn method(self) -> Method {
         match self {
-            Self::Sessions | Self::Keys => Method::GET,
+            Self::Sessions | Self::Keys | Self::Budgets => Method::GET,
             Self::Revoke | Self::Rotate | Self::Rekey => Method::POST,
         }
     }
@@ -124,6 +127,7 @@ impl Command {
             }
             Self::Revoke => revoke(shared, snapshot, body(request).await?).await,
             Self::Keys => Ok(keys(shared)?),
+            Self::Budgets => Ok(shared.gateway.github_budgets().iter().map(budget).collect()),
             Self::Rotate => {
                 let Rotate { at_once } = body(request).await?;
                 let rotation = shared.gateway.rotate_keys(snapshot, at_once).await?;

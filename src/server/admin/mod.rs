@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use super::Shared;
 use super::listen::BREATH;
 
+mod budgets;
 mod commands;
 mod reply;
 

@@ -16,6 +16,8 @@ mod permitted;
 mod secrecy;
 /// In the name of the GitHub App.
 mod installations;
+/// What people see of GitHub's limits.
+mod shown;
 
 use crate::support::World;
 use crate::support::browser::Browser;

@@ -1,0 +1,204 @@
+//! What people see of GitHub's limits: visitors on their account page, operators at the admin
+//! listener and in the metrics.
+
+use std::time::Duration;
+
+use gatekeep::clock::{Clock, Time};
+use gatekeep::simulator::{Installation, Trouble};
+use serde_json::{Value, json};
+
+use super::{ROUTES, at, world};
+use crate::support::World;
+use crate::support::browser::Browser;
+use crate::support::http::Response;
+
+const APP: &str = "https://app.example.com/x";
+const ACCOUNT: &str = "https://app.example.com/.gatekeep/account";
+
+const HELLO: &str = "/repos/octocat/hello-world";
+
+const UNKNOWN: &str = "GitHub says how much is left when it is asked the next time.";
+
+/// What the account page says of GitHub's API, as programs read it.
+fn shown(browser: &mut Browser) -> Option<Value> {
+    let page = browser.fetch(ACCOUNT);
+    assert_eq!(page.status, 200, "{}", page.text());
+    let tables = page.json()["tables"].as_array().cloned().expect("tables");
+    tables.into_iter().find(|table| table["title"] == "GitHub API")
+}
+
+fn note(browser: &mut Browser) -> String {
+    let table = shown(browser).expect("it is on the page");
+    table["note"].as_str().expect("a note").to_owned()
+}
+
+fn budgets(world: &World) -> Value {
+    let answer = world.gate.operate("GET", "/github/budgets", "");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+fn reset(answer: &Response) -> i64 {
+    let text = answer.header("x-ratelimit-reset").expect("GitHub says when");
+    text.parse().expect("seconds")
+}
+
+#[test]
+fn the_account_page_shows_what_is_left_and_what_was_saved() {
+    let (world, mut octocat) = world();
+    let (mut hubot, _) = world.signed_in("hubot", "https://auth.example.com/.gatekeep/account");
+    let before = shown(&mut octocat).expect("it is on the page");
+    assert_eq!((&before["rows"], before["note"].as_str()), (&json!([]), Some(UNKNOWN)));
+
+    world.github.set_remaining("octocat", "core", 4200);
+    let since = world.gate.clock.now();
+    let answer = octocat.get(&at("/user"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    world.gate.clock.advance(Duration::from_secs(120));
+    for _ in 0..2 {
+        assert_eq!(octocat.get(&at("/user")).status, 200);
+    }
+    let after = shown(&mut octocat).expect("it is on the page");
+    let full = Time::from_unix(reset(&answer)).to_string();
+    let expected = json!([{
+        "Limit": "core",
+        "Left": "4,199 of 5,000",
+        "Full again": full,
+        "meter": { "left": 4199, "of": 5000 },
+        "mark": null,
+        "action": null,
+    }]);
+    assert_eq!(after["rows"], expected);
+    let since = since.to_minute();
+    let saved = format!("Your requests here since {since}: 3, of which 2 cost nothing.");
+    assert_eq!(after["note"], saved);
+
+    let page = octocat.get(ACCOUNT);
+    let bar = "<span>4,199 of 5,000<meter min=\"0\" low=\"500\" max=\"5000\" optimum=\"5000\" \
+               value=\"4199\" aria-hidden=\"true\"></meter></span>";
+    assert!(page.text().contains(bar), "{}", page.text());
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let text = octocat.send("GET", ACCOUNT, &[("accept", "text/plain")], "").text();
+    let block = format!("Limit: core\nLeft: 4,199 of 5,000\nFull again: {full}\n\n{saved}\n");
+    assert!(text.contains(&block), "{text}");
+
+    // Somebody else's are somebody else's.
+    let page = hubot.fetch("https://auth.example.com/.gatekeep/account");
+    assert!(!page.text().contains("4,199") && !page.text().contains(&saved), "{}", page.text());
+}
+
+#[test]
+fn a_pause_that_github_asks_for_is_shown_with_its_end() {
+    let (world, mut octocat) = world();
+    assert_eq!(octocat.get(&at("/user")).status, 200);
+    assert!(!note(&mut octocat).contains("pause"));
+    let trouble = Trouble::SecondaryLimit { status: 429, retry_after: Some(90) };
+    world.github.knobs().once("/user/repos", trouble);
+    assert_eq!(octocat.get(&at("/user/repos")).status, 429);
+    // A second more than GitHub says, for the rounding.
+    let until = world.gate.clock.now() + Duration::from_secs(91);
+    let pause = format!(
+        "GitHub asked for a pause: nothing goes there in your name before {until}. Your requests"
+    );
+    assert!(note(&mut octocat).starts_with(&pause), "{}", note(&mut octocat));
+    assert_eq!(budgets(&world)[0]["paused_until"], until.unix());
+    world.gate.clock.advance(Duration::from_secs(91));
+    assert!(!note(&mut octocat).contains("pause"));
+    assert_eq!(budgets(&world)[0]["paused_until"], Value::Null);
+}
+
+/// Who cannot ask GitHub here has nothing to look at.
+#[test]
+fn it_is_shown_to_those_whom_a_route_lets_ask_in_their_own_name() {
+    let routes = ROUTES.replace("allow: anyone", "allow: { users: [hubot] }");
+    let world = World::with("", &routes.replace("orgs: [acme]", "users: [octocat, hubot]"));
+    let (mut octocat, _) = world.signed_in("octocat", APP);
+    let (mut hubot, _) = world.signed_in("hubot", APP);
+    assert_eq!(shown(&mut octocat), None);
+    assert!(shown(&mut hubot).is_some());
+
+    let as_acme =
+        ROUTES.replace("upstream: github", "upstream: { github: { installation: acme } }");
+    let world = World::with_app(&as_acme);
+    world.github.install(Installation::new(5, "acme").repository(1, "notes"));
+    let (mut octocat, _) = world.signed_in("octocat", APP);
+    assert_eq!(octocat.get(&at("/installation/repositories")).status, 200);
+    assert_eq!(shown(&mut octocat), None);
+    let listed = budgets(&world);
+    assert_eq!(listed[0]["installation"], 5);
+    assert_eq!((&listed[0]["requests"], &listed[0]["free"]), (&json!(1), &json!(0)));
+}
+
+#[test]
+fn operators_see_all_budgets_and_the_most_urgent_first() {
+    let world = World::with("", &ROUTES.replace("{ orgs: [acme] }", "anyone"));
+    let (mut octocat, _) = world.signed_in("octocat", APP);
+    let (mut hubot, _) = world.signed_in("hubot", APP);
+    assert_eq!(budgets(&world), json!([]));
+    world.github.set_remaining("octocat", "core", 4000);
+    world.github.set_remaining("hubot", "core", 300);
+    let now = world.gate.clock.now().unix();
+    let of_octocat = reset(&octocat.get(&at("/user")));
+    let of_hubot = reset(&hubot.get(&at("/user")));
+    assert_eq!(hubot.get(&at("/user")).status, 200);
+    let id = |login: &str| world.github.person(login).expect("a person").id;
+    let budget = |login: &str, remaining: u64, reset: i64, (requests, free): (u64, u64)| {
+        json!({
+            "user": id(login),
+            "limits": [{
+                "resource": "core", "limit": 5000, "remaining": remaining,
+                "used": 5000 - remaining, "reset": reset,
+            }],
+            "paused_until": null,
+            "under_way": 0,
+            "waiting": 0,
+            "requests": requests,
+            "free": free,
+            "since": now,
+        })
+    };
+    let urgent = budget("hubot", 299, of_hubot, (2, 1));
+    let calm = budget("octocat", 3999, of_octocat, (1, 0));
+    assert_eq!(budgets(&world), json!([urgent, calm]));
+}
+
+#[test]
+fn the_metrics_say_how_long_github_takes_what_it_answers_and_how_old_answers_are() {
+    let (world, mut octocat) = world();
+    let answered = |status: &str, reason: &str| {
+        let labels = format!(r#"{{reason="{reason}",status="{status}"}}"#);
+        world.gate.metric(&format!("gatekeep_github_upstream_total{labels}"))
+    };
+    for _ in 0..3 {
+        assert_eq!(octocat.get(&at(HELLO)).status, 200);
+    }
+    assert_eq!(octocat.get(&at("/repos/octocat/nowhere")).status, 404);
+    let busy = Trouble::SecondaryLimit { status: 403, retry_after: Some(1) };
+    world.github.knobs().once("/user/repos", busy);
+    assert_eq!(octocat.get(&at("/user/repos")).status, 403);
+    world.gate.clock.advance(Duration::from_secs(2));
+    world.github.knobs().at("/user/orgs", Trouble::Swallow);
+    assert_eq!(octocat.get(&at("/user/orgs")).status, 502);
+    for (status, reason, count) in [
+        ("2xx", "answered", 1.0),
+        ("3xx", "not-modified", 2.0),
+        ("4xx", "answered", 1.0),
+        ("4xx", "secondary", 1.0),
+        ("none", "cut", 1.0),
+    ] {
+        assert_eq!(answered(status, reason), Some(count), "{status} {reason}");
+    }
+    assert_eq!(answered("none", "abandoned"), None);
+    let took = r#"gatekeep_github_upstream_seconds_count{resource="core"}"#;
+    assert_eq!(world.gate.metric(took), Some(5.0));
+
+    // What is held is shown in the place of GitHub's trouble, ten minutes old.
+    let age = |part: &str| format!(r#"gatekeep_github_entry_age_seconds_{part}{{mode="stale"}}"#);
+    assert_eq!(world.gate.metric(&age("count")), None, "what GitHub has just said has no age");
+    world.gate.clock.advance(Duration::from_secs(600));
+    world.github.knobs().at(HELLO, Trouble::Swallow);
+    assert_eq!(octocat.get(&at(HELLO)).status, 200);
+    assert_eq!(world.gate.metric(&age("count")), Some(1.0));
+    assert_eq!(world.gate.metric(&age("sum")), Some(602.0));
+}
