@@ -70,6 +70,10 @@ defences! {
     OwnAnswers => "own-answers",
     /// What somebody else was shown is a guess until GitHub says that it is the very same.
     Confirmation => "confirmation",
+    /// What flows from GitHub ends with the session that asked for it.
+    FlowEnds => "flow-ends",
+    /// What breaks off on the way to GitHub is not taken for whole there.
+    WholeUploads => "whole-uploads",
 }
 
 /// Whether a defence stands. It always does, but in a test build with the feature `sabotage`.

@@ -65,7 +65,7 @@ pub fn fields(client: &HeaderMap, kind: Kind, agent: &HeaderValue) -> HeaderMap 
     fields.insert(ACCEPT, accept(client));
     fields.insert(API_VERSION, said(client, &API_VERSION).unwrap_or(&VERSION).clone());
     fields.insert(USER_AGENT, agent.clone());
-    fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    fields.insert(ACCEPT_ENCODING, kind.encoding());
     for name in ALWAYS.iter().chain(kind.passes()) {
         if let Some(value) = said(client, name) {
             fields.insert(name, value.clone());
@@ -124,6 +124,11 @@ fn said<'h>(client: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue>
 // === impl Kind ===
 
 impl Kind {
+    /// A part of a file is counted in the bytes of the file, not of its compressed form.
+    fn encoding(self) -> HeaderValue {
+        HeaderValue::from_static(if self == Self::Download { "identity" } else { "gzip" })
+    }
+
     /// What passes with such a call alone. A precondition in a read that others share would be
     /// theirs, too.
     fn passes(self) -> &'static [HeaderName] {

@@ -33,7 +33,9 @@ pub(super) async fn write(session: &mut Session, response: Response<Bytes>) -> R
     for (name, value) in &parts.headers {
         header.append_header(name.clone(), value.clone())?;
     }
-    if header.headers.get(CONTENT_LENGTH).is_none() {
+    // These have no content, and a length would be that of another answer (RFC 9110 §8.6).
+    let is_bare = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if !is_bare && header.headers.get(CONTENT_LENGTH).is_none() {
         header.insert_header(CONTENT_LENGTH, body.len())?;
     }
     let is_empty = body.is_empty() || session.req_header().method == Method::HEAD;

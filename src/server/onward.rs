@@ -4,15 +4,18 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{Method, Version};
 use http_body_util::channel::Channel;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
+use tokio::time::timeout;
 
 use super::header::content_length;
+use crate::defence::{Defence, stands};
 use crate::gateway::{Action, Gateway, Outgoing, Sending, Snapshot, Streamed};
+use crate::github::api::Broken;
 
 /// Bodies up to here are read whole, and can be sent again where a token was just renewed.
 const SMALL: u64 = 64 * 1024;
@@ -35,12 +38,24 @@ pub(super) async fn send(
     if announced.is_some_and(|bytes| bytes > limit) {
         return Ok(None);
     }
+    invite(session).await?;
     let is_small = announced.is_some_and(|bytes| bytes <= SMALL) || is_bodiless(session);
     if is_small {
         let body = whole(session).await?;
         return Ok(Some(gateway.send_to_github(snapshot, sending, Outgoing::Whole(body)).await));
     }
     flow_up(session, gateway, snapshot, sending, limit).await
+}
+
+/// Tells a client that waits for it to go on (RFC 9110 §10.1.1).
+async fn invite(session: &mut Session) -> Result<()> {
+    let head = session.req_header();
+    let waits = head.headers.get(EXPECT).map(http::HeaderValue::as_bytes);
+    let is_asked = waits.is_some_and(|what| what.eq_ignore_ascii_case(b"100-continue"));
+    if is_asked && head.version == Version::HTTP_11 {
+        session.as_downstream_mut().write_continue_response().await?;
+    }
+    Ok(())
 }
 
 /// HTTP/1.1 announces a body (RFC 9112 §6.3); in HTTP/2 it can be seen to have ended.
@@ -62,7 +77,8 @@ async fn whole(session: &mut Session) -> Result<Bytes> {
 
 async fn next(session: &mut Session) -> Result<Option<Bytes>> {
     let silence = |_| Error::new(ErrorType::ReadTimedout).into_down();
-    tokio::time::timeout(SILENCE, session.read_request_body()).await.map_err(silence)?
+    let read = timeout(SILENCE, session.read_request_body()).await.map_err(silence)?;
+    read.map_err(Error::into_down)
 }
 
 /// Passes the body on as it comes. What breaks off here breaks off there, so that GitHub does not
@@ -90,10 +106,13 @@ async fn flow_up(
                 tokio::select! {
                     action = &mut answer => return Ok(Some(action)),
                     // Where GitHub wants no more of it, its answer is near.
-                    _ = parts.send_data(chunk) => {}
+                    taken = timeout(SILENCE, parts.send_data(chunk)) => {
+                        taken.map_err(|_| silent())?.ok();
+                    }
                 }
             }
             Ok(None) => break,
+            Err(_) if !stands(Defence::WholeUploads) => break,
             // Whatever waits at the other end hears that this was not all.
             Ok(Some(_)) => {
                 parts.abort(io::ErrorKind::FileTooLarge.into());
@@ -106,7 +125,13 @@ async fn flow_up(
         }
     }
     drop(parts);
-    Ok(Some(answer.await))
+    timeout(SILENCE, answer).await.map(Some).map_err(|_| silent())
+}
+
+/// GitHub takes no more.
+#[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]
+fn silent() -> Box<Error> {
+    Error::new(ErrorType::WriteTimedout).into_up()
 }
 
 /// Passes GitHub's answer on as it comes, for as long as the visitor may see it.
@@ -120,27 +145,38 @@ pub(super) async fn stream(
     for (name, value) in head.headers() {
         header.append_header(name.clone(), value.clone())?;
     }
-    if session.req_header().version != Version::HTTP_2 {
-        header.insert_header(TRANSFER_ENCODING, "chunked")?;
+    match (streamed.flow.length, session.req_header().version) {
+        (Some(length), _) => header.insert_header(CONTENT_LENGTH, length)?,
+        (None, Version::HTTP_11) => header.insert_header(TRANSFER_ENCODING, "chunked")?,
+        (None, Version::HTTP_2) => {}
+        // Its end is the connection's.
+        (None, _) => session.set_keepalive(None),
     }
     let is_head = session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(header), is_head).await?;
     if is_head {
         return Ok(());
     }
-    session.write_response_body(Some(streamed.flow.start.clone()), false).await?;
-    while let Some(chunk) = streamed.flow.chunk().await.map_err(broke_off)? {
-        if !may_go_on(&streamed) {
+    let mut next = Some(std::mem::take(&mut streamed.flow.start));
+    while let Some(chunk) = next {
+        if !may_go_on(&streamed) && stands(Defence::FlowEnds) {
             let ended = Error::explain(ErrorType::ConnectionClosed, "the session is over");
             return Err(ended.into_down());
         }
-        session.write_response_body(Some(chunk), false).await?;
+        // A chunk of no bytes would be the last one (RFC 9112 §7.1).
+        if !chunk.is_empty() {
+            session.write_response_body(Some(chunk), false).await?;
+        }
+        next = streamed.flow.chunk().await.map_err(broke_off)?;
     }
     session.write_response_body(None, true).await
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 #[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]
-fn broke_off(error: reqwest::Error) -> Box<Error> {
-    Error::explain(ErrorType::ReadError, error.to_string()).into_up()
+fn broke_off(why: Broken) -> Box<Error> {
+    let kind = match why {
+        Broken::TimedOut => ErrorType::ReadTimedout,
+        Broken::Unreachable | Broken::Cut => ErrorType::ReadError,
+    };
+    Error::explain(kind, why.to_string()).into_up()
 }

@@ -187,10 +187,9 @@ impl ProxyHttp for Proxy {
             Next::Forward => return Ok(false),
             Next::Answer(response) => write(session, response).await?,
             Next::Stream(streamed) => {
-                let running = ctx.running.clone();
-                let gateway = &self.shared.gateway;
                 onward::stream(session, *streamed, |streamed| {
-                    gateway.may_go_on(&running.snapshot, &streamed.visitor)
+                    let running = self.shared.running.load();
+                    self.shared.gateway.may_go_on(&running.snapshot, &streamed.visitor)
                 })
                 .await?;
             }
@@ -321,7 +320,10 @@ impl ProxyHttp for Proxy {
         ctx: &mut Ctx,
     ) -> FailToProxy {
         let reason = reason_of(error, ctx.reason);
-        if reason == Reason::ClientGone || session.response_written().is_some() {
+        // "100 Continue" is no answer yet.
+        let is_answered =
+            session.response_written().is_some_and(|head| !head.status.is_informational());
+        if reason == Reason::ClientGone || is_answered {
             ctx.reason = reason;
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::IF_NONE_MATCH;
+use http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use reqwest::Response;
+use http_body_util::BodyExt;
 use reqwest::redirect::Policy;
+use reqwest::{Body, Response};
+use tokio::sync::oneshot;
 
 use crate::github::GitHubError;
 
@@ -37,21 +39,24 @@ pub(super) struct Large {
     pub(super) rest: Response,
 }
 
-/// Why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
+/// Why there is no answer, or no more of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
     /// No connection: nothing was asked.
+    #[error("GitHub cannot be reached")]
     Unreachable,
     /// Nothing came in time.
+    #[error("GitHub said nothing in time")]
     TimedOut,
     /// It broke off: what was asked for may have happened.
+    #[error("the connection to GitHub broke off")]
     Cut,
 }
 
 /// For a connection to stand.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// For the next byte. GitHub itself gives up after ten seconds.
+/// For the next byte, once GitHub has all that it was sent. It gives up itself after ten seconds.
 /// <https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#timeouts>
 const SILENCE: Duration = Duration::from_secs(11);
 
@@ -60,6 +65,10 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// The largest answer that is held: what is larger flows through.
 const LARGEST_HELD: usize = 2 << 20;
+
+/// The same for JSON, in which links are turned: a tree of git, GitHub's longest list, has seven
+/// megabytes at most. <https://docs.github.com/en/rest/git/trees>
+const LARGEST_JSON: usize = 8 << 20;
 
 // === impl Broken ===
 
@@ -74,6 +83,16 @@ impl Broken {
     }
 }
 
+// === impl Got ===
+
+impl Got {
+    /// Whether it is GitHub's answer, and not its trouble.
+    pub(super) fn is_an_answer(&self) -> bool {
+        let (Self::Whole(Whole { status, .. }) | Self::Large(Large { status, .. })) = self;
+        !is_passing(*status)
+    }
+}
+
 // === impl Exchange ===
 
 impl Exchange {
@@ -82,7 +101,6 @@ impl Exchange {
         let http = reqwest::Client::builder()
             .redirect(Policy::none())
             .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
             .pool_idle_timeout(IDLE)
             .build()
             .map_err(|e| GitHubError::Unreachable("anything", e.to_string()))?;
@@ -121,29 +139,66 @@ impl Exchange {
         method: Method,
         url: &str,
         fields: HeaderMap,
-        body: Option<reqwest::Body>,
+        body: Option<Body>,
     ) -> Result<Response, Broken> {
         let request = self.0.request(method, url).headers(fields);
-        let request = match body {
-            Some(body) => request.body(body),
-            None => request,
-        };
-        request.send().await.map_err(|error| broken(&error))
+        let (body, taken) = watched(body.unwrap_or_default());
+        let answer = request.body(body).send();
+        tokio::pin!(answer);
+        tokio::select! {
+            answer = &mut answer => return answer.map_err(|error| broken(&error)),
+            // A body takes as long as its client takes to send it, and GitHub answers after it.
+            () = taken => {}
+        }
+        in_time(answer).await
+    }
+}
+
+/// A body, and what ends when all of it has been taken.
+fn watched(body: Body) -> (Body, impl Future<Output = ()>) {
+    let (guard, taken) = oneshot::channel::<()>();
+    let taken = async { drop(taken.await) };
+    if body.as_bytes().is_some() {
+        // It is there at once, with its length.
+        return (body, taken);
+    }
+    let body = body.map_frame(move |frame| {
+        let _until_dropped = &guard;
+        frame
+    });
+    (Body::wrap(body), taken)
+}
+
+async fn in_time<T>(answer: impl Future<Output = reqwest::Result<T>>) -> Result<T, Broken> {
+    match tokio::time::timeout(SILENCE, answer).await {
+        Ok(said) => said.map_err(|error| broken(&error)),
+        Err(_) => Err(Broken::TimedOut),
     }
 }
 
 /// Reads an answer to its end, or as far as it is held.
 pub(super) async fn collect(mut response: Response) -> Result<Got, Broken> {
     let (status, headers) = (response.status(), response.headers().clone());
+    let most = if is_json(&headers) { LARGEST_JSON } else { LARGEST_HELD };
+    let is_larger = response.content_length().is_some_and(|length| length > most as u64);
     let mut bytes = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > LARGEST_HELD {
-            let start = bytes.freeze();
-            return Ok(Got::Large(Large { status, headers, start, rest: response }));
+    while !is_larger && bytes.len() <= most {
+        match next_part(&mut response).await? {
+            Some(part) => bytes.extend_from_slice(&part),
+            None => return Ok(Got::Whole(Whole { status, headers, bytes: bytes.freeze() })),
         }
     }
-    Ok(Got::Whole(Whole { status, headers, bytes: bytes.freeze() }))
+    Ok(Got::Large(Large { status, headers, start: bytes.freeze(), rest: response }))
+}
+
+/// The next part of an answer's body; `None` at its end.
+pub(super) async fn next_part(response: &mut Response) -> Result<Option<Bytes>, Broken> {
+    in_time(response.chunk()).await
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    media_type.starts_with(b"application/json")
 }
 
 /// Statuses of a moment's trouble.

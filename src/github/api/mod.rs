@@ -24,11 +24,13 @@ mod brief;
 mod changes;
 mod exchange;
 mod flights;
+mod outage;
 mod read;
 mod reply;
 mod tally;
 mod write;
 
+pub use exchange::Broken;
 pub use reply::{Arrival, Flow, Mode, Reply};
 pub use tally::{Tallied, Tally};
 pub use write::Order;
@@ -37,6 +39,7 @@ use brief::Briefs;
 use changes::Changes;
 use exchange::{Exchange, Whole};
 use flights::Flights;
+use outage::Outage;
 
 /// GitHub's API, with all that is known of it.
 pub struct Api {
@@ -47,6 +50,7 @@ pub struct Api {
     budgets: Arc<Budgets>,
     tally: Tally,
     exchange: Exchange,
+    outage: Outage,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
@@ -167,6 +171,7 @@ impl Api {
             budgets,
             tally: Tally::new(),
             exchange: Exchange::new()?,
+            outage: Outage::default(),
             clock,
             metrics,
         })

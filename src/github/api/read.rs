@@ -181,7 +181,11 @@ impl Api {
             None => None,
         };
         let asked = self.clock.now();
-        let mut tag = candidate.as_ref().map(|candidate| candidate.tag.clone());
+        if let Some(stale) = self.stale_in_an_outage(question, &known, asked) {
+            return Arrival::Whole(self.counted(stale));
+        }
+        let offered = candidate.as_ref().map(|candidate| candidate.tag.clone());
+        let mut tag = offered.clone();
         loop {
             let is_exact = tag.is_some() && !candidate.as_ref().is_some_and(Candidate::is_a_guess);
             let kind = if is_exact { Kind::Revalidation } else { Kind::Ordinary };
@@ -191,6 +195,7 @@ impl Api {
             };
             let began = std::time::Instant::now();
             let got = self.exchange.read(&means.url(question), &means.fields, tag.as_ref()).await;
+            self.outage.note(got.as_ref().is_ok_and(Got::is_an_answer), self.clock.now());
             let whole = match got {
                 Err(broken) => {
                     permit.unanswered(broken.word());
@@ -199,7 +204,7 @@ impl Api {
                 Ok(Got::Large(large)) => {
                     permit.answered(large.status, &large.headers, &large.start, began.elapsed());
                     let headers = response::fields(&large.headers);
-                    let source = forwarded(why(question, tag.as_ref()), Some(large.status));
+                    let source = forwarded(why(question, offered.as_ref()), Some(large.status));
                     let flow = Flow::new(large, headers, source, question.resource, Some(permit));
                     self.count(Mode::Bypass);
                     return Arrival::Flowing(Box::new(flow));
@@ -220,7 +225,7 @@ impl Api {
                 continue;
             }
             let reply =
-                self.fetched(question, means, whole, known, tag.as_ref(), lead, asked).await;
+                self.fetched(question, means, whole, known, offered.as_ref(), lead, asked).await;
             return Arrival::Whole(self.counted(reply));
         }
     }
@@ -448,7 +453,8 @@ impl Api {
             Broken::TimedOut => (Cause::Timeout, StatusCode::GATEWAY_TIMEOUT),
             Broken::Unreachable | Broken::Cut => (Cause::UpstreamError, StatusCode::BAD_GATEWAY),
         };
-        let stale = self.stale(question, known, why, None);
+        let asked = forwarded(Why::Stale, None);
+        let stale = self.stale(question, known, why, Some(asked));
         self.counted(stale.unwrap_or_else(|| Reply {
             mode: Mode::Miss,
             ..Reply::bare(status, question.resource, forwarded(Why::UriMiss, None))
@@ -457,14 +463,19 @@ impl Api {
 
     /// What is held in the place of GitHub's trouble, or of its refusal to answer any more for now.
     fn rather_stale(&self, question: &Question, known: &Known, whole: &Whole) -> Option<Reply> {
-        let limited = Limited::read(whole.status, &whole.headers, &whole.bytes);
-        let why = match limited {
+        let why = match limited(whole) {
             Some(Limited::Primary { .. }) => Cause::PrimaryRateLimit,
             Some(Limited::Secondary { .. }) => Cause::SecondaryRateLimit,
             None if whole.status.is_server_error() => Cause::UpstreamError,
             None => return None,
         };
-        self.stale(question, known, why, Some(whole.status))
+        self.stale(question, known, why, Some(forwarded(Why::Stale, Some(whole.status))))
+    }
+
+    /// What is held, where GitHub has failed so often that it is left alone for now.
+    fn stale_in_an_outage(&self, question: &Question, known: &Known, now: Time) -> Option<Reply> {
+        let stale = self.stale(question, known, Cause::Outage, None)?;
+        self.outage.is_on(now).then_some(stale)
     }
 
     /// What this asker was shown before, where it is not too old for that.
@@ -473,7 +484,7 @@ impl Api {
         question: &Question,
         known: &Known,
         why: Cause,
-        status: Option<StatusCode>,
+        asked: Option<Source>,
     ) -> Option<Reply> {
         let (shown, body) = known.as_ref()?;
         let now = self.clock.now();
@@ -481,7 +492,7 @@ impl Api {
         let is_allowed =
             may_be_stale(&question.handling, false, age, &question.wishes) && age <= shown.longest;
         is_allowed
-            .then(|| Reply::held(shown, body.clone(), question.resource, now).stale(why, status))
+            .then(|| Reply::held(shown, body.clone(), question.resource, now).stale(why, asked))
     }
 }
 
@@ -526,8 +537,11 @@ fn merged(stored: Option<&HeaderMap>, candidate: &Candidate, confirmed: &HeaderM
 
 /// Answers that are GitHub's last word on what the asker may see. A limit says nothing of that.
 fn is_authoritative(whole: &Whole) -> bool {
-    matches!(whole.status.as_u16(), 401 | 403 | 404 | 410 | 451)
-        && Limited::read(whole.status, &whole.headers, &whole.bytes).is_none()
+    matches!(whole.status.as_u16(), 401 | 403 | 404 | 410 | 451) && limited(whole).is_none()
+}
+
+fn limited(whole: &Whole) -> Option<Limited> {
+    Limited::read(whole.status, &whole.headers, &whole.bytes)
 }
 
 fn why(question: &Question, tag: Option<&HeaderValue>) -> Why {

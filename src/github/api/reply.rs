@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
-use super::exchange::Large;
+use super::exchange::{Broken, Large, next_part};
 use crate::budget::Resource;
 use crate::clock::Time;
 use crate::freshness::Cause;
@@ -43,6 +44,8 @@ pub struct Flow {
     pub status: StatusCode,
     /// The fields that pass to clients.
     pub headers: HeaderMap,
+    /// Bytes of the body, where GitHub says how many there will be.
+    pub length: Option<u64>,
     /// What has come of the body.
     pub start: Bytes,
     /// What the cache did.
@@ -143,20 +146,13 @@ impl Reply {
         }
     }
 
-    /// The same, older than it should be.
-    pub(super) fn stale(mut self, why: Cause, status: Option<StatusCode>) -> Self {
+    /// The same, older than it should be. `asked` is how GitHub was asked in vain, if it was.
+    pub(super) fn stale(mut self, why: Cause, asked: Option<Source>) -> Self {
         self.mode = Mode::Stale;
         self.stale = Some(why);
-        match status {
-            // It was asked, and what it said is not told.
-            Some(status) => {
-                self.account = CacheStatus {
-                    source: forwarded(Why::Stale, Some(status)),
-                    ttl: None,
-                    detail: Some(why.detail()),
-                };
-            }
-            None => self.account.detail = Some(why.detail()),
+        self.account.detail = Some(why.detail());
+        if let Some(asked) = asked {
+            (self.account.source, self.account.ttl) = (asked, None);
         }
         self
     }
@@ -181,9 +177,12 @@ impl Flow {
         resource: Resource,
         place: Option<Permit>,
     ) -> Self {
+        // Taken away where the body was unpacked.
+        let length = large.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         Self {
             status: large.status,
             headers,
+            length: length.and_then(|length| length.parse().ok()),
             start: large.start,
             account: CacheStatus { source, ttl: None, detail: None },
             resource,
@@ -193,9 +192,8 @@ impl Flow {
     }
 
     /// The next part of the body; `Err` where it breaks off, which the client must see.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, reqwest::Error> {
-        // A URL may carry what no log should.
-        self.rest.chunk().await.map_err(reqwest::Error::without_url)
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Broken> {
+        next_part(&mut self.rest).await
     }
 }
 

@@ -90,6 +90,7 @@ impl Api {
             Ok(response) => collect(response).await,
             Err(broken) => Err(broken),
         };
+        self.outage.note(got.as_ref().is_ok_and(Got::is_an_answer), self.clock.now());
         let source = |status| forwarded(Why::Method, status);
         match got {
             Err(broken) => {
