@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use gatekeep::defence::Defence;
 
 /// Each defence and the attacks that it alone repels.
-const ATTACKS: [(Defence, &[&str]); 22] = [
+const ATTACKS: [(Defence, &[&str]); 24] = [
     (
         Defence::StripHeaders,
         &[
@@ -68,6 +68,11 @@ const ATTACKS: [(Defence, &[&str]); 22] = [
     (
         Defence::Confirmation,
         &["github_api::privacy::who_may_not_see_it_learns_nothing_of_what_another_saw"],
+    ),
+    (Defence::FlowEnds, &["github_api::files::a_stream_ends_with_its_session"]),
+    (
+        Defence::WholeUploads,
+        &["github_api::files::an_upload_that_breaks_off_is_not_taken_for_whole"],
     ),
 ];
 
@@ -149,4 +154,6 @@ proofs! {
     without_api_key_scope_a_key_opens_every_route: ApiKeyScope,
     without_own_answers_visitors_see_each_other_s: OwnAnswers,
     without_confirmation_guesses_are_shown: Confirmation,
+    without_flow_ends_a_download_outlives_its_session: FlowEnds,
+    without_whole_uploads_a_half_counts_as_all: WholeUploads,
 }

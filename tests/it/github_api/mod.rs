@@ -21,6 +21,18 @@ mod shown;
 
 use crate::support::World;
 use crate::support::browser::Browser;
+use crate::support::http::Response;
+
+/// Files to GitHub and from it: whole or visibly broken, in little memory.
+mod files;
+/// Addresses in answers, and redirects.
+mod links;
+/// Pages of a list.
+mod pages;
+/// GitHub slow, down, or out of order.
+mod trouble;
+/// What is sent to GitHub, and what it changes.
+mod writes;
 
 const ROUTES: &str = r"
   - name: app
@@ -41,6 +53,28 @@ fn world() -> (World, Browser) {
     let world = World::with("", ROUTES);
     let (browser, _) = world.signed_in("octocat", "https://app.example.com/x");
     (world, browser)
+}
+
+/// Scopes of tokens that write, and see what is private.
+const SCOPES: &str = "github.timeout: 5s, scopes: [repo, 'read:org', 'read:user', 'user:email']\n";
+
+/// The same world, where tokens have more rights.
+fn entitled() -> (World, Browser) {
+    let world = World::with(SCOPES, ROUTES);
+    let (browser, _) = world.signed_in("octocat", "https://app.example.com/x");
+    (world, browser)
+}
+
+/// A write by a script of the gateway's own origin.
+fn write(browser: &mut Browser, method: &str, path: &str, body: &str) -> Response {
+    let headers = [
+        ("accept", "application/json"),
+        ("content-type", "application/json"),
+        ("origin", "https://app.example.com"),
+        ("sec-fetch-mode", "cors"),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    browser.send(method, &at(path), &headers, body)
 }
 
 /// The path below the API, through the gateway.
