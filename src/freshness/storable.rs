@@ -55,6 +55,7 @@ impl Handling {
         let window = match self.fresh {
             Fresh::For(window) => Some(window),
             Fresh::Revalidate => poll_interval(headers),
+            Fresh::Moving => None,
         };
         match window {
             _ if has_expiring_links(body) => Storable::AtMost(EXPIRING_LINKS),

@@ -24,6 +24,9 @@ pub struct Handling {
 pub enum Fresh {
     /// Not at all, unless a webhook tells of every change.
     Revalidate,
+    /// The same, whatever interval GitHub names: it names five minutes with branches and tags, and
+    /// those who move one look whether it has moved.
+    Moving,
     /// So long: it never or hardly changes.
     For(Duration),
 }
@@ -82,10 +85,10 @@ impl Fresh {
     /// `poll` is [`poll_interval`] of the answer, which GitHub asks to obey.
     pub fn window(self, covered: bool, poll: Option<Duration>) -> Duration {
         match (self, poll) {
+            (Self::Moving, _) | (Self::Revalidate, None) if covered => COVERED,
+            (Self::Moving, _) | (Self::Revalidate, None) => Duration::ZERO,
             (_, Some(interval)) => interval,
             (Self::For(time), None) => time,
-            (Self::Revalidate, None) if covered => COVERED,
-            (Self::Revalidate, None) => Duration::ZERO,
         }
     }
 }
@@ -161,6 +164,7 @@ fn fresh(place: Place<'_>) -> Fresh {
         (Owner::Root("meta" | "emojis"), "") | (Owner::Root("gitignore"), "templates") => lists,
         (Owner::Root("licenses" | "codes_of_conduct"), _) if second.is_empty() => lists,
         (Owner::Repo(..) | Owner::RepoId(_), "git") if is_object(second, third) => immutable,
+        (Owner::Repo(..) | Owner::RepoId(_), "git") => Fresh::Moving,
         (Owner::Repo(..) | Owner::RepoId(_), "commits") if is_sha(second) && ends => immutable,
         (Owner::Repo(..) | Owner::RepoId(_), "compare") if is_range(second) && ends => immutable,
         _ => Fresh::Revalidate,

@@ -137,8 +137,10 @@ fn what_hardly_changes_is_believed_for_a_while() {
         ("/gitignore/templates/C", lists),
         ("/codes_of_conduct", lists),
         ("/codes_of_conduct/mit", lists),
-        ("/repos/o/r/git/refs/{}", Fresh::Revalidate),
-        ("/repos/o/r/git/trees/main", Fresh::Revalidate),
+        ("/repos/o/r/git/refs", Fresh::Moving),
+        ("/repos/o/r/git/refs/{}", Fresh::Moving),
+        ("/repositories/7/git/matching-refs/heads/a", Fresh::Moving),
+        ("/repos/o/r/git/trees/main", Fresh::Moving),
         ("/repos/o/r/commits/{}/status", Fresh::Revalidate),
         ("/repos/o/r/commits/6dcb09b", Fresh::Revalidate),
         ("/repos/o/r/compare/main...{}", Fresh::Revalidate),
@@ -158,6 +160,8 @@ fn a_window_is_of_the_class_the_webhook_or_githubs_wish() {
     assert_eq!(Fresh::Revalidate.window(false, None), Duration::ZERO);
     assert_eq!(Fresh::Revalidate.window(true, None), second(60));
     assert_eq!(Fresh::Revalidate.window(true, asked), second(90));
+    assert_eq!(Fresh::Moving.window(false, asked), Duration::ZERO);
+    assert_eq!(Fresh::Moving.window(true, asked), second(60));
     assert_eq!(Fresh::For(second(300)).window(false, None), second(300));
     assert_eq!(Fresh::For(second(300)).window(true, None), second(300));
 }

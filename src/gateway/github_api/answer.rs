@@ -11,11 +11,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::json;
 
 use super::Asker;
-use crate::budget::Resource;
+use crate::budget::{Limited, Resource};
 use crate::gateway::action::{Action, Answer, Streamed};
 use crate::gateway::{Gateway, Request, Visitor};
 use crate::github::api::{Arrival, Flow, Reply};
-use crate::github::budgets::LocalStatus;
+use crate::github::budgets::{LocalStatus, RefusedKind};
 use crate::passage::cache_status::{CacheStatus, Source};
 use crate::passage::rewrite::{self, Bases, Media};
 use crate::passage::tag::{Shown, is_known};
@@ -100,6 +100,7 @@ impl Dress {
         if let Some(refused) = &reply.refused {
             headers.insert(RETRY_AFTER, refused.retry_after.as_secs().max(1).into());
         }
+        pause(gateway, &mut headers, reply, asker);
         account(gateway, &mut headers, &reply.account, reply.resource, asker);
         if reply.status == StatusCode::OK && self.reads() {
             let tag = self.tag(reply, &headers);
@@ -195,6 +196,19 @@ fn account(
     let standing = gateway.github_api.budgets().standing(&asker.budget, resource);
     for (name, value) in standing.iter().flat_map(crate::budget::Standing::fields) {
         headers.insert(name, value);
+    }
+}
+
+/// GitHub was asked too hastily: the client is told how long the gateway keeps away, which is a second
+/// longer than GitHub says. Who came again on GitHub's own second would be refused here.
+fn pause(gateway: &Gateway, headers: &mut HeaderMap, reply: &Reply, asker: &Asker) {
+    let limited = Limited::read(reply.status, headers, &reply.body.bytes);
+    if !matches!(limited, Some(Limited::Secondary { .. })) {
+        return;
+    }
+    let closed = gateway.github_api.budgets().closed(&asker.budget, reply.resource);
+    if let Some(closed) = closed.filter(|closed| closed.kind == RefusedKind::Secondary) {
+        headers.insert(RETRY_AFTER, closed.retry_after.as_secs().max(1).into());
     }
 }
 

@@ -34,13 +34,15 @@ pub enum RefusedKind {
     Queue,
 }
 
-/// The status of a refusal. GitHub uses both, and some clients know one alone.
+/// The status of a refusal. GitHub uses both, and some clients know one alone: with 429 `PyGithub`
+/// raises no `RateLimitExceededException`, and Octokit's plugin-retry asks three times more before
+/// anybody hears of a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LocalStatus {
     /// 429.
-    #[default]
     TooManyRequests,
-    /// 403, which Renovate and Prow take for a limit.
+    /// 403, which all of them take for a limit.
+    #[default]
     Forbidden,
     /// What GitHub used last for this budget; 403 when it never refused.
     AsGitHub,
