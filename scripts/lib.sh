@@ -63,6 +63,8 @@ packages_for() { # COMMAND MANAGER
     "chromedriver apt-get") say chromium-driver ;;
     "chromedriver apk") say chromium-chromedriver ;;
     "chromedriver pacman") say chromium ;;
+    "node apt-get" | "node dnf" | "node apk" | "node pacman" | "node zypper") say nodejs ;;
+    "npm brew") say node ;;
     "redis-server apt-get") say redis-server ;;
     "redis-server "*) say redis ;;
     "python3 pacman" | "python3 brew") say python ;;
