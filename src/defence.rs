@@ -74,6 +74,8 @@ defences! {
     FlowEnds => "flow-ends",
     /// What breaks off on the way to GitHub is not taken for whole there.
     WholeUploads => "whole-uploads",
+    /// Apps ask GitHub no faster than it bears.
+    Pace => "pace",
 }
 
 /// Whether a defence stands. It always does, but in a test build with the feature `sabotage`.

@@ -21,7 +21,7 @@ pub use load::Load;
 pub use pace::{Pace, Turn};
 pub use penalty::{Penalty, Strike};
 pub use resource::Resource;
-pub use standing::Standing;
+pub use standing::{OF_THE_LIMIT, Standing};
 pub use window::{Budget, Gate};
 
 /// What a request is, to a budget.

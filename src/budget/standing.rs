@@ -21,6 +21,9 @@ pub struct Standing {
     pub reset: Time,
 }
 
+/// The fields that say so.
+pub const OF_THE_LIMIT: [HeaderName; 5] = [LIMIT, REMAINING, USED, RESET, RESOURCE];
+
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const USED: HeaderName = HeaderName::from_static("x-ratelimit-used");

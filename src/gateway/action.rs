@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response};
 
 use super::admission::{Admission, Passport};
-use super::github_api::Sending;
+use super::github_api::{Reading, Sending};
 use super::{LiveSession, Request, upstream};
 use crate::api_key::Presented;
 use crate::clock::Time;
@@ -25,6 +25,8 @@ pub enum Action {
     },
     /// Send it to the app.
     Forward(Box<Forward>),
+    /// Ask GitHub's API.
+    Read(Box<Reading>),
     /// Read its body, and send it to GitHub's API.
     Send(Box<Sending>),
     /// Answer it with what flows from GitHub's API.

@@ -61,7 +61,7 @@ pub use admission::Admissions;
 pub use endpoint::Endpoint;
 pub use error::fault_page;
 pub use forms::LARGEST as LARGEST_FORM;
-pub use github_api::{Outgoing, Sending};
+pub use github_api::{Outgoing, Reading, Sending};
 pub use last_session::LastSession;
 pub use operate::{Budgeted, OperateError, Rotation};
 pub use request::{Client as RequestClient, Request, RequestIds};
@@ -105,8 +105,9 @@ pub struct Snapshot {
 // === impl Snapshot ===
 
 impl Snapshot {
-    fn new(config: Config, metrics: &Metrics) -> Result<Self, GitHubError> {
-        let github = Client::new(config.github.clone())?;
+    fn new(config: Config, gateway: &Gateway) -> Result<Self, GitHubError> {
+        let budgets = gateway.github_api.budgets().clone();
+        let (github, metrics) = (Client::new(config.github.clone(), budgets)?, &gateway.metrics);
         let routes = config.routes.iter().map(|route| metrics.for_route(&route.name)).collect();
         let addresses = Addresses::upstream(&config.github.api);
         let (agent, own) = (passage::request::agent(None), metrics.for_route("gatekeep"));
@@ -166,7 +167,7 @@ impl Gateway {
 
     /// What the gateway makes of a configuration.
     pub fn snapshot(&self, config: Config) -> Result<Snapshot, GitHubError> {
-        Snapshot::new(config, &self.metrics)
+        Snapshot::new(config, self)
     }
 
     /// The metrics.

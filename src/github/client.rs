@@ -1,19 +1,23 @@
 //! The HTTP client for GitHub: bounded in time and bytes, follows no redirect, names itself.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
 
+use super::budgets::{Budgets, Heard};
 use super::{GitHubError, Settings};
+use crate::budget::Limited;
 use crate::secret::Secret;
 
 /// Talks to one GitHub with one set of credentials.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     pub(super) settings: Settings,
+    pub(super) budgets: Arc<Budgets>,
     http: reqwest::Client,
 }
 
@@ -22,6 +26,12 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+}
+
+/// A token, with what GitHub says of its owner's limits: whose they are, its answers tell.
+pub(super) struct Token<'t> {
+    secret: &'t Secret<String>,
+    heard: Mutex<Vec<Heard>>,
 }
 
 /// What a question with a known `ETag` brings.
@@ -40,11 +50,29 @@ const MOST_PAGES: usize = 50;
 
 pub(super) const API_VERSION: &str = "2022-11-28";
 
+// === impl Token ===
+
+impl<'t> Token<'t> {
+    pub(super) fn new(secret: &'t Secret<String>) -> Self {
+        Self { secret, heard: Mutex::default() }
+    }
+
+    fn overhear(&self, answer: &Answer) {
+        let heard = Heard::all_of(answer.status, &answer.headers, &answer.body);
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).extend(heard);
+    }
+
+    /// What was heard of its owner's limits.
+    pub(super) fn heard(self) -> Vec<Heard> {
+        self.heard.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 // === impl Client ===
 
 impl Client {
-    /// A client for these settings.
-    pub fn new(settings: Settings) -> Result<Self, GitHubError> {
+    /// A client for these settings. What GitHub tells it of people's limits goes to `budgets`.
+    pub fn new(settings: Settings, budgets: Arc<Budgets>) -> Result<Self, GitHubError> {
         crate::keys::install_jwt_provider();
         let http = reqwest::Client::builder()
             .user_agent(concat!("gatekeep/", env!("CARGO_PKG_VERSION")))
@@ -54,7 +82,7 @@ impl Client {
             .pool_max_idle_per_host(16)
             .build()
             .map_err(|e| GitHubError::Unreachable("anything", e.to_string()))?;
-        Ok(Self { settings, http })
+        Ok(Self { settings, budgets, http })
     }
 
     /// Reads every page of a list, by the `Link` header (RFC 8288). The `ETag` speaks for the
@@ -62,7 +90,7 @@ impl Client {
     pub(super) async fn list<T: DeserializeOwned>(
         &self,
         what: &'static str,
-        token: &Secret<String>,
+        token: &Token<'_>,
         known: Option<&str>,
     ) -> Result<News<Vec<T>>, GitHubError> {
         let mut url = format!("{}{what}?per_page=100", self.settings.api);
@@ -91,7 +119,7 @@ impl Client {
     pub(super) async fn one<T: DeserializeOwned>(
         &self,
         what: &'static str,
-        token: &Secret<String>,
+        token: &Token<'_>,
         known: Option<&str>,
     ) -> Result<News<T>, GitHubError> {
         let answer = self.get(what, &format!("{}{what}", self.settings.api), token, known).await?;
@@ -105,24 +133,25 @@ impl Client {
         &self,
         what: &'static str,
         url: &str,
-        token: &Secret<String>,
+        token: &Token<'_>,
         known: Option<&str>,
     ) -> Result<Answer, GitHubError> {
         let mut request = self
             .http
             .get(url)
-            .bearer_auth(token.expose())
+            .bearer_auth(token.secret.expose())
             .header("accept", "application/vnd.github+json")
             .header("x-github-api-version", API_VERSION);
         if let Some(known) = known {
             request = request.header(IF_NONE_MATCH, known);
         }
         let answer = self.send(what, request).await?;
+        token.overhear(&answer);
         match answer.status {
             StatusCode::OK => Ok(answer),
             StatusCode::NOT_MODIFIED if known.is_some() => Ok(answer),
             // A limit says nothing about the person.
-            StatusCode::FORBIDDEN if is_limited(&answer.headers) => {
+            StatusCode::FORBIDDEN if is_limited(&answer) => {
                 Err(GitHubError::Failed(what, StatusCode::TOO_MANY_REQUESTS.as_u16()))
             }
             // Everybody has an account: this is not where the API is.
@@ -195,9 +224,8 @@ fn etag(headers: &HeaderMap) -> Option<String> {
 
 /// GitHub says 403 both for "you may not" and for "not so fast".
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
-pub(super) fn is_limited(headers: &HeaderMap) -> bool {
-    headers.contains_key(RETRY_AFTER)
-        || headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0")
+pub(super) fn is_limited(answer: &Answer) -> bool {
+    Limited::read(answer.status, &answer.headers, &answer.body).is_some()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

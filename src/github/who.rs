@@ -3,7 +3,8 @@
 
 use serde::Deserialize;
 
-use super::client::News;
+use super::budgets::BudgetKey;
+use super::client::{News, Token};
 use super::{Client, GitHubError};
 use crate::identity::{Email, Identity, Login, OrgName, TeamRef};
 use crate::policy::Facts;
@@ -71,6 +72,22 @@ impl Client {
         facts: Facts,
         before: Option<&Said>,
     ) -> Result<Said, GitHubError> {
+        let token = Token::new(token);
+        let said = self.ask_who(&token, facts, before).await;
+        // Apps ask GitHub in the same name, and shall know what is left.
+        if let Some(whose) = said.as_ref().ok().or(before) {
+            let key = BudgetKey::User(whose.identity.id);
+            token.heard().into_iter().for_each(|heard| self.budgets.note(&key, heard));
+        }
+        said
+    }
+
+    async fn ask_who(
+        &self,
+        token: &Token<'_>,
+        facts: Facts,
+        before: Option<&Said>,
+    ) -> Result<Said, GitHubError> {
         let known = |what: &str| {
             // "As before" is of use only where something is known from before.
             let said = before.filter(|said| said.knows(what))?;
@@ -115,7 +132,7 @@ impl Client {
         &self,
         wanted: bool,
         what: &'static str,
-        token: &Secret<String>,
+        token: &Token<'_>,
         known: Option<&str>,
     ) -> Result<Option<News<Vec<T>>>, GitHubError> {
         if wanted { self.list(what, token, known).await.map(Some) } else { Ok(None) }

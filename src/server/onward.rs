@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::header::content_length;
 use crate::defence::{Defence, stands};
-use crate::gateway::{Action, Gateway, Outgoing, Sending, Snapshot, Streamed};
+use crate::gateway::{Action, Gateway, Outgoing, Reading, Sending, Snapshot, Streamed};
 use crate::github::api::Broken;
 
 /// Bodies up to here are read whole, and can be sent again where a token was just renewed.
@@ -25,6 +25,19 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// Parts of a body that wait for GitHub to take them.
 const AHEAD: usize = 4;
+
+/// Asks GitHub.
+pub(super) async fn read(
+    session: &mut Session,
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    reading: Reading,
+) -> Result<Action> {
+    let is_bodiless = is_bodiless(session);
+    let answer = gateway.read_from_github(snapshot, reading);
+    // The end of a body that nobody reads cannot be told from the client's.
+    if is_bodiless { while_it_waits(session, answer).await } else { Ok(answer.await) }
+}
 
 /// Sends a request with its body to GitHub. `None` when the body is larger than the route allows.
 pub(super) async fn send(
@@ -42,7 +55,8 @@ pub(super) async fn send(
     let is_small = announced.is_some_and(|bytes| bytes <= SMALL) || is_bodiless(session);
     if is_small {
         let body = whole(session).await?;
-        return Ok(Some(gateway.send_to_github(snapshot, sending, Outgoing::Whole(body)).await));
+        let answer = gateway.send_to_github(snapshot, sending, Outgoing::Whole(body));
+        return while_it_waits(session, answer).await.map(Some);
     }
     flow_up(session, gateway, snapshot, sending, limit).await
 }
@@ -125,13 +139,37 @@ async fn flow_up(
         }
     }
     drop(parts);
-    timeout(SILENCE, answer).await.map(Some).map_err(|_| silent())
+    let answer = timeout(SILENCE, while_it_waits(session, answer)).await;
+    answer.map_err(|_| silent())?.map(Some)
 }
 
 /// GitHub takes no more.
 #[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]
 fn silent() -> Box<Error> {
     Error::new(ErrorType::WriteTimedout).into_up()
+}
+
+/// The answer, unless the client leaves before it: then nobody waits for its turn any more.
+async fn while_it_waits(
+    session: &mut Session,
+    answer: impl Future<Output = Action>,
+) -> Result<Action> {
+    tokio::select! {
+        action = answer => Ok(action),
+        gone = gone(session) => Err(gone),
+    }
+}
+
+/// Waits for the client of a request that has ended to leave.
+async fn gone(session: &mut Session) -> Box<Error> {
+    match session.as_downstream_mut().read_body_or_idle(true).await {
+        Err(error) if *error.etype() != ErrorType::ConnectError => error.into_down(),
+        // It has begun with its next request, of which a byte is lost now.
+        _ => {
+            session.set_keepalive(None);
+            std::future::pending().await
+        }
+    }
 }
 
 /// Passes GitHub's answer on as it comes, for as long as the visitor may see it.

@@ -22,7 +22,9 @@ use super::websocket::Patience;
 use super::{Running, Shared, client, onward};
 use crate::cookie;
 use crate::defence::{Defence, stands};
-use crate::gateway::{Action, Forward, Request, RequestIds, Streamed, Visitor, fault_page};
+use crate::gateway::{
+    Action, Forward, Request, RequestIds, Snapshot, Streamed, Visitor, fault_page,
+};
 use crate::log::Access;
 use crate::reason::Reason;
 use crate::route::Route;
@@ -131,19 +133,35 @@ impl Proxy {
             body: body.bytes.clone(),
         };
         let action = self.shared.gateway.handle(&request).await;
-        let action = match action {
+        match self.ask_github(session, ctx, &running.snapshot, action).await? {
+            Some(action) => next(session, ctx, action),
+            None => Ok(Next::Answer(refuse(session, ctx, Reason::BodyTooLarge))),
+        }
+    }
+
+    /// What becomes of an action once GitHub has been asked, where it is about that; `None` when the
+    /// body is larger than the route allows.
+    async fn ask_github(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        snapshot: &Snapshot,
+        action: Action,
+    ) -> Result<Option<Action>> {
+        let gateway = &self.shared.gateway;
+        match action {
+            Action::Read(reading) => {
+                (ctx.route, ctx.user) =
+                    (Some(reading.route.clone()), Some(reading.visitor.clone()));
+                onward::read(session, gateway, snapshot, *reading).await.map(Some)
+            }
             Action::Send(sending) => {
                 (ctx.route, ctx.user) =
                     (Some(sending.route.clone()), Some(sending.visitor.clone()));
-                let (gateway, snapshot) = (&self.shared.gateway, &running.snapshot);
-                match onward::send(session, gateway, snapshot, *sending).await? {
-                    Some(action) => action,
-                    None => return Ok(Next::Answer(refuse(session, ctx, Reason::BodyTooLarge))),
-                }
+                onward::send(session, gateway, snapshot, *sending).await
             }
-            action => action,
-        };
-        next(session, ctx, action)
+            action => Ok(Some(action)),
+        }
     }
 }
 
@@ -408,8 +426,8 @@ fn next(session: &Session, ctx: &mut Ctx, action: Action) -> Result<Next> {
             ctx.user = Some(streamed.visitor.clone());
             Ok(Next::Stream(streamed))
         }
-        // Sent already, and never twice.
-        Action::Send(_) => Err(nothing_decided()),
+        // Asked and sent already, and never twice.
+        Action::Read(_) | Action::Send(_) => Err(nothing_decided()),
     }
 }
 

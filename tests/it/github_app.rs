@@ -10,7 +10,8 @@ use gatekeep::config::Config;
 use gatekeep::github::app::{
     AppError, InstallationId, InstallationToken, Installations, Level, Scope,
 };
-use gatekeep::github::{Client, GitHubError};
+use gatekeep::github::budgets::Budgets;
+use gatekeep::github::{Client, GitHubError, Settings};
 use gatekeep::identity::Login;
 use gatekeep::metrics::Metrics;
 use gatekeep::secret::Secret;
@@ -126,7 +127,13 @@ fn client(github: &Simulator, keys: &[usize], more: &str) -> Client {
     );
     let config = Config::parse(&desk.path().join("gatekeep.yaml"), &yaml, &|_| None)
         .unwrap_or_else(|problems| panic!("{problems}\n{yaml}"));
-    Client::new(config.github).expect("a client")
+    client_of(config.github)
+}
+
+fn client_of(settings: Settings) -> Client {
+    let clock = Arc::new(Manual::at(Time::from_unix(0)));
+    let budgets = Budgets::new(clock, Arc::new(Metrics::new()));
+    Client::new(settings, Arc::new(budgets)).expect("a client")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the simulator lives in real time")]
@@ -344,7 +351,7 @@ fn without_an_app_nothing_is_asked() {
     let bench = Bench::new();
     let mut settings = gatekeep_settings(&bench.github);
     settings.app = None;
-    let client = Client::new(settings).expect("a client");
+    let client = client_of(settings);
     let whole = Scope::whole();
     let error = bench.runtime.block_on(bench.installations.token(&client, ACME, &whole));
     assert!(matches!(error, Err(AppError::NoApp)));
@@ -435,7 +442,7 @@ fn the_app_may_be_named_by_its_number() {
         issuer: "8".to_owned(),
         keys: app.keys.clone(),
     }));
-    let stranger = Client::new(settings).expect("a client");
+    let stranger = client_of(settings);
     let error = bench.runtime.block_on(bench.installations.token(&stranger, ACME, &whole));
     let words = "GitHub does not take the app's word: Integration not found; check github.app.id, \
                  github.app.private_key and the clock";

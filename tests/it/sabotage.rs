@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use gatekeep::defence::Defence;
 
 /// Each defence and the attacks that it alone repels.
-const ATTACKS: [(Defence, &[&str]); 24] = [
+const ATTACKS: [(Defence, &[&str]); 25] = [
     (
         Defence::StripHeaders,
         &[
@@ -74,6 +74,7 @@ const ATTACKS: [(Defence, &[&str]); 24] = [
         Defence::WholeUploads,
         &["github_api::files::an_upload_that_breaks_off_is_not_taken_for_whole"],
     ),
+    (Defence::Pace, &["github_api::soak::however_hasty_the_clients_nobody_is_banned"]),
 ];
 
 /// Runs one test of this program, whole or with a defence taken away.
@@ -156,4 +157,5 @@ proofs! {
     without_confirmation_guesses_are_shown: Confirmation,
     without_flow_ends_a_download_outlives_its_session: FlowEnds,
     without_whole_uploads_a_half_counts_as_all: WholeUploads,
+    without_pace_github_bans: Pace,
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
+    ACCEPT, AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::json;
 
 use super::Asker;
-use crate::budget::{Limited, Resource};
+use crate::budget::{Limited, OF_THE_LIMIT, Resource};
 use crate::gateway::action::{Action, Answer, Streamed};
 use crate::gateway::{Gateway, Request, Visitor};
 use crate::github::api::{Arrival, Flow, Reply};
@@ -75,6 +75,12 @@ impl Dress {
         }
     }
 
+    /// What the client reads, as it said it.
+    pub(super) fn wishes(&self) -> HeaderMap {
+        let accept = HeaderValue::from_str(&self.accept);
+        accept.map(|accept| (ACCEPT, accept)).into_iter().collect()
+    }
+
     /// The request's name in the log.
     pub(super) fn request_id(&self) -> &str {
         &self.request_id
@@ -87,7 +93,7 @@ impl Dress {
             return response(status, headers, body.into());
         }
         if reply.is_of_the_gateway() {
-            return self.without_github(reply);
+            return self.without_github(gateway, reply, asker);
         }
         let mut headers = (*reply.headers).clone();
         self.turn_links(&mut headers);
@@ -163,7 +169,7 @@ impl Dress {
     }
 
     /// GitHub gave nothing to pass on: said as its clients read errors.
-    fn without_github(&self, reply: &Reply) -> Response<Bytes> {
+    fn without_github(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Response<Bytes> {
         let message = match reply.status {
             _ if reply.account.source == Source::Gateway => {
                 "Nothing fresh is held, and the request wants nothing else: `only-if-cached`."
@@ -179,7 +185,7 @@ impl Dress {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(CACHE_STATUS, reply.account.value());
+        account(gateway, &mut headers, &reply.account, reply.resource, asker);
         response(reply.status, headers, body.to_string().into())
     }
 }
@@ -193,6 +199,12 @@ fn account(
     asker: &Asker,
 ) {
     headers.insert(CACHE_STATUS, status.value());
+    if status.source == Source::Hit {
+        // They are as old as the answer.
+        for name in &OF_THE_LIMIT {
+            headers.remove(name);
+        }
+    }
     let standing = gateway.github_api.budgets().standing(&asker.budget, resource);
     for (name, value) in standing.iter().flat_map(crate::budget::Standing::fields) {
         headers.insert(name, value);

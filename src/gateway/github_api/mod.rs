@@ -3,24 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, RANGE};
-use http::{HeaderMap, HeaderName, Method};
+use http::header::RANGE;
+use http::{HeaderName, Method};
 
 use super::action::Action;
 use super::{Gateway, Request, Visitor, csrf, error};
-use crate::budget::Resource;
-use crate::freshness::{ApiPath, Asked, Directives, Key, handling, tags};
-use crate::github::api::{Arrival, Question};
+use crate::freshness::ApiPath;
+use crate::github::api::Arrival;
 use crate::passage::placement::{Addresses, Call, Kind, place};
-use crate::passage::request as outgoing;
 use crate::passage::rewrite::Bases;
 use crate::reason::Reason;
 use crate::route::{Api, Route};
 
 mod answer;
 mod asker;
+mod reading;
 mod sending;
 
+pub use reading::Reading;
 pub use sending::{Outgoing, Sending};
 
 use answer::Dress;
@@ -36,7 +36,6 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 const MOST_REFUSALS: usize = 4;
 
 const MAX_WAIT: HeaderName = HeaderName::from_static("x-gatekeep-max-wait");
-const TIME_ZONE: HeaderName = HeaderName::from_static("time-zone");
 
 // === impl Gateway ===
 
@@ -83,69 +82,11 @@ impl Gateway {
         let path = ApiPath::parse(&below).map_err(|_| Reason::AmbiguousTarget)?;
         permit(request, api, path.path())?;
         if call.kind == Kind::Api && is_read && !request.headers.contains_key(RANGE) {
-            let arrival = self.read(request, api, &asker, path).await?;
-            return Ok(dress.action(self, route, arrival, &asker, visitor));
+            let by = (route, api);
+            return self.prepare_to_read(request, by, (dress, asker, visitor), path).await;
         }
         let url = format!("{}{below}", upstream.url(&Call { rest: "", ..call }));
         self.prepare(request, route, (dress, asker, visitor), Some(path), url).await
-    }
-
-    /// Reads: from what is held, or from GitHub.
-    async fn read(
-        &self,
-        request: &Request<'_>,
-        api: &Api,
-        asker: &Asker,
-        path: ApiPath,
-    ) -> Result<Arrival, Reason> {
-        let fields =
-            outgoing::fields(request.headers, outgoing::Kind::Read, &request.snapshot.agent);
-        let question = Arc::new(question(request, api, asker, path, &fields));
-        if let Some(reply) = self.github_api.held(&question).await {
-            return Ok(Arrival::Whole(reply));
-        }
-        let mut token = self.token(request.snapshot, request.id, asker).await?;
-        for _ in 0..MOST_REFUSALS {
-            let means = token.means(&request.snapshot.addresses.api, &fields)?;
-            let arrival = self.github_api.read(&question, &means).await;
-            if !is_refused(&arrival) {
-                return Ok(arrival);
-            }
-            // It may be the token's fault and not the question's.
-            token = self.after_refusal(request.snapshot, request.id, asker, token).await?;
-        }
-        Err(Reason::GitHubInconsistent)
-    }
-}
-
-fn question(
-    request: &Request<'_>,
-    api: &Api,
-    asker: &Asker,
-    path: ApiPath,
-    fields: &HeaderMap,
-) -> Question {
-    let text = |name: &HeaderName| fields.get(name).and_then(|value| value.to_str().ok());
-    let accept = text(&ACCEPT).unwrap_or_default();
-    let representation = Asked {
-        upstream: &request.snapshot.addresses.api,
-        path: &path,
-        accept,
-        version: text(&outgoing::API_VERSION).unwrap_or_default(),
-        time_zone: text(&TIME_ZONE),
-    };
-    Question {
-        who: asker.who,
-        budget: asker.budget.clone(),
-        caller: asker.caller,
-        key: *Key::of(&representation).as_bytes(),
-        handling: handling(&path, accept),
-        tags: tags::tags_of(&path, asker.who.user()),
-        wishes: Directives::read(request.headers),
-        share: api.share,
-        resource: Resource::predicted(&Method::GET, path.path()),
-        max_wait: patience(request),
-        path,
     }
 }
 

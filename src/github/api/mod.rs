@@ -38,7 +38,7 @@ pub use write::Order;
 use brief::Briefs;
 use changes::Changes;
 use exchange::{Exchange, Whole};
-use flights::Flights;
+use flights::{Flights, Terms};
 use outage::Outage;
 
 /// GitHub's API, with all that is known of it.
@@ -114,6 +114,10 @@ impl Question {
         }
     }
 
+    fn terms(&self) -> Terms {
+        Terms { max_wait: self.max_wait, stale_if_error: self.wishes.stale_if_error }
+    }
+
     /// How long an answer with these fields is fresh.
     fn fresh(&self, headers: &HeaderMap) -> Duration {
         self.handling.fresh.window(false, poll_interval(headers)).min(LONGEST_FRESH)
@@ -178,7 +182,7 @@ impl Api {
     }
 
     /// The budgets that are drawn on.
-    pub fn budgets(&self) -> &Budgets {
+    pub fn budgets(&self) -> &Arc<Budgets> {
         &self.budgets
     }
 

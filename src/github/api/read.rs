@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, ETAG, LINK};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use tokio::sync::watch;
 
 use super::exchange::{Broken, Got, Whole};
-use super::flights::{Lead, Place};
+use super::flights::{Landing, Lead, Place};
 use super::reply::{Arrival, Flow, Landed, Mode, Reply, forwarded};
 use super::{Api, Means, Question};
 use crate::budget::{Kind, Limited};
@@ -22,7 +21,7 @@ use crate::defence::{Defence, stands};
 use crate::freshness::{
     Cause, Plan, STALE_PRIVATE, Storable, Validated, etag, link, may_be_stale, plan,
 };
-use crate::github::budgets::{Refused, RefusedKind};
+use crate::github::budgets::{Permit, Refused, RefusedKind};
 use crate::passage::cache_status::{Source, Why};
 use crate::passage::request::GITHUB_JSON;
 use crate::passage::response;
@@ -109,9 +108,11 @@ impl Api {
         }
         loop {
             let outdated = |number| self.changes.is_outdated(question.who, &question.tags, number);
-            match self.flights.enter((question.who, question.key), self.changes.latest(), outdated)
-            {
-                Place::Lead(lead) => return self.lead(question, means, lead).await,
+            let (key, latest) = ((question.who, question.key), self.changes.latest());
+            match self.flights.enter(key, question.terms(), latest, outdated) {
+                Place::Lead(lead, landing) => {
+                    return self.lead(question, means, lead, landing).await;
+                }
                 Place::Join(landed) => match wait(landed).await {
                     Waited::For(Landed::Reply(reply)) => {
                         return Arrival::Whole(self.counted(reply.collapsed()));
@@ -129,12 +130,14 @@ impl Api {
         }
     }
 
-    /// Asks in a task of its own: others may wait when the client that came first has left.
+    /// Asks in a task of its own: others may wait when the client that came first has left. It holds
+    /// the landing for as long as it waits, as the others do.
     async fn lead(
         self: &Arc<Self>,
         question: &Arc<Question>,
         means: &Arc<Means>,
         lead: Lead,
+        _landing: Arc<Landing>,
     ) -> Arrival {
         let (api, asked) = (self.clone(), question.clone());
         let means = means.clone();
@@ -189,9 +192,13 @@ impl Api {
         loop {
             let is_exact = tag.is_some() && !candidate.as_ref().is_some_and(Candidate::is_a_guess);
             let kind = if is_exact { Kind::Revalidation } else { Kind::Ordinary };
-            let mut permit = match self.budgets.enter(question.call(means, kind)).await {
-                Ok(permit) => permit,
-                Err(refused) => return Arrival::Whole(self.not_asked(question, &known, refused)),
+            let mut permit = match self.take_turn(question, means, kind, lead).await {
+                Some(Ok(permit)) => permit,
+                Some(Err(refused)) => {
+                    return Arrival::Whole(self.not_asked(question, &known, refused));
+                }
+                // Nobody hears what is answered.
+                None => return Arrival::Whole(self.failed(question, &known, Broken::Unreachable)),
             };
             let began = std::time::Instant::now();
             let got = self.exchange.read(&means.url(question), &means.fields, tag.as_ref()).await;
@@ -227,6 +234,22 @@ impl Api {
             let reply =
                 self.fetched(question, means, whole, known, offered.as_ref(), lead, asked).await;
             return Arrival::Whole(self.counted(reply));
+        }
+    }
+
+    /// Waits for the question's turn; `None` where all who waited with it have left.
+    async fn take_turn(
+        &self,
+        question: &Question,
+        means: &Means,
+        kind: Kind,
+        lead: Option<&Lead>,
+    ) -> Option<Result<Permit, Refused>> {
+        let turn = self.budgets.enter(question.call(means, kind));
+        let Some(lead) = lead else { return Some(turn.await) };
+        tokio::select! {
+            taken = turn => Some(taken),
+            () = lead.is_deserted() => None,
         }
     }
 
@@ -503,7 +526,8 @@ enum Waited {
     InVain,
 }
 
-async fn wait(mut landed: watch::Receiver<Option<Landed>>) -> Waited {
+async fn wait(landing: Arc<Landing>) -> Waited {
+    let mut landed = Landing::clone(&landing);
     let landing = async { landed.wait_for(Option::is_some).await.ok().and_then(|it| it.clone()) };
     match tokio::time::timeout(PATIENCE, landing).await {
         Ok(Some(landed)) => Waited::For(landed),

@@ -36,6 +36,13 @@ pub struct Order {
     pub max_wait: std::time::Duration,
 }
 
+/// What becomes of an order. Where nobody waited for that, it may be anything.
+struct Fate<'a> {
+    api: &'a Api,
+    order: &'a Order,
+    is_known: bool,
+}
+
 // === impl Order ===
 
 impl Order {
@@ -83,6 +90,7 @@ impl Api {
             }
         };
         self.may_have_changed(order, None);
+        let mut fate = Fate { api: self, order, is_known: false };
         let began = std::time::Instant::now();
         let (method, fields) = (order.method.clone(), means.fields.clone());
         let sent = self.exchange.send(method, &order.url, fields, body).await;
@@ -95,7 +103,6 @@ impl Api {
         match got {
             Err(broken) => {
                 permit.unanswered(broken.word());
-                self.may_have_changed(order, None);
                 let status = match broken {
                     Broken::TimedOut => StatusCode::GATEWAY_TIMEOUT,
                     Broken::Unreachable | Broken::Cut => StatusCode::BAD_GATEWAY,
@@ -104,7 +111,6 @@ impl Api {
             }
             Ok(Got::Large(large)) => {
                 permit.answered(large.status, &large.headers, &large.start, began.elapsed());
-                self.may_have_changed(order, None);
                 let (headers, status) = (response::fields(&large.headers), large.status);
                 let source = source(Some(status));
                 let flow = Flow::new(large, headers, source, order.resource(), Some(permit));
@@ -113,6 +119,7 @@ impl Api {
             }
             Ok(Got::Whole(whole)) => {
                 permit.answered(whole.status, &whole.headers, &whole.bytes, began.elapsed());
+                fate.is_known = true;
                 self.may_have_changed(order, Some((whole.status, &whole.headers, &whole.bytes)));
                 let reply = Reply {
                     headers: std::sync::Arc::new(response::fields(&whole.headers)),
@@ -146,5 +153,15 @@ impl Api {
             }
         };
         self.changes.note(tags, now);
+    }
+}
+
+// === impl Fate ===
+
+impl Drop for Fate<'_> {
+    fn drop(&mut self) {
+        if !self.is_known {
+            self.api.may_have_changed(self.order, None);
+        }
     }
 }

@@ -211,7 +211,7 @@ fn read(answer: &Answer, installation: InstallationId) -> Result<Minted, AppErro
         StatusCode::CREATED => Ok(json(WHAT, answer)?),
         StatusCode::NOT_FOUND => Err(AppError::Gone(format!("installation {installation}"))),
         StatusCode::UNPROCESSABLE_ENTITY => Err(AppError::Scope(installation, words(&answer.body))),
-        StatusCode::FORBIDDEN if !is_limited(&answer.headers) => {
+        StatusCode::FORBIDDEN if !is_limited(answer) => {
             Err(AppError::Suspended(installation, words(&answer.body)))
         }
         _ => Err(failed(WHAT, answer).into()),
@@ -221,7 +221,7 @@ fn read(answer: &Answer, installation: InstallationId) -> Result<Minted, AppErro
 /// GitHub's own trouble; a limit says nothing about the app.
 pub(super) fn failed(what: &'static str, answer: &Answer) -> GitHubError {
     let status = match answer.status {
-        StatusCode::FORBIDDEN if is_limited(&answer.headers) => StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::FORBIDDEN if is_limited(answer) => StatusCode::TOO_MANY_REQUESTS,
         status => status,
     };
     GitHubError::Failed(what, status.as_u16())

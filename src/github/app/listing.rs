@@ -10,7 +10,7 @@ use super::installations::{Known, REFUSED_FOR, failed, is_recent};
 use super::jwt::Question;
 use super::{AppError, InstallationId, Installations};
 use crate::clock::Time;
-use crate::github::client::{json, next_page};
+use crate::github::client::{Token, json, next_page};
 use crate::github::{Client, GitHubError};
 use crate::identity::Login;
 use crate::secret::Secret;
@@ -73,10 +73,11 @@ impl Client {
         &self,
         token: &Secret<String>,
     ) -> Result<Vec<Installation>, GitHubError> {
+        let token = Token::new(token);
         let mut url = format!("{}{OF_USER}?per_page=100", self.settings.api);
         let mut all = Vec::new();
         for _ in 0..MOST_PAGES {
-            let answer = self.get(OF_USER, &url, token, None).await?;
+            let answer = self.get(OF_USER, &url, &token, None).await?;
             all.extend(json::<Page>(OF_USER, &answer)?.installations);
             match next_page(&answer.headers) {
                 None => return Ok(all),

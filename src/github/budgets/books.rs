@@ -12,6 +12,7 @@ use crate::budget::{
     Budget, Gate, Kind, Limited, Load, Pace, Penalty, Resource, Standing, Strike, Turn,
 };
 use crate::clock::Time;
+use crate::defence::{Defence, stands};
 
 /// What a budget needs to know of a request.
 #[derive(Clone, Copy, Debug)]
@@ -83,12 +84,16 @@ impl Books {
             Gate::Sparse => self.until_trial(now),
             Gate::Open | Gate::Closed(_) => Duration::ZERO,
         };
-        match self.pace.turn(&asking.load, now.since) {
+        match self.turn(asking, now) {
             Turn::WhenOneEnds => Verdict::Wait(None),
             Turn::After(wait) => Verdict::Wait(Some(wait.max(trial))),
             Turn::Now if trial.is_zero() => Verdict::Go,
             Turn::Now => Verdict::Wait(Some(trial)),
         }
+    }
+
+    fn turn(&self, asking: &Asking, now: Now) -> Turn {
+        if stands(Defence::Pace) { self.pace.turn(&asking.load, now.since) } else { Turn::Now }
     }
 
     /// What stands against a request, whenever its turn would be.
@@ -143,19 +148,8 @@ impl Books {
             self.budget(standing.resource).note(standing, now.time);
         }
         let limited = Limited::read(answer.status, answer.headers, answer.body_start)?;
-        match limited {
-            Limited::Primary { reset } => {
-                // A limit whose name is not known here must close no other.
-                if let Some(resource) = Resource::of_answer(answer.headers, asking.resource) {
-                    self.budget(resource).exhaust(reset, now.time);
-                }
-            }
-            Limited::Secondary { retry_after } => {
-                let spent = standing.filter(|standing| standing.remaining == 0);
-                let until_reset = spent.map(|standing| standing.reset.since(now.time));
-                self.penalty.strike(retry_after.or(until_reset), now.time);
-            }
-        }
+        // A limit whose name is not known here must close no other.
+        self.refuse(limited, Resource::of_answer(answer.headers, asking.resource), standing, now);
         if asking.kind == Kind::Revalidation {
             self.budget(asking.resource).refuse_trials(now.time);
         }
@@ -163,6 +157,27 @@ impl Books {
             self.refused_with = Some(answer.status);
         }
         Some(limited)
+    }
+
+    /// Closes what a limit closes.
+    fn refuse(
+        &mut self,
+        limited: Limited,
+        resource: Option<Resource>,
+        standing: Option<Standing>,
+        now: Now,
+    ) {
+        match (limited, resource) {
+            (Limited::Primary { reset }, Some(resource)) => {
+                self.budget(resource).exhaust(reset, now.time);
+            }
+            (Limited::Primary { .. }, None) => {}
+            (Limited::Secondary { retry_after }, _) => {
+                let spent = standing.filter(|standing| standing.remaining == 0);
+                let until_reset = spent.map(|standing| standing.reset.since(now.time));
+                self.penalty.strike(retry_after.or(until_reset), now.time);
+            }
+        }
     }
 
     pub(super) fn end(&mut self, id: u64, now: Now) {
@@ -177,6 +192,7 @@ impl Books {
         match heard {
             Heard::Left(standing) => self.budget(standing.resource).note(standing, now.time),
             Heard::Struck(strike) => self.penalty.adopt(strike, now.time),
+            Heard::Refused(limited) => self.refuse(limited, Some(Resource::Core), None, now),
         }
     }
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use http::Method;
+use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::budget::{Kind, Load, Resource, Standing, Strike};
+use crate::budget::{Kind, Limited, Load, Resource, Standing, Strike};
 use crate::clock::{Clock, Time};
 use crate::metrics::Metrics;
 
@@ -85,13 +85,15 @@ pub struct Known {
     pub waiting: usize,
 }
 
-/// What another node learnt of a budget.
+/// What was learnt of a budget otherwise: by another node, or by the gateway's own requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// What is left.
     Left(Standing),
     /// A secondary limit was met.
     Struck(Strike),
+    /// A request to the REST API that took no permit was refused by a limit.
+    Refused(Limited),
 }
 
 /// Requests under way over all budgets.
@@ -169,7 +171,7 @@ impl Budgets {
         found.into_iter().map(|(key, purse)| purse.overview(key)).collect()
     }
 
-    /// Takes over what another node was told.
+    /// Takes over what was learnt otherwise.
     pub fn note(&self, key: &BudgetKey, heard: Heard) {
         self.purse(key).note(heard);
     }
@@ -237,6 +239,21 @@ impl Budgets {
 
     fn known(&self, key: &BudgetKey) -> Option<Arc<Purse>> {
         self.purses.get(key).map(|purse| purse.clone())
+    }
+}
+
+// === impl Heard ===
+
+impl Heard {
+    /// What an answer of the REST API says of the limits of whoever was asked for.
+    pub fn all_of(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> impl Iterator<Item = Self> {
+        let standing = Standing::from_headers(headers, Resource::Core).map(Self::Left);
+        let refused = Limited::read(status, headers, body).map(Self::Refused);
+        standing.into_iter().chain(refused)
     }
 }
 

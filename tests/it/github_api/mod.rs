@@ -18,11 +18,14 @@ mod secrecy;
 mod installations;
 /// What people see of GitHub's limits.
 mod shown;
-
-use crate::support::World;
-use crate::support::browser::Browser;
-use crate::support::http::Response;
-
+/// Equal questions at the same time are one question to GitHub.
+mod coalescing;
+/// GitHub's limits: what is left is told, what is spent is not asked for, and a pause is kept.
+mod limits;
+/// Who may go when.
+mod turns;
+/// Many clients that know no measure, and a GitHub that bans for it.
+mod soak;
 /// Files to GitHub and from it: whole or visibly broken, in little memory.
 mod files;
 /// Addresses in answers, and redirects.
@@ -33,6 +36,12 @@ mod pages;
 mod trouble;
 /// What is sent to GitHub, and what it changes.
 mod writes;
+
+use std::fmt::Write as _;
+
+use crate::support::browser::{Browser, split};
+use crate::support::http::{Connection, Response};
+use crate::support::{World, eventually};
 
 const ROUTES: &str = r"
   - name: app
@@ -75,6 +84,51 @@ fn write(browser: &mut Browser, method: &str, path: &str, body: &str) -> Respons
         ("sec-fetch-site", "same-origin"),
     ];
     browser.send(method, &at(path), &headers, body)
+}
+
+/// A world in which apps may write, too.
+fn world_of_writers(keys: &str) -> World {
+    World::with(&format!("{SCOPES}{keys}"), ROUTES)
+}
+
+/// A script that acts for somebody.
+fn script_of(world: &World, person: &str) -> Browser {
+    let (browser, page) = world.signed_in(person, &at("/meta"));
+    assert_eq!(page.status, 200, "{}", page.text());
+    browser
+}
+
+/// What GitHub's API answers a script. Scripts of one session may ask at the same time.
+fn ask(script: &Browser, line: &str, fields: &[(&str, &str)], body: &str) -> Response {
+    let (method, path) = line.split_once(' ').expect("a method and a path");
+    let fields = [&[("accept", "application/json")], fields].concat();
+    script.clone().send(method, &at(path), &fields, body)
+}
+
+/// Sends a request of a script's, and leaves the answer for later, or for nobody.
+fn begin(world: &World, script: &Browser, line: &str, body: &str) -> Connection {
+    let (method, path) = line.split_once(' ').expect("a method and a path");
+    let (host, target) = split(&at(path));
+    let cookies: Vec<_> = script.cookies(&host).iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let mut text = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\n");
+    write!(text, "cookie: {}\r\nx-gatekeep-max-wait: 30\r\n", cookies.join("; "))
+        .expect("memory is written");
+    if method == "POST" {
+        write!(text, "content-type: application/json\r\ncontent-length: {}\r\n", body.len())
+            .expect("memory is written");
+    }
+    let mut connection = Connection::open(world.gate.address);
+    connection.send(format!("{text}\r\n{body}").as_bytes()).expect("the gateway reads");
+    connection
+}
+
+/// Waits until so many requests of apps are under way, and have found their place.
+fn under_way(world: &World, count: u32) {
+    let line = "gatekeep_http_requests_in_flight";
+    eventually("requests come and go", || world.gate.metric(line) == Some(f64::from(count)));
+    for _ in 0..20 {
+        assert_eq!(world.gate.metric(line), Some(f64::from(count)));
+    }
 }
 
 /// The path below the API, through the gateway.

@@ -38,6 +38,14 @@ fn budgets(world: &World) -> Value {
     answer.json()
 }
 
+/// Signs somebody in of whose limits GitHub says nothing meanwhile.
+fn unheard_of(world: &World, login: &str) -> Browser {
+    world.github.knobs().limits(|limits| limits.enabled = false);
+    let (browser, _) = world.signed_in(login, APP);
+    world.github.knobs().limits(|limits| limits.enabled = true);
+    browser
+}
+
 fn reset(answer: &Response) -> i64 {
     let text = answer.header("x-ratelimit-reset").expect("GitHub says when");
     text.parse().expect("seconds")
@@ -45,7 +53,8 @@ fn reset(answer: &Response) -> i64 {
 
 #[test]
 fn the_account_page_shows_what_is_left_and_what_was_saved() {
-    let (world, mut octocat) = world();
+    let world = World::with("", ROUTES);
+    let mut octocat = unheard_of(&world, "octocat");
     let (mut hubot, _) = world.signed_in("hubot", "https://auth.example.com/.gatekeep/account");
     let before = shown(&mut octocat).expect("it is on the page");
     assert_eq!((&before["rows"], before["note"].as_str()), (&json!([]), Some(UNKNOWN)));
@@ -133,8 +142,8 @@ fn it_is_shown_to_those_whom_a_route_lets_ask_in_their_own_name() {
 #[test]
 fn operators_see_all_budgets_and_the_most_urgent_first() {
     let world = World::with("", &ROUTES.replace("{ orgs: [acme] }", "anyone"));
-    let (mut octocat, _) = world.signed_in("octocat", APP);
-    let (mut hubot, _) = world.signed_in("hubot", APP);
+    let mut octocat = unheard_of(&world, "octocat");
+    let mut hubot = unheard_of(&world, "hubot");
     assert_eq!(budgets(&world), json!([]));
     world.github.set_remaining("octocat", "core", 4000);
     world.github.set_remaining("hubot", "core", 300);
