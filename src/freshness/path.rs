@@ -11,7 +11,6 @@ pub struct ApiPath {
     sent: Box<str>,
     /// The path without its query and without needless escapes: what all rules look at.
     plain: Box<str>,
-    template: &'static str,
 }
 
 /// Why a path is refused: GitHub might read it in another way than the rules did.
@@ -54,8 +53,7 @@ impl ApiPath {
         if has_dots(&plain) {
             return Err(BadPath::Dot);
         }
-        let template = template(Place::of(&plain));
-        Ok(Self { sent: sent.into(), plain: plain.into(), template })
+        Ok(Self { sent: sent.into(), plain: plain.into() })
     }
 
     /// Path and query, byte for byte as they were sent: this is what goes upstream.
@@ -89,9 +87,10 @@ impl ApiPath {
     }
 
     /// The route's name in GitHub's documentation, such as `/repos/{owner}/{repo}/issues`; `other`
-    /// when it is none of the usual ones. For metrics and pacing: a closed set.
+    /// when it is none of the usual ones. For metrics and pacing: a closed set. Looked up each time:
+    /// what is answered without GitHub needs none.
     pub fn template(&self) -> &'static str {
-        self.template
+        template(self.place())
     }
 
     /// What the path is about.

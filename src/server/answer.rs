@@ -29,12 +29,10 @@ pub(super) fn to_https(target: &Target<'_>, config: &Config) -> Option<Response<
 /// Writes an answer of our own. It carries its length, or each redirect would cost a connection.
 pub(super) async fn write(session: &mut Session, response: Response<Bytes>) -> Result<()> {
     let (parts, body) = response.into_parts();
-    let mut header = ResponseHeader::build(parts.status, Some(parts.headers.len() + 1))?;
-    for (name, value) in &parts.headers {
-        header.append_header(name.clone(), value.clone())?;
-    }
     // These have no content, and a length would be that of another answer (RFC 9110 §8.6).
     let is_bare = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    // As it is: Pingora's map of names as they are spelled would double each field.
+    let mut header = ResponseHeader::from(parts);
     if !is_bare && header.headers.get(CONTENT_LENGTH).is_none() {
         header.insert_header(CONTENT_LENGTH, body.len())?;
     }

@@ -16,10 +16,11 @@ pub(super) enum Doubt {
 
 /// Whether a path fits a template in lower case, which holds one `**` at most.
 pub(super) fn fits(template: &str, path: &[Segment], doubt: Doubt) -> bool {
-    let mut parts = template.split('/').skip(1);
+    // By bytes: for parts as short as these a search by vectors costs more than it saves.
+    let mut parts = template.as_bytes().split(|byte| *byte == b'/').skip(1);
     let mut rest = path;
     while let Some(part) = parts.next() {
-        if part == "**" {
+        if part == b"**" {
             let tail = rest.len().checked_sub(parts.clone().count());
             let all_fit =
                 |tail| parts.zip(tail).all(|(part, segment)| part_fits(part, segment, doubt));
@@ -33,13 +34,13 @@ pub(super) fn fits(template: &str, path: &[Segment], doubt: Doubt) -> bool {
     rest.is_empty()
 }
 
-fn part_fits(part: &str, segment: &Segment, doubt: Doubt) -> bool {
-    if part == "*" || part.starts_with('{') {
+fn part_fits(part: &[u8], segment: &Segment, doubt: Doubt) -> bool {
+    if part == b"*" || part.starts_with(b"{") {
         return true;
     }
-    match (segment, part.strip_suffix('*')) {
-        (Segment::Text(text), Some(start)) => text.starts_with(start),
-        (Segment::Text(text), None) => text == part,
+    match (segment, part.strip_suffix(b"*")) {
+        (Segment::Text(text), Some(start)) => text.as_bytes().starts_with(start),
+        (Segment::Text(text), None) => text.as_bytes() == part,
         (Segment::Unknown, _) => doubt == Doubt::Fits,
     }
 }

@@ -29,23 +29,27 @@ struct Shown(Arc<Validation>);
 struct Weigh;
 
 /// What an entry of each kind costs beside its text: keys, hashes, the caches' own books.
-const ENTRY: u64 = 320;
+const ENTRY: u64 = 512;
 
 /// What a body costs beside its bytes.
-const BODY: u64 = 160;
+const BODY: u64 = 192;
 
-/// What a header field costs beside its text.
-const FIELD: usize = 96;
+/// What a place for a header field costs, used or not.
+const PLACE: usize = 112;
+
+/// What a header field costs beside its place and its text.
+const FIELD: usize = 48;
 
 // === impl HeldResponses ===
 
 impl HeldResponses {
-    /// Holds so many bytes at most: most of it bodies, a quarter of it who has seen them.
+    /// Holds so many bytes at most: one half of it bodies, the other who has seen them. A page of a
+    /// list weighs as much as its header fields, and several see it.
     pub fn new(bytes: u64) -> Self {
-        let entries = bytes / 4;
+        let entries = bytes / 2;
         let shared = bytes / 16;
         Self {
-            shown: cache(entries, 1024),
+            shown: cache(entries, 5 * 1024),
             bodies: cache(bytes - entries - shared, 3 * 1024),
             shared: cache(shared, 128),
         }
@@ -79,8 +83,10 @@ impl ResponseStore for HeldResponses {
         validation: Arc<Validation>,
         body: Body,
     ) -> Result<(), Unavailable> {
+        let validation = Arc::new(own(&validation));
         if self.bodies.get(&body.hash).is_none() {
-            self.bodies.insert(body.hash, body.bytes);
+            // A buffer that grew as the body came in may be twice as long.
+            self.bodies.insert(body.hash, Bytes::copy_from_slice(&body.bytes));
         }
         if validation.formula_holds
             && let Some(media_type) = validation.headers.get(CONTENT_TYPE)
@@ -104,6 +110,17 @@ impl ResponseStore for HeldResponses {
     fn bytes(&self) -> u64 {
         self.shown.weight() + self.bodies.weight() + self.shared.weight()
     }
+}
+
+/// The same in memory of its own: each value that came from a connection would keep the whole buffer
+/// alive that it was read into, which is several times as long as all of them.
+fn own(shown: &Validation) -> Validation {
+    let mut headers = HeaderMap::with_capacity(shown.headers.len());
+    for (name, value) in &*shown.headers {
+        let own = HeaderValue::from_bytes(value.as_bytes());
+        headers.append(name.clone(), own.unwrap_or_else(|_| value.clone()));
+    }
+    Validation { headers: Arc::new(headers), ..shown.clone() }
 }
 
 fn cache<K: Eq + std::hash::Hash, V: Clone>(bytes: u64, typical: u64) -> Cache<K, V, Weigh>
@@ -140,5 +157,6 @@ impl Weighter<ResponseKey, (BodyHash, HeaderValue)> for Weigh {
 }
 
 fn weight_of(headers: &HeaderMap) -> u64 {
-    headers.iter().map(|(_, value)| (value.len() + FIELD) as u64).sum()
+    let texts: usize = headers.values().map(|value| value.len() + FIELD).sum();
+    (headers.capacity() * PLACE + texts) as u64
 }
