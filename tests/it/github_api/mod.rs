@@ -15,6 +15,8 @@ mod permitted;
 /// No token leaves the gateway but to GitHub.
 mod secrecy;
 /// In the name of the GitHub App.
+/// A day of a hundred people, and what of it GitHub counted.
+mod day;
 mod installations;
 /// What people see of GitHub's limits.
 mod shown;
