@@ -30,7 +30,7 @@ impl ProxyHttp for Bare {
     }
 }
 
-fn main() {
+pub(crate) fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen, upstream, threads] = arguments.as_slice() else {
         return; // `cargo bench` runs every bench, with an argument of its own: there is nothing to do.

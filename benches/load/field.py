@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -33,7 +33,14 @@ TITLES = {
     "gatekeep-signed-in": "**Gatekeep**, signed in",
     "gatekeep-public-no-log": "Gatekeep, public path, no access log",
     "gatekeep-signed-in-no-log": "Gatekeep, signed in, no access log",
+    "gatekeep-github-blob": "**Gatekeep**, GitHub's API, a fresh blob",
+    "gatekeep-github-commit": "**Gatekeep**, GitHub's API, a fresh commit",
 }
+
+# What is asked of GitHub's API, below a repository: named by its own hash, so that it stays fresh. A blob
+# has one URL to turn towards the gateway, a commit of 3.5 kB fifty.
+OBJECTS = {"blob": "git/blobs", "commit": "commits"}
+REPOSITORY = "/github/repos/octocat/hello-world"
 
 
 # As long as a session's cookie: every proxy gets a request of the same size.
@@ -49,19 +56,27 @@ class Proxy:
     processes: tuple[subprocess.Popen, ...] = ()
     path: str = "/k"
     headers: dict[str, str] = field(default_factory=lambda: {"Cookie": OTHER_COOKIE})
+    body: str | None = BODY  # None: GitHub's
 
     def pids(self) -> list[int]:
         return [pid for process in self.processes for pid in machine.family(process.pid)]
 
     def check(self) -> None:
         """Fails unless the app's answer comes through: nobody wants the speed of an error page."""
+        status, _, body = self.ask(self.path)
+        if status != 200 or body != (self.body or body):
+            raise SystemExit(f"error: {self.name} answered {status} instead of the app's page:\n{body[:600]}")
+        if self.body is None and "; hit" not in (said := self.ask(self.path)[1]):
+            raise SystemExit(f"error: {self.name} answered what is not fresh: {said}")
+
+    def ask(self, path: str) -> tuple[int, str, str]:
+        """Status, `Cache-Status`, and the body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request("GET", self.path, headers=self.headers)
+        connection.request("GET", path, headers=self.headers)
         answer = connection.getresponse()
         body = answer.read().decode(errors="replace")
         connection.close()
-        if (answer.status, body) != (200, BODY):
-            raise SystemExit(f"error: {self.name} answered {answer.status} instead of the app's page:\n{body[:600]}")
+        return answer.status, answer.getheader("Cache-Status", ""), body
 
 
 class Field:
@@ -125,8 +140,10 @@ class Field:
         process, port = self.gatekeep("false" if name.endswith("no-log") else "true")
         if "public" in name:
             return Proxy(name, port, (process,), path="/public/k")
-        cookie = sign_in(f"http://127.0.0.1:{port}/k", person="octocat")
-        return Proxy(name, port, (process,), headers={"Cookie": cookie})
+        headers = {"Cookie": sign_in(f"http://127.0.0.1:{port}/k", person="octocat")}
+        if "github" in name:
+            return github_proxy(Proxy(name, port, (process,), headers=headers, body=None))
+        return Proxy(name, port, (process,), headers=headers)
 
     def start_gatekeep(self, access_log: str) -> tuple[subprocess.Popen, int]:
         github = self.github()
@@ -196,6 +213,16 @@ class Field:
         file = self.directory / name
         file.write_text(text)
         return file
+
+
+def github_proxy(proxy: Proxy) -> Proxy:
+    """Asks for the youngest object of its kind in a repository of the simulated GitHub."""
+    kind = proxy.name.rsplit("-", 1)[1]
+    where = {"blob": "contents/README.md", "commit": "commits/main"}[kind]
+    status, _, body = proxy.ask(f"{REPOSITORY}/{where}")
+    if status != 200:
+        raise SystemExit(f"error: {proxy.name} answered {status}:\n{body[:600]}")
+    return replace(proxy, path=f"{REPOSITORY}/{OBJECTS[kind]}/{json.loads(body)['sha']}")
 
 
 def fill(template: str, **values) -> str:
