@@ -196,8 +196,8 @@ fn octokit_uploads_to_where_the_release_says() {
 
 /// SHA-256 of 200,000 times `x`.
 fn of_the_file() -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, &[b'x'; 200_000]);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = ring::digest::digest(&ring::digest::SHA256, "x".repeat(200_000).as_bytes());
+    digest.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// Programs for a GitHub Enterprise Server know its paths, and GraphQL beside them.

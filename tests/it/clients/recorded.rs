@@ -126,12 +126,12 @@ fn what_github_said_comes_through_byte_for_byte_but_for_its_urls() {
             let expected = turned(&exchange.body(&from), &from, &to);
             assert_eq!(text, expected, "{path}");
             for name in ["content-type", "x-github-media-type", "x-github-request-id"] {
-                assert_eq!(answer.header(name).as_deref(), exchange.header(name), "{path} {name}");
+                assert_eq!(answer.header(name), exchange.header(name), "{path} {name}");
             }
             for name in ["link", "location"] {
                 let wanted = exchange.header(name).map(|value| value.replace(GITHUB, &to));
                 links += usize::from(wanted.is_some());
-                assert_eq!(answer.header(name).as_deref(), wanted.as_deref(), "{path} {name}");
+                assert_eq!(answer.header(name), wanted.as_deref(), "{path} {name}");
             }
             urls += expected.matches(&to).count();
         }

@@ -327,7 +327,9 @@ fn after_a_new_token_github_confirms_what_is_held() {
         |workers: &mut [Worker]| (0..mix.each).for_each(|n| everybody(workers, |it| it.open(n)));
     look(&mut workers);
     pass(&world, ExpiringTokens::default().access);
-    workers.iter_mut().for_each(|worker| worker.seen = Seen::default());
+    for worker in &mut workers {
+        worker.seen = Seen::default();
+    }
     let before = counted(&world);
     look(&mut workers);
     let seen = Seen::of_all(&workers);

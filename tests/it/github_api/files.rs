@@ -144,8 +144,8 @@ fn a_client_that_asks_first_is_told_to_go_on() {
     let fields = "content-length: 100000\r\nexpect: 100-continue\r\n";
     let mut connection = Connection::open(world.gate.address);
     connection.send(&head(&browser, &line, fields)).expect("the gateway reads");
-    let word = read_head(connection.stream()).expect("a word");
-    assert!(word.starts_with("HTTP/1.1 100 "), "{word}");
+    let go_on = read_head(connection.stream()).expect("a word");
+    assert!(go_on.starts_with("HTTP/1.1 100 "), "{go_on}");
     connection.send(&noise(100_000)).expect("the gateway reads");
     assert_eq!(connection.receive(false).expect("an answer").status, 201);
 }

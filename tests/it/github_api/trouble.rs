@@ -241,8 +241,8 @@ fn silence_ends_after_seconds() {
         let flowing = scope.spawn(|| broken(&world, &browser));
         let [held, new, sent] = [held, new, sent].map(|it| it.join().expect("it ends"));
         assert_eq!(held.status, 200);
-        let stale = "gatekeep; fwd=stale; detail=stale-if-error";
-        assert_eq!(account(&held)[..2], [stale, "timeout"]);
+        let said = "gatekeep; fwd=stale; detail=stale-if-error";
+        assert_eq!(account(&held)[..2], [said, "timeout"]);
         for told in [new, sent] {
             assert_eq!(told.status, 504, "{}", told.text());
             assert_eq!(told.json()["reason"], "github-unavailable");
