@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gatekeep::clock::Time;
+use gatekeep::freshness::tags::Tag;
 use gatekeep::simulator::{Person, Simulator};
 use gatekeep::store::{Body, HeldResponses, Principal, ResponseKey, ResponseStore, Validation};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -244,8 +245,10 @@ async fn keep(store: &HeldResponses, number: usize, size: usize) {
     let body = Body::new(Bytes::from(text(number, size)));
     let validation = Validation {
         body: body.hash,
+        about: Tag::from("repo:octocat/hello-world".to_owned()),
         etag: format!("W/\"{}\"", "0123456789abcdef".repeat(4)).into(),
         token: [7; 16],
+        offered: true,
         formula_holds: true,
         headers: Arc::new(received()),
         linked: Time::from_unix(1_795_000_000),

@@ -58,6 +58,10 @@ defences! {
     WebhookSignature => "webhook-signature",
     /// A withdrawn authorisation is checked at GitHub.
     WebhookCheck => "webhook-check",
+    /// What has changed at GitHub is not answered from what is held.
+    Invalidation => "invalidation",
+    /// What an asker was shown goes with the last session.
+    Forgetting => "forgetting",
     /// A visitor ends own sessions alone.
     OwnSessions => "own-sessions",
     /// An operator's command carries the token.

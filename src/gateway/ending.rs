@@ -4,7 +4,7 @@ use super::{Gateway, LiveSession, Request, Snapshot};
 use crate::github::Asking;
 use crate::metrics::Metrics;
 use crate::session::SessionKey;
-use crate::store::{Doomed, Left, StoredCredential, Unavailable};
+use crate::store::{Doomed, Left, Principal, StoredCredential, Unavailable};
 
 /// What ends a session before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,11 @@ impl Gateway {
         let tokens = self.tokens.credentials().read(&asking.keys, account).await?;
         let left = self.sessions.end(&asking.keys, account, key, self.clock.now()).await?;
         cause.count(&self.metrics, 1);
+        if left == Left::None {
+            self.github_api
+                .forget_all(Principal::User { realm: asking.keys.realm(), id: account })
+                .await;
+        }
         match tokens {
             Some(tokens) if left == Left::None => {
                 self.forget(tokens, asking, snapshot.config.github.revoke_tokens).await

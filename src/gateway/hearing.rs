@@ -1,4 +1,5 @@
-//! Hearing what other nodes announce: a session that one ends is over on all. While a node hears
+//! Hearing what other nodes announce, and telling them: a session that one ends is over on all, and
+//! what changes at GitHub is asked for anew on all. While a node hears
 //! nothing, it believes what it holds for `cache.staleness` and then asks the store each time.
 
 use std::convert::Infallible;
@@ -7,8 +8,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Gateway;
+use crate::github::app::InstallationId;
 use crate::keys::Keys;
-use crate::store::{Heard, KeysError, News, Unavailable};
+use crate::store::{Happened, Heard, KeysError, News, Principal, Unavailable};
 
 /// How far a node has heard.
 struct Ear {
@@ -52,6 +54,25 @@ impl Gateway {
         }
     }
 
+    /// Tells the other nodes for ever what happened at GitHub.
+    pub async fn tell(&self, keys: impl Fn() -> Keys) -> Infallible {
+        let mut is_failing = false;
+        loop {
+            let happened = self.github_api.to_tell().await;
+            let keys = keys();
+            let news = News::AtGitHub(keys.realm(), Box::new(happened.clone()));
+            let told = self.sessions.announce(&keys, &news).await;
+            if let Err(unavailable) = &told {
+                if !is_failing {
+                    tracing::warn!("other nodes do not hear what changes at GitHub: {unavailable}");
+                }
+                self.github_api.tell_again(happened);
+                sleep(PAUSE).await;
+            }
+            is_failing = told.is_err();
+        }
+    }
+
     async fn heed(
         &self,
         keys: &Keys,
@@ -73,6 +94,7 @@ impl Gateway {
             // Something may have ended unheard.
             if ear.epoch.is_some() {
                 tracing::warn!("sessions held in memory are compared with the store");
+                self.github_api.missed_news();
             }
             self.sessions.reconcile(self.clock.now()).await?;
             self.learn_keys(keys).await?;
@@ -87,11 +109,25 @@ impl Gateway {
         news.sort_by_key(|news| !matches!(news, News::Ended(_)));
         for news in &news {
             self.sessions.heed(keys, news, self.clock.now()).await?;
-            if *news == News::SigningKeys {
-                self.learn_keys(keys).await?;
+            match news {
+                News::SigningKeys => self.learn_keys(keys).await?,
+                News::AtGitHub(realm, happened) if *realm == keys.realm() => {
+                    self.drop_tokens(happened);
+                    self.github_api.heed(happened).await?;
+                }
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Installations that are gone or have other rights need other tokens.
+    fn drop_tokens(&self, happened: &Happened) {
+        for ended in &happened.ended {
+            if let Principal::Installation { id, .. } = ended {
+                self.installations.drop_installation(InstallationId(*id));
+            }
+        }
     }
 
     /// Another node has changed the signing keys, or the store has lost them: no need to wait for the next look at them.
@@ -105,6 +141,7 @@ impl Gateway {
 
     fn set_in_touch(&self, in_touch: bool) {
         self.sessions.set_in_touch(in_touch);
+        self.github_api.set_in_touch(in_touch);
         self.metrics.store_in_touch.set(i64::from(in_touch));
     }
 }

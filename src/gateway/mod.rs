@@ -145,13 +145,14 @@ impl Gateway {
         sessions.set_in_touch(false);
         let credentials = Credentials::new(store.clone());
         let tokens = Arc::new(Tokens::new(credentials, clock.clone(), metrics.clone()));
-        let rechecks =
-            Rechecks::new(sessions.clone(), tokens.clone(), clock.clone(), metrics.clone());
         let budgets = Arc::new(Budgets::new(clock.clone(), metrics.clone()));
         let answers = Arc::new(HeldResponses::new(cache.github as u64));
-        let github_api = Api::new(answers, budgets, clock.clone(), metrics.clone())?;
+        let github_api = Arc::new(Api::new(answers, budgets, clock.clone(), metrics.clone())?);
+        let (clocks, counts) = (clock.clone(), metrics.clone());
+        let rechecks =
+            Rechecks::new(sessions.clone(), tokens.clone(), github_api.clone(), clocks, counts);
         Ok(Self {
-            github_api: Arc::new(github_api),
+            github_api,
             installations: Arc::new(Installations::new(clock.clone(), metrics.clone())),
             sessions,
             tokens,
@@ -297,7 +298,7 @@ impl Gateway {
         let report = self.sessions.sweep(lifetimes, self.clock.now()).await?;
         self.tokens.sweep();
         self.rechecks.sweep();
-        self.github_api.sweep();
+        self.github_api.sweep().await;
         self.installations.sweep();
         self.metrics.sessions.set(i64::try_from(report.open).unwrap_or(i64::MAX));
         self.metrics.session_bytes.set(i64::try_from(report.bytes).unwrap_or(i64::MAX));

@@ -14,6 +14,7 @@ use super::{Admissions, Decision, Gateway, LiveSession, Request, Snapshot, Visit
 use crate::clock::{Clock, Time};
 use crate::credential::Credential;
 use crate::defence::{Defence, stands};
+use crate::github::api::Api;
 use crate::github::{Asking, GitHubError, LONGEST_PAUSE, Pauses, Said, TokenError, Tokens};
 use crate::metrics::Metrics;
 use crate::policy::Facts;
@@ -24,6 +25,7 @@ use crate::store::{News, Profile, Sessions, Unavailable};
 pub(super) struct Rechecks {
     pub(super) sessions: Arc<Sessions<Admissions>>,
     pub(super) tokens: Arc<Tokens>,
+    pub(super) github_api: Arc<Api>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
     flights: DashMap<(u64, u64), Arc<Mutex<Flight>>>,
@@ -216,11 +218,12 @@ impl Rechecks {
     pub(super) fn new(
         sessions: Arc<Sessions<Admissions>>,
         tokens: Arc<Tokens>,
+        github_api: Arc<Api>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let told = AtomicI64::new(i64::MIN / 2);
-        Self { sessions, tokens, clock, metrics, flights: DashMap::new(), told }
+        Self { sessions, tokens, github_api, clock, metrics, flights: DashMap::new(), told }
     }
 
     /// Forgets accounts that are neither being asked about nor put off.

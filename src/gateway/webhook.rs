@@ -10,13 +10,17 @@ use serde_json::json;
 use super::action::Answer;
 use super::recheck::Trouble;
 use super::{Gateway, Request, error};
+use crate::github::app::InstallationId;
 use crate::github::{Delivery, Event, Forged};
 use crate::reason::Reason;
 use crate::store::{Table, Unavailable};
 
-/// The largest webhook that is read, in bytes. GitHub sends up to 25 MB; what is heeded here is
-/// smaller by far.
-pub const LARGEST_WEBHOOK: usize = 1024 * 1024;
+/// The largest webhook that is read, in bytes: GitHub sends none that is larger.
+/// <https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap>
+pub const LARGEST_WEBHOOK: usize = 25 * 1024 * 1024;
+
+/// Larger ones take longer to verify than other requests should wait.
+const QUICK: usize = 256 * 1024;
 
 /// GitHub sends a delivery again for three days when it is asked to; and a day more.
 const REDELIVERED: Duration = Duration::from_secs(4 * 86_400);
@@ -38,8 +42,7 @@ enum Heeded {
 
 impl Gateway {
     pub(super) async fn webhook(&self, request: &Request<'_>) -> Answer {
-        let secrets = &request.config().github.webhook_secrets;
-        let delivery = match Delivery::read(request.headers, &request.body, secrets) {
+        let delivery = match read(request).await {
             Ok(delivery) => delivery,
             Err(forged) => return self.refuse_webhook(request, forged),
         };
@@ -79,16 +82,32 @@ impl Gateway {
         request: &Request<'_>,
         delivery: &Delivery,
     ) -> Result<Heeded, Trouble> {
-        let account = match delivery.event {
-            Event::Ping => return Ok(Heeded::Done),
-            Event::Other => return Ok(Heeded::Ignored),
-            Event::AuthorizationRevoked(account) => account,
-        };
+        let Delivery { kind, target, payload, .. } = delivery;
+        let realm = request.config().keys.realm();
+        let told = self.github_api.told(realm, (kind, target), payload).await?;
+        if let Some(id) = told.installation {
+            self.installations.drop_installation(InstallationId(id));
+        }
+        match &delivery.event {
+            Event::Other if !told.has_changed => Ok(Heeded::Ignored),
+            Event::Ping | Event::Other => Ok(Heeded::Done),
+            Event::AuthorizationRevoked { account, digest } => {
+                self.heed_withdrawal(request, *account, digest).await
+            }
+        }
+    }
+
+    async fn heed_withdrawal(
+        &self,
+        request: &Request<'_>,
+        account: u64,
+        digest: &[u8; 32],
+    ) -> Result<Heeded, Trouble> {
         let asking = request.snapshot.asking();
         // The same person's second withdrawal is the first one's very bytes, so where GitHub can be
         // asked whether it is true, that decides; else each counts once.
         let tokens = self.tokens.credentials().read(&asking.keys, account).await?;
-        if tokens.is_none() && self.was_heeded(delivery).await? {
+        if tokens.is_none() && self.was_heeded(digest).await? {
             return Ok(Heeded::Duplicate);
         }
         if !self.rechecks.check_authorization(&asking, account).await? {
@@ -96,13 +115,24 @@ impl Gateway {
         }
         // Marked when it is done: what breaks off half way is done again when it is sent again.
         let end = self.clock.now() + REDELIVERED;
-        self.store.insert(Table::Delivery, &delivery.digest, Vec::new(), end).await?;
+        self.store.insert(Table::Delivery, digest, Vec::new(), end).await?;
         Ok(Heeded::Done)
     }
 
-    async fn was_heeded(&self, delivery: &Delivery) -> Result<bool, Unavailable> {
-        Ok(self.store.get(Table::Delivery, &delivery.digest).await?.is_some())
+    async fn was_heeded(&self, digest: &[u8; 32]) -> Result<bool, Unavailable> {
+        Ok(self.store.get(Table::Delivery, digest).await?.is_some())
     }
+}
+
+async fn read(request: &Request<'_>) -> Result<Delivery, Forged> {
+    let secrets = &request.config().github.webhook_secrets;
+    if request.body.len() <= QUICK {
+        return Delivery::read(request.headers, &request.body, secrets);
+    }
+    let (headers, body, secrets) = (request.headers.clone(), request.body.clone(), secrets.clone());
+    tokio::task::spawn_blocking(move || Delivery::read(&headers, &body, &secrets))
+        .await
+        .unwrap_or(Err(Forged::Unreadable))
 }
 
 // === impl Heeded ===

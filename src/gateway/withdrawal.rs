@@ -9,7 +9,7 @@ use crate::clock::Time;
 use crate::credential::Credential;
 use crate::defence::{Defence, stands};
 use crate::github::{Asking, TokenError};
-use crate::store::{AccountRecord, Unavailable};
+use crate::store::{AccountRecord, Principal, Unavailable};
 
 /// A token that GitHub refuses twice, so far apart, is dead, even if GitHub does not say so.
 const REFUSED_TWICE: Duration = Duration::from_secs(2);
@@ -67,6 +67,7 @@ impl Rechecks {
             self.sessions.end(keys, account, key, now).await?;
             Cause::Revoked.count(&self.metrics, 1);
         }
+        self.github_api.forget_all(Principal::User { realm: keys.realm(), id: account }).await;
         if let Some(stored) = stored {
             credentials.remove(keys, &stored, now).await?;
         }

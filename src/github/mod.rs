@@ -14,6 +14,7 @@ mod client;
 mod oauth;
 mod pauses;
 mod tokens;
+mod payload;
 mod webhook;
 mod who;
 

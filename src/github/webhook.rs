@@ -5,7 +5,9 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use ring::hmac;
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::payload;
 use crate::defence::{Defence, stands};
 use crate::secret::Secret;
 
@@ -20,18 +22,27 @@ pub struct Delivery {
     pub event: Event,
     /// The event's name, one of a closed set.
     pub name: &'static str,
-    /// What tells it from other deliveries: GitHub signs neither a time nor its number.
-    pub digest: [u8; 32],
+    /// The event's name, as it was sent.
+    pub kind: String,
+    /// Whose hook sends it, as GitHub says: `repository`, `organization` or `integration`.
+    pub target: String,
+    /// What is heeded of the event.
+    pub payload: Value,
 }
 
 /// What has happened at GitHub.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A hook was made.
     Ping,
-    /// This account has withdrawn the app's authorisation.
-    AuthorizationRevoked(u64),
-    /// Something that changes nothing here.
+    /// Somebody has withdrawn the app's authorisation.
+    AuthorizationRevoked {
+        /// The number of the account.
+        account: u64,
+        /// What tells it from other deliveries: GitHub signs neither a time nor its number.
+        digest: [u8; 32],
+    },
+    /// Something that changes what may be held at most.
     Other,
 }
 
@@ -58,22 +69,49 @@ struct Sender {
 
 const SIGNATURE: &str = "x-hub-signature-256";
 const EVENT: &str = "x-github-event";
+const TARGET: &str = "x-github-hook-installation-target-type";
 const AUTHORIZATION: &str = "github_app_authorization";
 
 /// The names that metric and log print; any other is `other`.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 38] = [
     "ping",
     AUTHORIZATION,
+    "branch_protection_rule",
+    "check_run",
+    "check_suite",
+    "create",
+    "delete",
+    "deployment",
+    "deployment_status",
+    "fork",
     "installation",
     "installation_repositories",
     "installation_target",
+    "issue_comment",
+    "issues",
+    "label",
     "member",
     "membership",
+    "meta",
+    "milestone",
     "organization",
+    "public",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "pull_request_review_thread",
     "push",
+    "release",
     "repository",
+    "repository_ruleset",
+    "star",
+    "status",
+    "sub_issues",
     "team",
     "team_add",
+    "watch",
+    "workflow_job",
+    "workflow_run",
 ];
 
 /// The signature in a header: exactly one field, `sha256=` and 64 hexadecimal digits.
@@ -100,33 +138,27 @@ impl Delivery {
     ) -> Result<Self, Forged> {
         let signature = signature(headers).ok_or(Forged::NotSigned)?;
         let key = signed_by(secrets, body, signature).ok_or(Forged::NotSigned)?;
-        if !is_json(headers) {
-            return Err(Forged::Unreadable);
-        }
-        let event = only(headers, EVENT).ok_or(Forged::Unreadable)?;
-        let name = NAMES.into_iter().find(|name| *name == event).unwrap_or("other");
-        let mut digest = hmac::Context::with_key(&key);
-        for part in [b"delivery", event.as_bytes(), b"\0", body] {
-            digest.update(part);
-        }
-        let mut delivery = Self { event: Event::of(name, body)?, name, digest: [0; 32] };
-        delivery.digest.copy_from_slice(digest.sign().as_ref());
-        Ok(delivery)
+        let kind = only(headers, EVENT).ok_or(Forged::Unreadable)?;
+        let name = NAMES.into_iter().find(|name| *name == kind).unwrap_or("other");
+        let content_type = only(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+        let payload = payload::event(content_type, body).ok_or(Forged::Unreadable)?;
+        let event = Event::of(name, &payload, || digest(&key, kind, body))?;
+        let target = only(headers, TARGET).unwrap_or_default().to_owned();
+        Ok(Self { event, name, kind: kind.to_owned(), target, payload })
     }
 }
 
 // === impl Event ===
 
 impl Event {
-    fn of(name: &str, body: &[u8]) -> Result<Self, Forged> {
+    fn of(name: &str, payload: &Value, digest: impl FnOnce() -> [u8; 32]) -> Result<Self, Forged> {
         match name {
             "ping" => Ok(Self::Ping),
             AUTHORIZATION => {
-                let said: Authorization =
-                    serde_json::from_slice(body).map_err(|_| Forged::Unreadable)?;
-                let is_revoked = said.action == "revoked" && said.sender.id != 0;
-                Ok(if is_revoked {
-                    Self::AuthorizationRevoked(said.sender.id)
+                let said = Authorization::deserialize(payload).map_err(|_| Forged::Unreadable)?;
+                let (account, is_revoked) = (said.sender.id, said.action == "revoked");
+                Ok(if is_revoked && account != 0 {
+                    Self::AuthorizationRevoked { account, digest: digest() }
                 } else {
                     Self::Other
                 })
@@ -136,6 +168,14 @@ impl Event {
     }
 }
 
+fn digest(key: &hmac::Key, kind: &str, body: &[u8]) -> [u8; 32] {
+    let mut digest = hmac::Context::with_key(key);
+    for part in [b"delivery", kind.as_bytes(), b"\0", body] {
+        digest.update(part);
+    }
+    digest.sign().as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
 /// The key that has signed a body; each is tried in constant time. An empty one signs nothing, for
 /// anybody has it.
 fn signed_by(secrets: &[Secret<String>], body: &[u8], signature: Signature) -> Option<hmac::Key> {
@@ -143,12 +183,6 @@ fn signed_by(secrets: &[Secret<String>], body: &[u8], signature: Signature) -> O
     keys.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes())).find(|key| {
         hmac::verify(key, body, &signature.0).is_ok() || !stands(Defence::WebhookSignature)
     })
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = only(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/json")
 }
 
 /// The value of a field that is there exactly once.
@@ -188,14 +222,17 @@ mod tests {
         Delivery::read(&headers(&fields), body, &secrets(list)).map(|delivery| delivery.name)
     }
 
+    /// What is signed, and greets the world in no JSON.
+    const GREETING: Result<&str, Forged> = Err(Forged::Unreadable);
+
     #[test]
     fn the_signature_of_githubs_documentation_is_good() {
         let signature = format!("sha256={SIGNED}");
-        assert_eq!(read(&signature, BODY, &[SECRET]), Ok("push"));
-        assert_eq!(read(&signature, BODY, &["another", SECRET]), Ok("push"));
-        assert_eq!(read(&signature, BODY, &[SECRET, "another"]), Ok("push"));
+        assert_eq!(read(&signature, BODY, &[SECRET]), GREETING);
+        assert_eq!(read(&signature, BODY, &["another", SECRET]), GREETING);
+        assert_eq!(read(&signature, BODY, &[SECRET, "another"]), GREETING);
         let upper = format!("sha256={}", SIGNED.to_uppercase());
-        assert_eq!(read(&upper, BODY, &[SECRET]), Ok("push"));
+        assert_eq!(read(&upper, BODY, &[SECRET]), GREETING);
     }
 
     #[test]
@@ -245,15 +282,18 @@ mod tests {
 
     #[test]
     fn who_revokes_is_the_sender() {
-        let of = |body: &str| Event::of(AUTHORIZATION, body.as_bytes());
+        let of = |body: &str| {
+            let payload = serde_json::from_str(body).map_err(|_| Forged::Unreadable)?;
+            Event::of(AUTHORIZATION, &payload, || [1; 32])
+        };
         let revoked = r#"{"action":"revoked","sender":{"id":7,"login":"octocat"}}"#;
-        assert_eq!(of(revoked), Ok(Event::AuthorizationRevoked(7)));
+        let digest = [1; 32];
+        assert_eq!(of(revoked), Ok(Event::AuthorizationRevoked { account: 7, digest }));
         let other = r#"{"action":"granted","sender":{"id":7}}"#;
         assert_eq!(of(other), Ok(Event::Other));
         assert_eq!(of(r#"{"action":"revoked","sender":{"id":0}}"#), Ok(Event::Other));
         for body in ["", "{}", r#"{"action":"revoked"}"#, "[]", r#"{"sender":{"id":"7"}}"#] {
             assert_eq!(of(body), Err(Forged::Unreadable), "{body}");
         }
-        assert_eq!(Event::of("organization", b"no JSON"), Ok(Event::Other));
     }
 }

@@ -39,6 +39,7 @@ mod onward;
 mod proxy;
 mod reload;
 mod request_line;
+mod room;
 mod signing_keys;
 mod tls;
 mod websocket;
@@ -210,6 +211,7 @@ impl Server {
         self.shared.say_where(&addresses, admin);
         tokio::spawn(sweep_forever(self.shared.clone()));
         tokio::spawn(hear_forever(self.shared.clone()));
+        tokio::spawn(tell_forever(self.shared.clone()));
         tokio::spawn(resolve_forever(self.shared.clone()));
         tokio::spawn(upkeep.go_on());
         if let Some(file) = self.file {
@@ -317,6 +319,11 @@ async fn hear_forever(shared: Arc<Shared>) {
         (config.keys.clone(), config.cache.staleness)
     };
     match shared.gateway.hear(settings).await {}
+}
+
+async fn tell_forever(shared: Arc<Shared>) {
+    let keys = || shared.running.load().snapshot.config.keys.clone();
+    match shared.gateway.tell(keys).await {}
 }
 
 async fn resolve_forever(shared: Arc<Shared>) {

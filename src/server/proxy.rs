@@ -15,9 +15,10 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use super::answer::{reason_of, to_https, write};
-use super::body::Room;
+use super::body;
 use super::connection::{Peer, peer_of};
 use super::header::{asks_for_websocket, check_header, content_length, has_body, target_of};
+use super::room::Room;
 use super::websocket::Patience;
 use super::{Running, Shared, client, onward};
 use crate::cookie;
@@ -100,7 +101,7 @@ impl Proxy {
         };
         let client = client::of(&peer.client, &session.req_header().headers, config);
         ctx.client = Some(client.text.clone());
-        let Some(body) = self.room.read(session, config).await? else {
+        let Some(body) = body::read(session, config, &client, &self.room).await? else {
             return Ok(Next::Answer(refuse(session, ctx, Reason::BodyTooLarge)));
         };
         if peer.saw_fragment() {

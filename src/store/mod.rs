@@ -10,6 +10,7 @@ mod accounts;
 mod credentials;
 mod embedded;
 mod handovers;
+mod happened;
 mod held;
 mod live;
 mod local_news;
@@ -32,6 +33,7 @@ pub use accounts::{Account, AccountRecord, Accounts, Left, MOST_API_KEYS, Profil
 pub use credentials::{Credentials, LEASE, Lease, StoredCredential};
 pub use embedded::{Embedded, OpenError};
 pub use handovers::{Handover, Handovers};
+pub use happened::Happened;
 pub use live::{Live, Memo};
 pub use memory::Memory;
 pub use news::News;

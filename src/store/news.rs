@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Happened;
 use crate::keys::Keys;
 use crate::session::SessionKey;
 
@@ -15,6 +16,8 @@ pub enum News {
     Renewed(u64),
     /// The keys that sign identity tokens have changed.
     SigningKeys,
+    /// Something happened at the GitHub of this realm.
+    AtGitHub(u64, Box<Happened>),
 }
 
 /// What the associated data of news begins with.

@@ -383,8 +383,8 @@ impl<M: Memo> Sessions<M> {
                 Ok(())
             }
             News::Renewed(account) => self.accounts.refresh(keys, *account).await,
-            // Theirs is another room.
-            News::SigningKeys => Ok(()),
+            // Theirs are other rooms.
+            News::SigningKeys | News::AtGitHub(..) => Ok(()),
         }
     }
 

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use gatekeep::defence::Defence;
 
 /// Each defence and the attacks that it alone repels.
-const ATTACKS: [(Defence, &[&str]); 25] = [
+const ATTACKS: [(Defence, &[&str]); 27] = [
     (
         Defence::StripHeaders,
         &[
@@ -54,6 +54,20 @@ const ATTACKS: [(Defence, &[&str]); 25] = [
     ),
     (Defence::WebhookSignature, &["webhooks::what_is_not_signed_is_refused"]),
     (Defence::WebhookCheck, &["webhooks::a_replay_after_a_new_authorisation_ends_nothing"]),
+    (
+        Defence::Invalidation,
+        &[
+            "github_api::webhooks::what_an_event_tells_of_is_asked_for_anew_by_name_and_by_number",
+            "github_api::webhooks::an_answer_that_is_under_way_when_an_event_comes_is_not_fresh",
+        ],
+    ),
+    (
+        Defence::Forgetting,
+        &[
+            "github_api::ends::what_was_read_goes_with_the_last_session_on_every_node",
+            "github_api::ends::what_comes_after_the_end_is_not_kept",
+        ],
+    ),
     (Defence::OwnSessions, &["my_sessions::a_session_of_somebody_else_is_not_ended"]),
     (Defence::AdminToken, &["operate::without_the_token_nothing_is_told_and_nothing_is_done"]),
     (Defence::HandoverBinding, &["handover::a_code_taken_by_another_browser_opens_nothing"]),
@@ -149,6 +163,8 @@ proofs! {
     without_facts_age_who_has_left_stays: FactsAge,
     without_webhook_signature_anybody_signs_anybody_out: WebhookSignature,
     without_webhook_check_a_replay_signs_out: WebhookCheck,
+    without_invalidation_what_is_held_is_not_true: Invalidation,
+    without_forgetting_answers_outlive_sessions: Forgetting,
     without_own_sessions_visitors_end_each_other_s: OwnSessions,
     without_admin_token_anybody_commands: AdminToken,
     without_handover_binding_codes_are_stolen: HandoverBinding,

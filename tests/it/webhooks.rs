@@ -17,7 +17,7 @@ const PAGE: &str = "https://app.example.com/page";
 const HOST: &str = "auth.example.com";
 const PATH: &str = "/.gatekeep/github/webhook";
 const EVENT: &str = "github_app_authorization";
-const SECRET: &str = "webhook-8fZq-of-these-tests";
+pub(crate) const SECRET: &str = "webhook-8fZq-of-these-tests";
 const OLD: &str = "webhook-older-2kXw-of-tests";
 const SIGNATURE: &str = "x-hub-signature-256";
 
@@ -48,7 +48,7 @@ fn written(webhook: &Webhook, line: &str, host: &str) -> Vec<u8> {
     [text.into_bytes(), webhook.body.to_vec()].concat()
 }
 
-fn send(gate: &Gate, webhook: &Webhook) -> Response {
+pub(crate) fn send(gate: &Gate, webhook: &Webhook) -> Response {
     gate.raw(&written(webhook, &format!("POST {PATH}"), HOST)).expect("an answer")
 }
 
@@ -365,17 +365,18 @@ fn webhooks_are_taken_at_one_address_and_only_with_a_secret() {
 }
 
 #[test]
-fn a_body_above_a_mebibyte_is_refused() {
+fn a_body_above_githubs_largest_is_refused() {
     let (nodes, [octocat, _]) = world();
+    const LARGEST: usize = 25 * 1024 * 1024;
     let of = |bytes: usize| {
         let frame = json!({"action": "edited", "fill": ""}).to_string().len();
         let fill = "x".repeat(bytes - frame);
         let payload = json!({"action": "edited", "fill": fill});
         nodes.world.github.webhook("organization", payload, SECRET)
     };
-    assert_eq!(of(1024 * 1024).body.len(), 1024 * 1024);
-    assert_eq!(deliver(&nodes, &of(1024 * 1024)), is(200, "ignored"));
-    for bytes in [1024 * 1024 + 1, 2 * 1024 * 1024] {
+    assert_eq!(of(LARGEST).body.len(), LARGEST);
+    assert_eq!(deliver(&nodes, &of(LARGEST)), is(200, "ignored"));
+    for bytes in [LARGEST + 1, 26 * 1024 * 1024] {
         let webhook = of(bytes);
         let bytes = written(&webhook, &format!("POST {PATH}"), HOST);
         let head = bytes.len() - webhook.body.len();
@@ -430,6 +431,58 @@ fn who_sends_slowly_keeps_nobody_out() {
     let mut one = slow.pop().expect("there are many");
     one.send(&bytes[half..]).expect("the gateway reads");
     assert_eq!(outcome(&one.receive(false).expect("an answer")), is(200, "duplicate"));
+}
+
+/// One who fills all that a sender may have, at an address of its own, does not keep GitHub out, whose
+/// largest comes at the same time.
+#[test]
+fn who_sends_much_keeps_no_other_out() {
+    let keys = format!("{}trusted_proxies: [127.0.0.1]\n", keys(SECRET));
+    let nodes = Nodes::new(&keys);
+    let fill = "x".repeat(3 * 1024 * 1024);
+    let large = nodes.world.github.webhook("organization", json!({ "fill": fill }), SECRET);
+    let at = |place: &str| with(&large, "x-forwarded-for", &[place]);
+    let bytes = written(&at("192.0.2.1"), &format!("POST {PATH}"), HOST);
+    let part = bytes.len() - large.body.len() + 1024 * 1024 + 64 * 1024;
+    let mut pending: Vec<_> = (0..6)
+        .map(|_| {
+            let mut connection = Connection::open(nodes.world.gate.address);
+            connection.send(&bytes[..part]).expect("the gateway or the network takes it");
+            connection
+        })
+        .collect();
+    assert_eq!(deliver(&nodes, &at("140.82.112.1")), is(200, "ignored"));
+    // The control: one of them was there all the while, and is taken for its signature.
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let finish = |connection: &mut Connection| {
+            drop(connection.send(&bytes[part..]));
+            connection.receive(false).map(|answer| outcome(&answer))
+        };
+        let sent: Vec<_> = pending.iter_mut().map(|one| scope.spawn(move || finish(one))).collect();
+        sent.into_iter().map(|sent| sent.join().expect("it ends")).collect()
+    });
+    assert!(outcomes.contains(&Some(is(200, "ignored"))), "{outcomes:?}");
+}
+
+/// A hook that is set to "form" at GitHub: signed over the form's very bytes.
+#[test]
+fn a_form_is_read_as_well() {
+    let (nodes, [octocat, _]) = world();
+    let json = revoked(&nodes, SECRET);
+    let payload = String::from_utf8(json.body.to_vec()).expect("JSON");
+    let form = crate::support::browser::encode(&[("payload", &payload)]);
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+    let mut signature = "sha256=".to_owned();
+    for byte in ring::hmac::sign(&key, form.as_bytes()).as_ref() {
+        write!(signature, "{byte:02x}").expect("memory is written");
+    }
+    let typed = with(&json, "content-type", &["application/x-www-form-urlencoded"]);
+    let form = Webhook { body: form.into(), ..typed };
+    nodes.world.github.revoke_grant("octocat");
+    assert_eq!(deliver(&nodes, &form), is(403, "webhook-not-signed"), "signed as JSON");
+    assert_eq!(status(&octocat), 200);
+    assert_eq!(deliver(&nodes, &with(&form, SIGNATURE, &[&signature])), is(200, "done"));
+    assert_eq!(status(&octocat), 401);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::Tag;
+use super::names::TRUSTED;
 use super::written::{PUSHED, thread};
 
 /// What follows from an event.
@@ -16,7 +17,7 @@ pub struct Invalidation {
     pub purge_shared: Vec<Tag>,
     /// The installation whose tokens and kept answers are to go: its rights have changed.
     pub installation: Option<u64>,
-    /// Where no webhook tells of changes any more: the hook was deleted.
+    /// Where no webhook tells of changes any more: the hook was deleted, or the app is not there.
     pub uncovered: Vec<Tag>,
 }
 
@@ -25,6 +26,41 @@ struct About<'p> {
     payload: &'p Value,
     repo: Vec<String>,
     account: Vec<String>,
+}
+
+/// What else is read of a payload, beside whatever has a name and a number.
+const READ: [&str; 14] = [
+    "action",
+    "blocked_issue",
+    "blocking_issue",
+    "changes",
+    "check_run",
+    "check_suite",
+    "issue",
+    "membership",
+    "number",
+    "parent_issue",
+    "pull_request",
+    "repositories_removed",
+    "sha",
+    "sub_issue",
+];
+
+/// Whether a member of a payload is read at all: the others, which may be 25 MB of a push's files,
+/// need not be built.
+pub fn is_heeded(member: &str) -> bool {
+    READ.contains(&member) || TRUSTED.contains(&member)
+}
+
+/// Of what a hook tells, to judge by one of its deliveries: of the repository, and of a whole
+/// organization where the hook is the organization's own. `target` is GitHub's word for whose it is
+/// (`X-GitHub-Hook-Installation-Target-Type`); an app may be installed on some repositories alone.
+pub fn covered_by(target: &str, payload: &Value) -> Vec<Tag> {
+    let mut tags = spellings("repo", &payload["repository"], "full_name");
+    if target == "organization" {
+        tags.extend(spellings("account", &payload["organization"], "login"));
+    }
+    tags.iter().map(|tag| Tag::new(tag)).collect()
 }
 
 /// What an event changes, by its name (`X-GitHub-Event`) and its payload. Both spellings of a
@@ -36,10 +72,14 @@ pub fn event_tags(event: &str, payload: &Value) -> Invalidation {
     match event {
         "repository" if !matches!(about.action(), "created" | "edited") => {
             result.purge_shared.clone_from(&about.whole());
+            if matches!(about.action(), "deleted" | "transferred") {
+                result.uncovered = about.whole();
+            }
         }
         "public" => result.purge_shared = about.whole(),
         "installation" | "installation_repositories" => {
             result.installation = payload["installation"]["id"].as_u64();
+            result.uncovered = about.left_by_the_app();
         }
         "meta" if about.repo.is_empty() => result.uncovered = about.in_account(&[]),
         "meta" => result.uncovered = about.whole(),
@@ -81,6 +121,18 @@ impl<'p> About<'p> {
         }
         let accounts = former_owner.or(text(&changes["login"]["from"]));
         self.account.extend(accounts.map(|login| format!("account:{login}")));
+    }
+
+    /// Of what the app hears nothing any more.
+    fn left_by_the_app(&self) -> Vec<Tag> {
+        let removed = self.payload["repositories_removed"].as_array().into_iter().flatten();
+        let removed = removed.flat_map(|repo| spellings("repo", repo, "full_name"));
+        let mut tags: Vec<_> = removed.map(|tag| Tag::new(&tag)).collect();
+        if matches!(self.action(), "deleted" | "suspend") {
+            let account = &self.payload["installation"]["account"];
+            tags.extend(spellings("account", account, "login").iter().map(|tag| Tag::new(tag)));
+        }
+        tags
     }
 
     fn action(&self) -> &str {

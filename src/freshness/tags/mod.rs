@@ -12,6 +12,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::handling::is_sha;
 use super::path::ApiPath;
 use super::place::{Owner, Place};
@@ -20,17 +22,18 @@ mod event;
 mod names;
 mod written;
 
-pub use event::{Invalidation, event_tags};
+pub use event::{Invalidation, covered_by, event_tags, is_heeded};
 pub use names::{Names, names_in};
 pub use written::{Reply, written};
 
 /// A part of what GitHub has, whose answers grow old together: `repo:acme/wiki/issues/7`,
 /// `repo:#1296269/issues/`, `account:acme/teams`, `other:gists/7`. Names are in lower case, a
 /// number stands after `#`, which is in no name.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct Tag(Arc<str>);
 
-/// The tags of an answer. `me` is the number of the account whose token asks, if it is a user's:
+/// The tags of an answer, first that of the whole owner. `me` is the number of the account whose token asks, if it is a user's:
 /// `/user` is about that account.
 pub fn tags_of(path: &ApiPath, me: Option<u64>) -> Vec<Tag> {
     let place = path.place();
@@ -125,12 +128,35 @@ impl Tag {
         &self.0
     }
 
+    /// The account of a whole repository, where the name tells it.
+    pub fn account(&self) -> Option<Self> {
+        let (account, _) = self.0.strip_prefix("repo:")?.split_once('/')?;
+        (!account.starts_with('#')).then(|| Self::new(&format!("account:{account}")))
+    }
+
+    /// Whether it is about an account and not about a repository.
+    pub fn is_account(&self) -> bool {
+        self.0.starts_with("account:")
+    }
+
     /// The whole owner, and the levels below with the slash before them.
     fn split(&self) -> (&str, &str) {
         let slashes =
             if self.0.starts_with("repo:") && !self.0.starts_with("repo:#") { 2 } else { 1 };
         let mut ends = self.0.match_indices('/').map(|(at, _)| at);
         self.0.split_at(ends.nth(slashes - 1).unwrap_or(self.0.len()))
+    }
+}
+
+impl From<String> for Tag {
+    fn from(text: String) -> Self {
+        Self::new(&text)
+    }
+}
+
+impl From<Tag> for String {
+    fn from(tag: Tag) -> Self {
+        tag.0.as_ref().to_owned()
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Names {
 
 /// Where GitHub itself, and nobody else, puts repositories and accounts into an object. Never
 /// `payload` and the like: people write those.
-const TRUSTED: [&str; 18] = [
+pub(super) const TRUSTED: [&str; 18] = [
     "account",
     "base",
     "head",

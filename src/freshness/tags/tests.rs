@@ -365,9 +365,32 @@ fn installations_and_hooks_come_and_go() {
     );
     let of_org = json!({"organization": {"login": "Acme", "id": 9}});
     assert_eq!(texts(&event_tags("meta", &of_org).uncovered), ["account:acme", "account:#9"]);
+    for action in ["deleted", "transferred", "archived"] {
+        let is_gone = action != "archived";
+        let result = told("repository", json!({"action": action}));
+        assert_eq!(!result.uncovered.is_empty(), is_gone, "{action}");
+    }
     for event in ["ping", "github_app_authorization"] {
         assert_eq!(told(event, json!({})), Invalidation::default(), "{event}");
     }
+}
+
+#[test]
+fn where_the_app_is_not_any_more_it_tells_of_nothing() {
+    let account = json!({"login": "Acme", "id": 9});
+    let payload =
+        |action| json!({"action": action, "installation": {"id": 77, "account": account}});
+    for action in ["deleted", "suspend"] {
+        let tags = event_tags("installation", &payload(action)).uncovered;
+        assert_eq!(texts(&tags), ["account:acme", "account:#9"], "{action}");
+    }
+    for action in ["created", "unsuspend", "new_permissions_accepted"] {
+        assert!(event_tags("installation", &payload(action)).uncovered.is_empty(), "{action}");
+    }
+    let mut removed = payload("removed");
+    removed["repositories_removed"] = json!([{"id": 7, "full_name": "Acme/Wiki"}]);
+    let tags = event_tags("installation_repositories", &removed).uncovered;
+    assert_eq!(texts(&tags), ["repo:acme/wiki", "repo:#7"]);
 }
 
 #[test]

@@ -73,6 +73,6 @@ impl Briefs {
 
     /// Forgets what an asker was told.
     pub(super) fn forget_all(&self, who: Principal) {
-        self.0.retain(|(owner, _), _| *owner != who);
+        self.0.retain(|(owner, _), _| owner.subject() != who.subject());
     }
 }

@@ -16,35 +16,46 @@ use super::budgets::{BudgetKey, Budgets, Call};
 use crate::budget::{Kind, Resource};
 use crate::clock::Clock;
 use crate::freshness::{ApiPath, Directives, Handling, Storable, poll_interval, tags::Tag};
+use crate::keys::random;
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::store::{Principal, ResponseKey, ResponseStore, Unavailable};
 
 mod brief;
 mod changes;
+mod coverage;
 mod exchange;
 mod flights;
+mod happenings;
 mod outage;
+mod outbox;
 mod read;
 mod reply;
 mod tally;
 mod write;
 
 pub use exchange::Broken;
+pub use happenings::Told;
 pub use reply::{Arrival, Flow, Mode, Reply};
 pub use tally::{Tallied, Tally};
 pub use write::Order;
 
 use brief::Briefs;
 use changes::Changes;
+use coverage::Coverage;
 use exchange::{Exchange, Whole};
 use flights::{Flights, Terms};
 use outage::Outage;
+use outbox::Outbox;
 
 /// GitHub's API, with all that is known of it.
 pub struct Api {
     store: Arc<dyn ResponseStore>,
     changes: Changes,
+    coverage: Coverage,
+    outbox: Outbox,
+    /// This process, among those that hear each other.
+    node: u64,
     briefs: Briefs,
     flights: Arc<Flights>,
     budgets: Arc<Budgets>,
@@ -118,9 +129,9 @@ impl Question {
         Terms { max_wait: self.max_wait, stale_if_error: self.wishes.stale_if_error }
     }
 
-    /// How long an answer with these fields is fresh.
-    fn fresh(&self, headers: &HeaderMap) -> Duration {
-        self.handling.fresh.window(false, poll_interval(headers)).min(LONGEST_FRESH)
+    /// The whole repository or account that it is about.
+    fn about(&self) -> &Tag {
+        self.tags.first().expect("everything is about something")
     }
 
     /// What may be done with an answer.
@@ -170,6 +181,9 @@ impl Api {
         Ok(Self {
             store,
             changes: Changes::new(),
+            coverage: Coverage::default(),
+            outbox: Outbox::default(),
+            node: u64::from_ne_bytes(random()),
             briefs: Briefs::new(),
             flights: Arc::default(),
             budgets,
@@ -191,23 +205,15 @@ impl Api {
         &self.tally
     }
 
-    /// Something at GitHub has changed, by its own word.
-    pub fn changed(&self, tags: Vec<Tag>) {
-        self.changes.note(tags, self.clock.now());
+    /// How long an answer with these fields is fresh.
+    fn fresh(&self, question: &Question, headers: &HeaderMap) -> Duration {
+        let window = question.handling.fresh.window(self.covers(question), poll_interval(headers));
+        window.min(LONGEST_FRESH)
     }
 
-    /// Forgets all that an asker was shown: nobody asks in that name any more.
-    pub async fn forget_all(&self, who: Principal) -> Result<(), Unavailable> {
-        self.briefs.forget_all(who);
-        self.changes.note_everything(who, self.clock.now());
-        self.store.forget_all(who).await
-    }
-
-    /// Work that belongs to no request: call it every minute or so.
-    pub fn sweep(&self) {
-        self.changes.sweep(LONGEST_FRESH, self.clock.now());
-        self.budgets.sweep();
-        self.metrics.github_cache_bytes.set(i64::try_from(self.store.bytes()).unwrap_or(i64::MAX));
+    /// Whether a webhook tells of changes. None tells of what is somebody's own.
+    fn covers(&self, question: &Question) -> bool {
+        question.handling.share && self.coverage.covers(question.about(), self.clock.now())
     }
 
     fn counted(&self, reply: Reply) -> Reply {

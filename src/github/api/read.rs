@@ -301,7 +301,7 @@ impl Api {
             items: link::items_of(&candidate.body.bytes),
             per_page: link::per_page(question.path.query()),
             link_age: own.map_or(Duration::MAX, |(shown, _)| asked.since(shown.linked)),
-            covered: false,
+            covered: self.covers(question),
         };
         let verdict = link::on_not_modified(&page, new_link);
         if verdict == link::LinkVerdict::Refetch {
@@ -315,8 +315,10 @@ impl Api {
         let headers = merged(own.map(|(shown, _)| &*shown.headers), candidate, &whole.headers);
         let shown = Arc::new(Validation {
             body: candidate.body.hash,
+            about: question.about().clone(),
             etag: said.unwrap_or(sent).into(),
             token: means.fingerprint,
+            offered: question.may_share(),
             formula_holds: candidate.origin != Origin::Own
                 || own.is_some_and(|(shown, _)| shown.formula_holds),
             headers: Arc::new(headers),
@@ -324,7 +326,7 @@ impl Api {
             items: page.items,
             asked,
             change: lead.map_or(0, Lead::change),
-            fresh: question.fresh(&whole.headers),
+            fresh: self.fresh(question, &whole.headers),
             // The body gets no younger by it.
             longest: own.map_or(Duration::MAX, |(shown, _)| {
                 shown.longest.saturating_sub(asked.since(shown.asked))
@@ -415,15 +417,17 @@ impl Api {
         }
         let shown = Arc::new(Validation {
             body: reply.body.hash,
+            about: question.about().clone(),
             etag: tag.into(),
             token: means.fingerprint,
+            offered: question.may_share(),
             formula_holds,
             headers: reply.headers.clone(),
             linked: asked,
             items: link::items_of(&whole.bytes),
             asked,
             change: lead.change(),
-            fresh: question.fresh(&whole.headers).min(longest),
+            fresh: self.fresh(question, &whole.headers).min(longest),
             longest,
         });
         self.note(question, shown, reply.body.clone()).await;
@@ -442,9 +446,14 @@ impl Api {
     }
 
     async fn note(&self, question: &Question, shown: Arc<Validation>, body: Body) {
+        let asked_after = shown.change;
         self.briefs.forget(question);
         if let Err(unavailable) = self.store.note(question.who, question.key, shown, body).await {
             self.store_failed(&unavailable);
+        }
+        // Looked at afterwards: whoever forgets an asker says so first.
+        if self.changes.is_all_outdated(question.who, asked_after) {
+            self.forget(question).await;
         }
     }
 

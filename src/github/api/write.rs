@@ -137,10 +137,9 @@ impl Api {
         if !order.changes {
             return;
         }
-        let now = self.clock.now();
         let Some(path) = &order.path else {
             // What a mutation changes is in its text alone.
-            return self.changes.note_everything(order.who, now);
+            return self.changed_for(order.who);
         };
         let me = order.who.user();
         let tags = match answer {
@@ -152,7 +151,7 @@ impl Api {
                 written(&order.method, path, me, Some(&answer))
             }
         };
-        self.changes.note(tags, now);
+        self.changed(tags);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Answers in this process: bounded in bytes, the least useful evicted first.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,7 +11,11 @@ use http::{HeaderMap, HeaderValue};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
-use super::{Body, BodyHash, Principal, ResponseKey, ResponseStore, Shared, Validation};
+use super::{
+    Body, BodyHash, KEPT, OFFERED, Principal, ResponseKey, ResponseStore, Shared, Validation,
+};
+use crate::clock::Time;
+use crate::freshness::tags::Tag;
 use crate::store::Unavailable;
 
 /// Answers in memory.
@@ -19,11 +25,20 @@ pub struct HeldResponses {
     /// Bodies, each once however many have seen it.
     bodies: Cache<BodyHash, Bytes, Weigh>,
     /// What was last shown at a URL, where others may be shown the same.
-    shared: Cache<ResponseKey, (BodyHash, HeaderValue), Weigh>,
+    shared: Cache<ResponseKey, Offer, Weigh>,
 }
 
 #[derive(Clone)]
 struct Shown(Arc<Validation>);
+
+/// What others may be shown, too.
+#[derive(Clone)]
+struct Offer {
+    body: BodyHash,
+    media_type: HeaderValue,
+    about: Tag,
+    since: Time,
+}
 
 #[derive(Clone, Copy, Default)]
 struct Weigh;
@@ -71,7 +86,9 @@ impl ResponseStore for HeldResponses {
     }
 
     async fn shown_to_anybody(&self, key: &ResponseKey) -> Result<Option<Shared>, Unavailable> {
-        let Some((hash, media_type)) = self.shared.get(key) else { return Ok(None) };
+        let Some(Offer { body: hash, media_type, .. }) = self.shared.get(key) else {
+            return Ok(None);
+        };
         let bytes = self.bodies.get(&hash);
         Ok(bytes.map(|bytes| Shared { body: Body { hash, bytes }, media_type }))
     }
@@ -88,10 +105,13 @@ impl ResponseStore for HeldResponses {
             // A buffer that grew as the body came in may be twice as long.
             self.bodies.insert(body.hash, Bytes::copy_from_slice(&body.bytes));
         }
-        if validation.formula_holds
+        if validation.offered
+            && validation.formula_holds
             && let Some(media_type) = validation.headers.get(CONTENT_TYPE)
         {
-            self.shared.insert(key, (body.hash, media_type.clone()));
+            let (media_type, about) = (media_type.clone(), validation.about.clone());
+            let since = validation.asked;
+            self.shared.insert(key, Offer { body: body.hash, media_type, about, since });
         }
         self.shown.insert((who, key), Shown(validation));
         Ok(())
@@ -103,7 +123,27 @@ impl ResponseStore for HeldResponses {
     }
 
     async fn forget_all(&self, who: Principal) -> Result<(), Unavailable> {
-        self.shown.retain(|(owner, _), _| *owner != who);
+        self.shown.retain(|(owner, _), _| owner.subject() != who.subject());
+        Ok(())
+    }
+
+    async fn unshare(&self, owners: &[Tag]) -> Result<(), Unavailable> {
+        self.shared.retain(|_, offer| !owners.contains(&offer.about));
+        Ok(())
+    }
+
+    async fn sweep(&self, now: Time) -> Result<(), Unavailable> {
+        let needed = RefCell::new(HashSet::new());
+        let keep = |is_kept: bool, body: BodyHash| {
+            if is_kept {
+                needed.borrow_mut().insert(body);
+            }
+            is_kept
+        };
+        self.shown.retain(|_, Shown(it)| keep(now.since(it.asked) < KEPT, it.body));
+        self.shared.retain(|_, offer| keep(now.since(offer.since) < OFFERED, offer.body));
+        let needed = needed.into_inner();
+        self.bodies.retain(|hash, _| needed.contains(hash));
         Ok(())
     }
 
@@ -140,7 +180,8 @@ where
 
 impl Weighter<(Principal, ResponseKey), Shown> for Weigh {
     fn weight(&self, _key: &(Principal, ResponseKey), shown: &Shown) -> u64 {
-        ENTRY + shown.0.etag.len() as u64 + weight_of(&shown.0.headers)
+        let texts = shown.0.etag.len() + shown.0.about.as_str().len();
+        ENTRY + texts as u64 + weight_of(&shown.0.headers)
     }
 }
 
@@ -150,8 +191,8 @@ impl Weighter<BodyHash, Bytes> for Weigh {
     }
 }
 
-impl Weighter<ResponseKey, (BodyHash, HeaderValue)> for Weigh {
-    fn weight(&self, _key: &ResponseKey, _shared: &(BodyHash, HeaderValue)) -> u64 {
+impl Weighter<ResponseKey, Offer> for Weigh {
+    fn weight(&self, _key: &ResponseKey, _offer: &Offer) -> u64 {
         BODY
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
 
 use super::Unavailable;
 use crate::clock::Time;
+use crate::freshness::tags::Tag;
 
 mod memory;
 #[cfg(test)]
@@ -24,7 +26,8 @@ pub type ResponseKey = [u8; 32];
 pub type BodyHash = [u8; 32];
 
 /// Whose rights GitHub applies. What one may see says nothing about another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Principal {
     /// A person, who signed in by the app of a realm.
     User {
@@ -67,10 +70,14 @@ pub struct Shared {
 pub struct Validation {
     /// What was shown.
     pub body: BodyHash,
+    /// The whole repository or account that it belongs to.
+    pub about: Tag,
     /// GitHub's `ETag`, byte for byte; empty where there was none.
     pub etag: Box<str>,
     /// The fingerprint of the token that was used.
     pub token: [u8; 16],
+    /// Whether the body may be offered to others, once GitHub has said that they see the same.
+    pub offered: bool,
     /// Whether the `ETag` is the one that the published formula makes, so that it can be computed for
     /// another token.
     pub formula_holds: bool,
@@ -90,6 +97,13 @@ pub struct Validation {
     pub longest: Duration,
 }
 
+/// How long it is remembered that somebody was shown something, since GitHub last said so. Who comes
+/// again has seen to it; who does not may have left without a word.
+pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a body is offered to others, since GitHub last said to anybody that it is true.
+pub(super) const OFFERED: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Where answers are kept. A failure is no fault of a request: the engine asks GitHub then.
 #[async_trait]
 pub trait ResponseStore: Send + Sync + 'static {
@@ -100,7 +114,8 @@ pub trait ResponseStore: Send + Sync + 'static {
         key: &ResponseKey,
     ) -> Result<Option<(Arc<Validation>, Body)>, Unavailable>;
 
-    /// The body that was last shown to anybody, if its `ETag` can be computed for others.
+    /// The body that was last shown to anybody, if it may be offered to others and its `ETag` can be
+    /// computed for them.
     async fn shown_to_anybody(&self, key: &ResponseKey) -> Result<Option<Shared>, Unavailable>;
 
     /// Notes what an asker was shown.
@@ -115,8 +130,17 @@ pub trait ResponseStore: Send + Sync + 'static {
     /// Forgets what an asker was shown at a URL.
     async fn forget(&self, who: Principal, key: &ResponseKey) -> Result<(), Unavailable>;
 
-    /// Forgets all that an asker was shown.
+    /// Forgets all that an asker was shown, whatever rights the token had: that of all with the same
+    /// [subject](Principal::subject).
     async fn forget_all(&self, who: Principal) -> Result<(), Unavailable>;
+
+    /// Forgets which bodies of whole repositories and accounts were shown to anybody: they are asked
+    /// for without a guess. Each asker's own stay.
+    async fn unshare(&self, owners: &[Tag]) -> Result<(), Unavailable>;
+
+    /// Forgets what an asker was shown a day ago and what others were offered for a week, and bodies
+    /// that neither needs.
+    async fn sweep(&self, now: Time) -> Result<(), Unavailable>;
 
     /// Bytes that are held in this process.
     fn bytes(&self) -> u64;
@@ -130,6 +154,15 @@ impl Principal {
         match self {
             Self::User { id, .. } => Some(id),
             Self::Installation { .. } => None,
+        }
+    }
+
+    /// The one behind it, whatever rights the token has.
+    #[must_use]
+    pub fn subject(self) -> Self {
+        match self {
+            Self::Installation { realm, id, .. } => Self::Installation { realm, id, scope: 0 },
+            user @ Self::User { .. } => user,
         }
     }
 }

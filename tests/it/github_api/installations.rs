@@ -1,12 +1,17 @@
 //! A route that asks in the name of an installation of the GitHub App.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gatekeep::simulator::Installation;
+use gatekeep::store::Memory;
+use serde_json::json;
 
-use super::at;
-use crate::support::World;
+use super::{at, cache};
 use crate::support::browser::Browser;
+use crate::support::nodes::Nodes;
+use crate::support::{World, eventually};
+use crate::webhooks::{SECRET, send};
 
 const ROUTES: &str = r"
   - { name: app, host: app.example.com, upstream: @APP@, allow: { orgs: [acme] } }
@@ -62,4 +67,44 @@ fn a_new_token_fetches_nothing_anew() {
         Some("gatekeep; fwd=stale; fwd-status=304; detail=rotated")
     );
     assert_eq!((after.status, after.text()), (200, before.text()));
+}
+
+/// GitHub says that an installation has other rights: what it was shown is asked for anew, with another
+/// token, on all nodes. It says nothing of any other.
+#[test]
+fn what_an_installation_was_shown_goes_with_its_rights_on_every_node() {
+    let keys = format!("github.timeout: 5s, app: @GITHUB_APP@, webhook: {{ secret: {SECRET} }}\n");
+    let nodes = Nodes::with(&keys, ROUTES, |clock| Arc::new(Memory::new(clock)));
+    let github = &nodes.world.github;
+    github.install(Installation::new(5, "acme").repository(1, "notes"));
+    let (browser, _) = nodes.world.signed_in("octocat", "https://app.example.com/x");
+    let mut both = [browser.clone(), nodes.double(&browser)];
+    let (unknown, known) = ("fwd=uri-miss; fwd-status=200; stored", "fwd=stale; fwd-status=304");
+    for browser in &mut both {
+        assert_eq!(cache(&browser.fetch(&at(LIST))), unknown);
+    }
+    let minted = || github.calls("POST /app/installations/5/access_tokens");
+    assert_eq!(minted(), 2);
+    let tell = |event, payload| {
+        let answer = send(&nodes.world.gate, &github.webhook(event, payload, SECRET));
+        assert_eq!((answer.status, &*answer.text()), (200, r#"{"result":"done"}"#));
+    };
+    let of = |id: u64| json!({ "id": id, "account": { "login": "acme", "id": 9 } });
+    tell("installation", json!({ "action": "suspend", "installation": of(6) }));
+    for browser in &mut both {
+        assert_eq!(cache(&browser.fetch(&at(LIST))), known, "of another");
+    }
+    assert_eq!(minted(), 2);
+    for (event, action) in [
+        ("installation", "new_permissions_accepted"),
+        ("installation_repositories", "removed"),
+        ("installation", "suspend"),
+        ("installation", "deleted"),
+    ] {
+        let before = minted();
+        tell(event, json!({ "action": action, "installation": of(5) }));
+        assert_eq!(cache(&both[0].fetch(&at(LIST))), unknown, "{action}");
+        eventually("the other node forgets", || cache(&both[1].fetch(&at(LIST))) == unknown);
+        assert!(minted() >= before + 2, "{action}");
+    }
 }

@@ -38,6 +38,12 @@ mod pages;
 mod trouble;
 /// What is sent to GitHub, and what it changes.
 mod writes;
+/// What GitHub tells, and what is fresh for it.
+mod webhooks;
+/// Several nodes: what one hears, all heed.
+mod other_nodes;
+/// Whoever leaves is forgotten.
+mod ends;
 
 use std::fmt::Write as _;
 
@@ -136,6 +142,17 @@ fn under_way(world: &World, count: u32) {
 /// The path below the API, through the gateway.
 fn at(path: &str) -> String {
     format!("{BASE}{path}")
+}
+
+/// What the cache did, without the gateway's name.
+fn cache(answer: &Response) -> &str {
+    let all = answer.header("cache-status").unwrap_or_else(|| panic!("{answer:?}"));
+    all.strip_prefix("gatekeep; ").expect("the gateway's")
+}
+
+fn is_hit(browser: &mut Browser, path: &str) -> bool {
+    let answer = browser.fetch(&at(path));
+    cache(&answer).starts_with("hit")
 }
 
 #[test]

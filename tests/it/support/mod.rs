@@ -92,7 +92,7 @@ impl World {
 
     /// A world in which the gateway is a GitHub App.
     pub(crate) fn with_app(routes: &str) -> Self {
-        Self::start("", routes, true, |clock| Arc::new(Memory::new(clock)))
+        Self::with("github.timeout: 5s, app: @GITHUB_APP@\n", routes)
     }
 
     /// A world on a store of the test's own.
@@ -101,25 +101,11 @@ impl World {
         routes: &str,
         store: impl FnOnce(Arc<Manual>) -> Arc<dyn Store>,
     ) -> Self {
-        Self::start(keys, routes, false, store)
-    }
-
-    fn start(
-        keys: &str,
-        routes: &str,
-        as_app: bool,
-        store: impl FnOnce(Arc<Manual>) -> Arc<dyn Store>,
-    ) -> Self {
         let any = || "127.0.0.1:0".parse().expect("an address");
         let github = Simulator::start(any()).expect("the simulator starts");
         let app = Echo::start(any(), EchoSettings { jwks_url: None, prefix: "/.gatekeep".into() })
             .expect("the app starts");
-        let mut yaml = yaml(&github, keys, &routes.replace("@APP@", app.url()));
-        if as_app {
-            let (id, [key, _]) = (github.app_id(), github.app_private_keys());
-            let app = format!("github: {{ app: {{ id: {id}, private_key: {key:?} }}, ");
-            yaml = yaml.replacen("github: { ", &app, 1);
-        }
+        let yaml = yaml(&github, keys, &routes.replace("@APP@", app.url()));
         let gate = Gate::start(&yaml, store);
         github.register_callback(&gate.callback);
         Self { github, app, gate }
@@ -159,13 +145,17 @@ impl World {
     }
 }
 
-/// The configuration of a world. A first line `github.timeout: 1s` goes into `github:`.
+/// The configuration of a world. A first line `github.timeout: 1s` goes into `github:`, and there
+/// `app: @GITHUB_APP@` makes the gateway a GitHub App.
 pub(crate) fn yaml(github: &Simulator, keys: &str, routes: &str) -> String {
     let (url, api) = (github.web_url(), github.api_url());
     let (timeout, keys) = keys
         .strip_prefix("github.timeout: ")
         .and_then(|rest| rest.split_once('\n'))
         .unwrap_or(("5s", keys));
+    let (number, [key, _]) = (github.app_id(), github.app_private_keys());
+    let app = format!("{{ id: {number}, private_key: {key:?} }}");
+    let timeout = timeout.replace("@GITHUB_APP@", &app);
     let (id, secret) = (github.client_id(), github.client_secret());
     let public = if keys.contains("public_url:") {
         String::new()

@@ -27,10 +27,19 @@ impl Nodes {
 
     /// On a store of the test's own.
     pub(crate) fn on(keys: &str, store: impl FnOnce(Arc<Manual>) -> Arc<dyn Store>) -> Self {
+        Self::with(keys, ROUTES, store)
+    }
+
+    /// With routes of the test's own, too.
+    pub(crate) fn with(
+        keys: &str,
+        routes: &str,
+        store: impl FnOnce(Arc<Manual>) -> Arc<dyn Store>,
+    ) -> Self {
         let mut kept = None;
-        let world = World::build(keys, ROUTES, |clock| kept.insert(store(clock)).clone());
+        let world = World::build(keys, routes, |clock| kept.insert(store(clock)).clone());
         let store = kept.expect("the gateway has a store");
-        let text = yaml(&world.github, keys, &ROUTES.replace("@APP@", world.app.url()));
+        let text = yaml(&world.github, keys, &routes.replace("@APP@", world.app.url()));
         let other = Gate::start(&text, |_| store.clone());
         Self { world, other, store }
     }

@@ -1,0 +1,155 @@
+//! What happens at GitHub and to those who ask: by writes through this node, by webhooks, by sign-outs,
+//! and by what other nodes tell of theirs.
+
+use serde_json::Value;
+
+use super::{Api, LONGEST_FRESH};
+use crate::defence::{Defence, stands};
+use crate::freshness::tags::{Tag, covered_by, event_tags, names_in};
+use crate::store::{Happened, Principal, Unavailable};
+
+/// What a webhook has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Whether anything here is another than before.
+    pub has_changed: bool,
+    /// The installation that is gone, or whose rights are others now: its tokens are to go.
+    pub installation: Option<u64>,
+}
+
+/// Names that are learnt of one webhook: it is about few things.
+const MOST_NAMES: usize = 32;
+
+// === impl Api ===
+
+impl Api {
+    /// Heeds a webhook of the GitHub of a realm, by its event's name, by whose hook it is, and by its
+    /// payload. An error means that some of it is not heeded.
+    pub async fn told(
+        &self,
+        realm: u64,
+        (event, target): (&str, &str),
+        payload: &Value,
+    ) -> Result<Told, Unavailable> {
+        self.changes.learn(payload);
+        let invalidation = event_tags(event, payload);
+        let installation = invalidation.installation;
+        let ended = installation.map(|id| Principal::Installation { realm, id, scope: 0 });
+        let names = names_in(payload).take(MOST_NAMES).map(|(name, id)| (name.to_owned(), id));
+        let happened = Happened {
+            names: names.collect(),
+            changed: self.changes.with_twins(invalidation.bump),
+            unshared: self.changes.with_twins(invalidation.purge_shared),
+            covered: covered_by(target, payload),
+            uncovered: invalidation.uncovered,
+            ended: ended.into_iter().collect(),
+            ..Happened::default()
+        };
+        let changes = [&happened.changed, &happened.covered, &happened.uncovered];
+        let has_changed = ended.is_some() || changes.iter().any(|tags| !tags.is_empty());
+        let heeded = self.apply(&happened).await;
+        self.outbox.put(happened);
+        heeded.map(|()| Told { has_changed, installation })
+    }
+
+    /// Something was written through this node.
+    pub(super) fn changed(&self, tags: Vec<Tag>) {
+        if tags.is_empty() {
+            return;
+        }
+        let changed = self.changes.with_twins(tags);
+        self.changes.note(changed.clone(), self.clock.now());
+        self.outbox.put(Happened { changed, ..Happened::default() });
+    }
+
+    /// Something was written through this node, and what is not known.
+    pub(super) fn changed_for(&self, who: Principal) {
+        self.changes.note_everything(who, self.clock.now());
+        self.outbox.put(Happened { changed_for: vec![who], ..Happened::default() });
+    }
+
+    /// Forgets all that an asker was shown, on every node: nobody asks in that name any more.
+    pub async fn forget_all(&self, who: Principal) {
+        let ended = Happened { ended: vec![who], ..Happened::default() };
+        if let Err(unavailable) = self.apply(&ended).await {
+            self.store_failed(&unavailable);
+        }
+        self.outbox.put(ended);
+    }
+
+    /// Heeds what another node tells.
+    pub async fn heed(&self, happened: &Happened) -> Result<(), Unavailable> {
+        // This node hears itself, too, and has done so at once.
+        if happened.node == self.node { Ok(()) } else { self.apply(happened).await }
+    }
+
+    /// What other nodes are to be told, once there is something.
+    pub async fn to_tell(&self) -> Happened {
+        Happened { node: self.node, ..self.outbox.take().await }
+    }
+
+    /// They could not be told.
+    pub fn tell_again(&self, happened: Happened) {
+        self.outbox.put(happened);
+    }
+
+    /// Says whether this node hears the others. While it does not, no webhook counts, for another may
+    /// take it.
+    pub fn set_in_touch(&self, in_touch: bool) {
+        self.coverage.set_in_touch(in_touch);
+        if !in_touch {
+            self.missed_news();
+        }
+    }
+
+    /// Others may have told something that was not heard: nothing that is held is fresh any more.
+    pub fn missed_news(&self) {
+        self.changes.note_all(self.clock.now());
+    }
+
+    /// Work that belongs to no request: call it every minute or so.
+    pub async fn sweep(&self) {
+        let now = self.clock.now();
+        self.changes.sweep(LONGEST_FRESH, now);
+        self.coverage.sweep(now);
+        self.budgets.sweep();
+        if let Err(unavailable) = self.store.sweep(now).await {
+            self.store_failed(&unavailable);
+        }
+        self.metrics.github_cache_bytes.set(i64::try_from(self.store.bytes()).unwrap_or(i64::MAX));
+    }
+
+    async fn apply(&self, happened: &Happened) -> Result<(), Unavailable> {
+        let now = self.clock.now();
+        self.changes.learn_names(&happened.names);
+        if happened.all {
+            self.changes.note_all(now);
+        }
+        self.changes.note(happened.changed.clone(), now);
+        for who in &happened.changed_for {
+            self.changes.note_everything(*who, now);
+        }
+        self.coverage.note(&happened.covered, now);
+        if !happened.uncovered.is_empty() {
+            self.coverage.remove(&happened.uncovered);
+        }
+        for who in &happened.ended {
+            self.forget_here(*who).await?;
+        }
+        if !happened.unshared.is_empty() {
+            let unshared = self.changes.with_twins(happened.unshared.clone());
+            self.store.unshare(&unshared).await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_here(&self, who: Principal) -> Result<(), Unavailable> {
+        if !stands(Defence::Forgetting) {
+            return Ok(());
+        }
+        self.briefs.forget_all(who);
+        // First, so that an answer which comes just now is not kept either.
+        self.changes.note_everything(who, self.clock.now());
+        self.store.forget_all(who).await
+    }
+}

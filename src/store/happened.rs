@@ -1,0 +1,131 @@
+//! What happened at GitHub, as nodes tell it each other: answers that are held everywhere are to be
+//! asked for anew.
+
+use serde::{Deserialize, Serialize};
+
+use super::Principal;
+use crate::freshness::tags::Tag;
+
+/// Something that has changed what may be answered from what is held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Happened {
+    /// The node that tells it, which knows it already.
+    pub node: u64,
+    /// Which name goes with which number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<(String, u64)>,
+    /// What is no longer fresh.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Tag>,
+    /// What was shown to one and may not be offered for another any more: whole repositories.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unshared: Vec<Tag>,
+    /// Of what a webhook tells.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub covered: Vec<Tag>,
+    /// Of what none tells any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uncovered: Vec<Tag>,
+    /// Whoever may see anything anew.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed_for: Vec<Principal>,
+    /// Whoever asks no more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<Principal>,
+    /// More has changed than is told here: anything may have.
+    pub all: bool,
+}
+
+/// Changes that are told one by one, some 64 KiB.
+const MOST: usize = 1000;
+
+/// The longest tag that is told, in bytes: nothing at GitHub has longer names.
+const LONGEST: usize = 256;
+
+// === impl Happened ===
+
+impl Happened {
+    /// Whether it tells nothing.
+    pub fn is_empty(&self) -> bool {
+        let lists = [&self.changed, &self.unshared, &self.covered, &self.uncovered];
+        lists.iter().all(|tags| tags.is_empty())
+            && self.names.is_empty()
+            && self.changed_for.is_empty()
+            && self.ended.is_empty()
+            && !self.all
+    }
+
+    /// Adds what happened later. What would be too much to tell becomes "anything".
+    pub fn merge(&mut self, later: Self) {
+        self.names.extend(later.names);
+        for (tags, more) in [
+            (&mut self.changed, later.changed),
+            (&mut self.unshared, later.unshared),
+            (&mut self.covered, later.covered),
+            (&mut self.uncovered, later.uncovered),
+        ] {
+            tags.extend(more.into_iter().filter(|tag| tag.as_str().len() <= LONGEST));
+            tags.sort_unstable();
+            tags.dedup();
+        }
+        for (askers, more) in
+            [(&mut self.changed_for, later.changed_for), (&mut self.ended, later.ended)]
+        {
+            askers.extend(more);
+            askers.sort_unstable();
+            askers.dedup();
+        }
+        self.all |= later.all;
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        let plain = self.changed.len() + self.changed_for.len();
+        if self.all || plain > MOST {
+            self.all = true;
+            self.changed.clear();
+            self.changed_for.clear();
+        }
+        // Both are learnt again soon, and cost a question more until then.
+        self.names.truncate(MOST);
+        self.covered.truncate(MOST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(range: std::ops::Range<usize>) -> Vec<Tag> {
+        range.map(|n| Tag::from(format!("repo:acme/r{n}"))).collect()
+    }
+
+    #[test]
+    fn what_happens_twice_is_told_once() {
+        let mut one = Happened { changed: tags(0..3), ..Happened::default() };
+        assert!(!one.is_empty() && Happened::default().is_empty());
+        one.merge(Happened { changed: tags(1..4), ..Happened::default() });
+        assert_eq!(one.changed, tags(0..4));
+        let told = serde_json::to_string(&one).unwrap();
+        assert_eq!(serde_json::from_str::<Happened>(&told).unwrap(), one);
+        assert!(!told.contains("covered") && !told.contains("ended"), "{told}");
+    }
+
+    #[test]
+    fn what_is_too_much_becomes_anything() {
+        let mut one = Happened { changed: tags(0..MOST), ..Happened::default() };
+        one.merge(Happened { unshared: tags(0..1), ..Happened::default() });
+        assert!(!one.all && one.changed.len() == MOST);
+        one.merge(Happened { changed: tags(MOST..MOST + 1), ..Happened::default() });
+        assert!(one.all && one.changed.is_empty() && one.unshared == tags(0..1));
+    }
+
+    #[test]
+    fn a_name_that_github_cannot_have_is_not_told() {
+        let mut one = Happened::default();
+        let long = Tag::from(format!("repo:acme/{}", "x".repeat(LONGEST)));
+        one.merge(Happened { changed: vec![long], ..Happened::default() });
+        assert!(one.is_empty());
+    }
+}
