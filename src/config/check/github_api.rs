@@ -28,6 +28,10 @@ impl Check<'_> {
             allow: self.api_rules(keys.map(|keys| &keys.allow)),
             deny: self.api_rules(keys.map(|keys| &keys.deny)),
         };
+        if let (Some(at), true) = (installation, rules.allow.is_empty()) {
+            let message = "whoever this route lets in may do all that the installation may; `allow: [\"GET /repos/**\"]` beside it says which calls pass";
+            self.report.warn(&at.key, message);
+        }
         Api {
             acts_as: acts_as.unwrap_or(ActsAs::Visitor),
             rules,

@@ -10,6 +10,7 @@ use super::action::Action;
 use super::{Gateway, Request, Visitor, csrf, error};
 use crate::freshness::ApiPath;
 use crate::github::api::Arrival;
+use crate::passage::permitted::Refusal;
 use crate::passage::placement::{Addresses, Call, Kind, place};
 use crate::passage::rewrite::Bases;
 use crate::reason::Reason;
@@ -75,12 +76,12 @@ impl Gateway {
         let below = below(&call, request.target.query());
         let is_read = matches!(*request.method, Method::GET | Method::HEAD);
         if call.kind == Kind::Graphql {
-            permit(request, api, "/graphql")?;
+            permitted(request, api.rules.judge_graphql(request.method))?;
             let url = upstream.url(&call);
             return self.prepare(request, route, (dress, asker, visitor), None, url).await;
         }
         let path = ApiPath::parse(&below).map_err(|_| Reason::AmbiguousTarget)?;
-        permit(request, api, path.path())?;
+        permitted(request, api.rules.judge(request.method, path.path()))?;
         if call.kind == Kind::Api && is_read && !request.headers.contains_key(RANGE) {
             let by = (route, api);
             return self.prepare_to_read(request, by, (dress, asker, visitor), path).await;
@@ -100,9 +101,9 @@ fn shown(request: &Request<'_>, route: &Route, call: &Call<'_>) -> Addresses {
     }
 }
 
-/// Whether the route passes a path on.
-fn permit(request: &Request<'_>, api: &Api, path: &str) -> Result<(), Reason> {
-    api.rules.judge(request.method, path).map_err(|refusal| {
+/// Whether the route passes a call on.
+fn permitted(request: &Request<'_>, judged: Result<(), Refusal<'_>>) -> Result<(), Reason> {
+    judged.map_err(|refusal| {
         tracing::debug!(request.id = request.id, "not passed on to GitHub: {refusal}");
         Reason::ApiPathDenied
     })

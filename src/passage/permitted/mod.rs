@@ -39,12 +39,17 @@ pub enum Refusal<'r> {
     /// The operator allows other calls only.
     #[error("no rule under `allow` fits")]
     NotAllowed,
+    /// A query asks for what it likes, also for what the operator denies by its path.
+    #[error("rules under `deny` cannot look into GraphQL: it needs `POST /graphql` under `allow`")]
+    PastDenials,
 }
 
 /// What makes, shows or ends credentials; what only an App itself may ask for, so that a user's
 /// token gets 401 and looks withdrawn; and archives of whole organisations. For every method.
 /// <https://docs.github.com/en/rest/overview/endpoints-available-for-github-app-installation-access-tokens>
-const DANGEROUS: [&str; 31] = [
+const DANGEROUS: [&str; 32] = [
+    // GraphQL in a spelling of its own: it is judged as what it is, or not passed on.
+    "/graphql*/**",
     // Apps and their tokens.
     "/app/**",
     "/app.*/**",
@@ -95,18 +100,31 @@ fn is_dangerous(readings: &[Reading]) -> bool {
 // === impl Rules ===
 
 impl Rules {
-    /// Judges a call by its method and its path below the API, and by the list of routes that
-    /// nobody gets, which no rule opens. GraphQL is `POST /graphql`: no other rule looks into it.
+    /// Judges a call of the REST API by its method and its path, and by the list of routes that
+    /// nobody gets, which no rule opens.
     pub fn judge(&self, method: &Method, path: &str) -> Result<(), Refusal<'_>> {
         let readings = readings(path).ok_or(Refusal::Ambiguous)?;
         if is_dangerous(&readings) {
             return Err(Refusal::Dangerous);
         }
-        if let Some(rule) = self.deny.iter().find(|rule| rule.denies(method, &readings)) {
+        self.by_the_operator(method, &readings)
+    }
+
+    /// Judges a call of GraphQL, which the rules know as `/graphql`. A query can ask for nearly all
+    /// that paths give: where some are denied, so is GraphQL, unless it is allowed by its name.
+    pub fn judge_graphql(&self, method: &Method) -> Result<(), Refusal<'_>> {
+        if !self.deny.is_empty() && !self.allow.iter().any(Rule::names_graphql) {
+            return Err(Refusal::PastDenials);
+        }
+        self.by_the_operator(method, &readings("/graphql").ok_or(Refusal::Ambiguous)?)
+    }
+
+    fn by_the_operator(&self, method: &Method, readings: &[Reading]) -> Result<(), Refusal<'_>> {
+        if let Some(rule) = self.deny.iter().find(|rule| rule.denies(method, readings)) {
             return Err(Refusal::Denied(rule));
         }
         let is_allowed =
-            self.allow.is_empty() || self.allow.iter().any(|rule| rule.allows(method, &readings));
+            self.allow.is_empty() || self.allow.iter().any(|rule| rule.allows(method, readings));
         if is_allowed { Ok(()) } else { Err(Refusal::NotAllowed) }
     }
 }

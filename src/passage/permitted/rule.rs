@@ -60,6 +60,11 @@ impl Rule {
         self.takes(method) && readings.iter().all(|path| path.surely_fits(&self.template))
     }
 
+    /// Whether it is about GraphQL and nothing else.
+    pub(super) fn names_graphql(&self) -> bool {
+        &*self.template == "/graphql"
+    }
+
     /// A rule for GET is a rule for HEAD (RFC 9110 §9.3.2).
     fn takes(&self, method: &Method) -> bool {
         self.method

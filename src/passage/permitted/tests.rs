@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::*;
 
 /// What nobody gets, and beside each what looks like it and passes.
-const LIST: [(&str, &str); 30] = [
+const LIST: [(&str, &str); 31] = [
+    ("/graphql", "/repos/o/graphql"),
     ("/app", "/apps/octoapp"),
     ("/app/installations/1/access_tokens", "/apps"),
     ("/app/hook/deliveries", "/repos/app/hook"),
@@ -46,7 +47,7 @@ fn nobody_gets_what_is_on_the_list() {
         assert!(denied(dangerous), "{dangerous}");
         assert!(!denied(harmless), "{harmless}");
     }
-    for harmless in ["", "/", "/user", "/graphql", "/repos/o/r/contents/app/token?x"] {
+    for harmless in ["", "/", "/user", "/repos/o/r/contents/app/token?x"] {
         assert!(!denied(harmless), "{harmless}");
     }
 }
@@ -100,7 +101,11 @@ fn rules(allow: &[&str], deny: &[&str]) -> Rules {
 
 fn judged(rules: &Rules, method: &str, path: &str) -> String {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
-    match rules.judge(&method, path) {
+    let verdict = match path {
+        "/graphql" => rules.judge_graphql(&method),
+        path => rules.judge(&method, path),
+    };
+    match verdict {
         Ok(()) => "passes".to_owned(),
         Err(Refusal::Denied(rule)) => rule.to_string(),
         Err(refusal) => format!("{refusal:?}"),
@@ -140,9 +145,30 @@ fn the_first_denial_decides() {
         ("GET", "/repos/acmex/r", "passes"),
         // Whose this is, only GitHub knows.
         ("GET", "/repositories/1/issues", "* /repos/acme/**"),
-        ("POST", "/graphql", "passes"),
+        ("POST", "/graphql", "PastDenials"),
     ] {
         assert_eq!(judged(&rules, method, path), verdict, "{method} {path}");
+    }
+}
+
+#[test]
+fn what_denies_paths_denies_graphql_unless_it_is_named() {
+    for (allow, deny, verdict) in [
+        (&[][..], &[][..], "passes"),
+        (&[], &["* /user/emails"], "PastDenials"),
+        (&["* /**"], &["* /user/emails"], "PastDenials"),
+        (&["* /**"], &[], "passes"),
+        (&["* /**", "POST /graphql"], &["* /user/emails"], "passes"),
+        (&["GET /graphql"], &["* /user/emails"], "NotAllowed"),
+        (&["POST /graphql"], &["* /graphql"], "* /graphql"),
+    ] {
+        assert_eq!(judged(&rules(allow, deny), "POST", "/graphql"), verdict, "{allow:?} {deny:?}");
+    }
+    for spelled in ["/graphql/", "/GraphQL", "/%67raphql", "//graphql", "/graphql.json"] {
+        let rules = rules(&["POST /graphql", "* /**"], &["* /user/emails"]);
+        let method = Method::POST;
+        let refused = rules.judge(&method, spelled);
+        assert!(matches!(refused, Err(Refusal::Dangerous | Refusal::Ambiguous)), "{spelled}");
     }
 }
 
@@ -177,7 +203,7 @@ fn with_an_allowance_everything_else_is_denied() {
         ("GET", "/organizations/1/team/2/members", "passes"),
         ("GET", "/teams/2/members", "passes"),
         ("GET", "/organizations/1/members", "NotAllowed"),
-        ("POST", "/graphql", "NotAllowed"),
+        ("POST", "/graphql", "PastDenials"),
     ] {
         assert_eq!(judged(&rules, method, path), verdict, "{method} {path}");
     }

@@ -101,14 +101,13 @@ fn an_operator_s_allow_list_is_all_that_passes() {
 
 #[test]
 fn an_operator_s_deny_list_leaves_all_else() {
-    let room =
-        Room::of(r#"{ github: { deny: ["DELETE /**", "* /user/emails", "POST /graphql"] } }"#);
+    let room = Room::of(r#"{ github: { deny: ["DELETE /**", "* /user/emails"] } }"#);
     let mut octocat = room.visitor("octocat");
     let denied = is(403, "api-path-denied");
     let comment = "/repos/octocat/hello-world/issues/comments/1";
     assert_eq!(outcome(&octocat.send("DELETE", comment, &[], "")), denied);
-    let query = r#"{"query":"{ viewer { login } }"}"#;
-    assert_eq!(outcome(&octocat.send("POST", "/graphql", &[], query)), denied);
+    // A query asks for the same in other words.
+    assert_eq!(outcome(&octocat.send("POST", "/graphql", &[], QUERY)), denied);
     assert_eq!(outcome(&octocat.get("/user/emails?page=2")), denied);
     assert_eq!(outcome(&octocat.get("/user/%65mails")), denied);
     assert_eq!(passed(&room), 0);
@@ -116,6 +115,21 @@ fn an_operator_s_deny_list_leaves_all_else() {
     assert_eq!(octocat.get("/user/orgs").status, 200);
 }
 
+#[test]
+fn graphql_passes_beside_denials_where_it_is_named() {
+    let room =
+        Room::of(r#"{ github: { allow: ["* /**", "POST /graphql"], deny: ["* /user/emails"] } }"#);
+    let mut octocat = room.visitor("octocat");
+    let denied = is(403, "api-path-denied");
+    for spelled in ["/graphql/", "/GraphQL"] {
+        assert_eq!(outcome(&octocat.send("POST", spelled, &[], QUERY)), denied, "{spelled}");
+    }
+    assert_eq!(passed(&room), 0);
+    assert_eq!(octocat.send("POST", "/graphql", &[], QUERY).status, 200);
+    assert_eq!(outcome(&octocat.get("/user/emails")), denied);
+}
+
+const QUERY: &str = r#"{"query":"{ viewer { login } }"}"#;
 const ISSUES: &str = "/repos/octocat/hello-world/issues";
 const NEW: &str = r#"{"title":"New"}"#;
 
