@@ -74,7 +74,7 @@ defences! {
     OwnAnswers => "own-answers",
     /// What somebody else was shown is a guess until GitHub says that it is the very same.
     Confirmation => "confirmation",
-    /// What flows from GitHub ends with the session that asked for it.
+    /// What flows from GitHub or to it ends with the session that began it.
     FlowEnds => "flow-ends",
     /// What breaks off on the way to GitHub is not taken for whole there.
     WholeUploads => "whole-uploads",

@@ -36,12 +36,14 @@ mod connection;
 mod header;
 mod listen;
 mod onward;
+mod pace;
 mod proxy;
 mod reload;
 mod request_line;
 mod room;
 mod signing_keys;
 mod tls;
+mod upload;
 mod websocket;
 
 use admittance::Admittance;

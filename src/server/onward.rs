@@ -1,30 +1,30 @@
 //! To GitHub's API and back: the client's body as it comes, and GitHub's answer as it flows.
 
-use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{Method, Version};
-use http_body_util::channel::Channel;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
 use super::header::content_length;
+use super::pace::Pace;
+use super::upload::Upload;
 use crate::defence::{Defence, stands};
-use crate::gateway::{Action, Gateway, Outgoing, Reading, Sending, Snapshot, Streamed};
+use crate::gateway::{Action, Gateway, Outgoing, Reading, Sending, Snapshot, Streamed, Visitor};
 use crate::github::api::Broken;
 
 /// Bodies up to here are read whole, and can be sent again where a token was just renewed.
 const SMALL: u64 = 64 * 1024;
 
-/// For the next part of a body.
+/// For GitHub to take the next part of a body.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Parts of a body that wait for GitHub to take them.
-const AHEAD: usize = 4;
+/// Parts of an answer are no larger, so that each is soon written where anything is.
+const PART: usize = 64 * 1024;
 
 /// Asks GitHub.
 pub(super) async fn read(
@@ -45,6 +45,7 @@ pub(super) async fn send(
     gateway: &Gateway,
     snapshot: &Snapshot,
     sending: Sending,
+    may_go_on: impl Fn(&Visitor) -> bool,
 ) -> Result<Option<Action>> {
     let limit = sending.route.body_limit;
     let announced = content_length(session.req_header());
@@ -58,7 +59,7 @@ pub(super) async fn send(
         let answer = gateway.send_to_github(snapshot, sending, Outgoing::Whole(body));
         return while_it_waits(session, answer).await.map(Some);
     }
-    flow_up(session, gateway, snapshot, sending, limit).await
+    flow_up(session, gateway, snapshot, sending, may_go_on).await
 }
 
 /// Tells a client that waits for it to go on (RFC 9110 §10.1.1).
@@ -82,65 +83,68 @@ fn is_bodiless(session: &mut Session) -> bool {
 }
 
 async fn whole(session: &mut Session) -> Result<Bytes> {
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = next(session).await? {
+    let (mut bytes, mut pace) = (BytesMut::new(), Pace::new());
+    while let Some(chunk) = next(session, &mut pace).await? {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
 }
 
-async fn next(session: &mut Session) -> Result<Option<Bytes>> {
-    let silence = |_| Error::new(ErrorType::ReadTimedout).into_down();
-    let read = timeout(SILENCE, session.read_request_body()).await.map_err(silence)?;
-    read.map_err(Error::into_down)
+async fn next(session: &mut Session, pace: &mut Pace) -> Result<Option<Bytes>> {
+    let read = pace.wait(session.read_request_body()).await;
+    let silence = || Err(Error::new(ErrorType::ReadTimedout));
+    let chunk = read.unwrap_or_else(silence).map_err(Error::into_down)?;
+    pace.moved(chunk.as_ref().map_or(0, Bytes::len));
+    Ok(chunk)
 }
 
-/// Passes the body on as it comes. What breaks off here breaks off there, so that GitHub does not
-/// take half of it for the whole.
+/// Passes the body on as it comes, for as long as the visitor may send it. What breaks off here breaks
+/// off there.
 async fn flow_up(
     session: &mut Session,
     gateway: &Gateway,
     snapshot: &Snapshot,
     sending: Sending,
-    limit: u64,
+    may_go_on: impl Fn(&Visitor) -> bool,
 ) -> Result<Option<Action>> {
-    let (mut parts, body) = Channel::<Bytes, io::Error>::new(AHEAD);
-    let body = Outgoing::Stream(reqwest::Body::wrap(body));
+    let (limit, visitor) = (sending.route.body_limit, sending.visitor.clone());
+    let (upload, body) = Upload::new();
     let answer = gateway.send_to_github(snapshot, sending, body);
     tokio::pin!(answer);
-    let mut passed = 0;
+    // Let go before the answer is: what waits at the other end hears first that this was not all.
+    let (mut upload, mut pace, mut passed) = (upload, Pace::new(), 0);
     loop {
         let chunk = tokio::select! {
             action = &mut answer => return Ok(Some(action)),
-            chunk = next(session) => chunk,
+            chunk = next(session, &mut pace) => chunk,
         };
-        match chunk {
-            Ok(Some(chunk)) if passed + chunk.len() as u64 <= limit => {
-                passed += chunk.len() as u64;
-                tokio::select! {
-                    action = &mut answer => return Ok(Some(action)),
-                    // Where GitHub wants no more of it, its answer is near.
-                    taken = timeout(SILENCE, parts.send_data(chunk)) => {
-                        taken.map_err(|_| silent())?.ok();
-                    }
-                }
-            }
+        let chunk = match chunk {
+            Ok(Some(chunk)) => chunk,
             Ok(None) => break,
             Err(_) if !stands(Defence::WholeUploads) => break,
-            // Whatever waits at the other end hears that this was not all.
-            Ok(Some(_)) => {
-                parts.abort(io::ErrorKind::FileTooLarge.into());
-                return Ok(None);
-            }
-            Err(error) => {
-                parts.abort(io::ErrorKind::ConnectionAborted.into());
-                return Err(error);
-            }
+            Err(error) => return Err(error),
+        };
+        passed += chunk.len() as u64;
+        if passed > limit {
+            return Ok(None);
+        }
+        if !may_go_on(&visitor) && stands(Defence::FlowEnds) {
+            return Err(ended());
+        }
+        tokio::select! {
+            action = &mut answer => return Ok(Some(action)),
+            taken = timeout(SILENCE, upload.pass(chunk)) => taken.map_err(|_| silent())?,
         }
     }
-    drop(parts);
+    upload.end();
     let answer = timeout(SILENCE, while_it_waits(session, answer)).await;
     answer.map_err(|_| silent())?.map(Some)
+}
+
+/// The session was over before the body was.
+#[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]
+fn ended() -> Box<Error> {
+    Error::explain(ErrorType::ConnectionClosed, "the session is over").into_down()
 }
 
 /// GitHub takes no more.
@@ -176,7 +180,7 @@ async fn gone(session: &mut Session) -> Box<Error> {
 pub(super) async fn stream(
     session: &mut Session,
     mut streamed: Streamed,
-    may_go_on: impl Fn(&Streamed) -> bool,
+    may_go_on: impl Fn(&Visitor) -> bool,
 ) -> Result<()> {
     let head = &streamed.head;
     let mut header = ResponseHeader::build(head.status(), Some(head.headers().len() + 1))?;
@@ -195,19 +199,27 @@ pub(super) async fn stream(
     if is_head {
         return Ok(());
     }
-    let mut next = Some(std::mem::take(&mut streamed.flow.start));
-    while let Some(chunk) = next {
-        if !may_go_on(&streamed) && stands(Defence::FlowEnds) {
-            let ended = Error::explain(ErrorType::ConnectionClosed, "the session is over");
-            return Err(ended.into_down());
-        }
-        // A chunk of no bytes would be the last one (RFC 9112 §7.1).
-        if !chunk.is_empty() {
-            session.write_response_body(Some(chunk), false).await?;
+    let (mut pace, mut next) = (Pace::new(), Some(std::mem::take(&mut streamed.flow.start)));
+    while let Some(mut chunk) = next {
+        // A part of no bytes would be the last one (RFC 9112 §7.1).
+        while !chunk.is_empty() {
+            if !may_go_on(&streamed.visitor) && stands(Defence::FlowEnds) {
+                return Err(ended());
+            }
+            let part = chunk.split_to(chunk.len().min(PART));
+            write_part(session, part, &mut pace).await?;
         }
         next = streamed.flow.chunk().await.map_err(broke_off)?;
     }
     session.write_response_body(None, true).await
+}
+
+async fn write_part(session: &mut Session, part: Bytes, pace: &mut Pace) -> Result<()> {
+    let bytes = part.len();
+    let written = pace.wait(session.write_response_body(Some(part), false)).await;
+    written.unwrap_or_else(|| Err(Error::new(ErrorType::WriteTimedout).into_down()))?;
+    pace.moved(bytes);
+    Ok(())
 }
 
 #[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]

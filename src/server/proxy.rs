@@ -79,13 +79,16 @@ impl Proxy {
 
     /// A long answer or a WebSocket does not outlive its session.
     fn still_signed_in(&self, forward: &Forward) -> Result<()> {
-        let Some(visitor) = &forward.visitor else { return Ok(()) };
-        let running = self.shared.running.load();
-        if !self.shared.gateway.may_go_on(&running.snapshot, visitor) {
+        if !forward.visitor.as_ref().is_none_or(|visitor| self.may_go_on(visitor)) {
             let ended = Error::explain(ErrorType::ConnectionClosed, "the session is over");
             return Err(ended.into_down());
         }
         Ok(())
+    }
+
+    /// By the configuration of now.
+    fn may_go_on(&self, visitor: &Visitor) -> bool {
+        self.shared.gateway.may_go_on(&self.shared.running.load().snapshot, visitor)
     }
 
     /// Answers or prepares to forward; the one place where a request meets the gateway.
@@ -159,7 +162,8 @@ impl Proxy {
             Action::Send(sending) => {
                 (ctx.route, ctx.user) =
                     (Some(sending.route.clone()), Some(sending.visitor.clone()));
-                onward::send(session, gateway, snapshot, *sending).await
+                let may_go_on = |visitor: &Visitor| self.may_go_on(visitor);
+                onward::send(session, gateway, snapshot, *sending, may_go_on).await
             }
             action => Ok(Some(action)),
         }
@@ -206,11 +210,7 @@ impl ProxyHttp for Proxy {
             Next::Forward => return Ok(false),
             Next::Answer(response) => write(session, response).await?,
             Next::Stream(streamed) => {
-                onward::stream(session, *streamed, |streamed| {
-                    let running = self.shared.running.load();
-                    self.shared.gateway.may_go_on(&running.snapshot, &streamed.visitor)
-                })
-                .await?;
+                onward::stream(session, *streamed, |visitor| self.may_go_on(visitor)).await?;
             }
         }
         Ok(true)
