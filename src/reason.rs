@@ -107,6 +107,8 @@ reasons! {
     InstallationUnusable => "installation-unusable",
     /// GitHub refuses a token of which it says that it is good.
     GitHubInconsistent => "github-inconsistent",
+    /// Too many large answers of GitHub's are on their way at once.
+    Crowded => "crowded",
 
     /// The session store gave no answer; nobody is signed out for that.
     StoreUnavailable => "store-unavailable",

@@ -243,6 +243,12 @@ fn notice(reason: Reason) -> Notice {
             "GitHub refuses a token of which it also says that it is good.",
             "Try again in a minute.",
         ),
+        R::Crowded => Notice(
+            S::SERVICE_UNAVAILABLE,
+            "Too much at once",
+            "Too many large answers of GitHub's are on their way, yours or everybody's.",
+            "Ask again when one has arrived.",
+        ),
         R::ApiKeyScope => Notice(
             S::FORBIDDEN,
             "This API key is for other routes",

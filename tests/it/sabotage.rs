@@ -83,7 +83,13 @@ const ATTACKS: [(Defence, &[&str]); 27] = [
         Defence::Confirmation,
         &["github_api::privacy::who_may_not_see_it_learns_nothing_of_what_another_saw"],
     ),
-    (Defence::FlowEnds, &["github_api::files::a_stream_ends_with_its_session"]),
+    (
+        Defence::FlowEnds,
+        &[
+            "github_api::files::a_stream_ends_with_its_session",
+            "github_api::files::an_upload_ends_with_its_session",
+        ],
+    ),
     (
         Defence::WholeUploads,
         &["github_api::files::an_upload_that_breaks_off_is_not_taken_for_whole"],

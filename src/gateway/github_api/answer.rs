@@ -1,6 +1,7 @@
 //! GitHub's answers as a client of the gateway gets them: links that lead here, the gateway's own
 //! validator, what the cache did, and what is left of the limit.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use super::Asker;
 use crate::budget::{Limited, OF_THE_LIMIT, Resource};
 use crate::gateway::action::{Action, Answer, Streamed};
 use crate::gateway::{Gateway, Request, Visitor};
-use crate::github::api::{Arrival, Flow, Reply};
+use crate::github::api::{Arrival, Flow, Reply, Room};
 use crate::github::budgets::{LocalStatus, RefusedKind};
 use crate::passage::cache_status::{CacheStatus, Source};
 use crate::passage::rewrite::{self, Bases, Media};
@@ -35,6 +36,9 @@ pub(super) struct Dress {
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const STALE: HeaderName = HeaderName::from_static("x-gatekeep-stale");
+
+/// Seconds until there may be room again.
+const CROWDED_FOR: u64 = 5;
 
 // === impl Dress ===
 
@@ -65,7 +69,10 @@ impl Dress {
         gateway.github_api.tally().note(&asker.budget, arrival.mode(), gateway.clock.now());
         match arrival {
             Arrival::Whole(reply) => {
-                let response = self.whole(gateway, &reply, asker);
+                let (response, reason) = self.whole(gateway, &reply, asker).map_or_else(
+                    || (self.crowded(gateway, &reply, asker), Reason::Crowded),
+                    |response| (response, reason),
+                );
                 Action::respond(Answer { response, reason }).for_route(route)
             }
             Arrival::Flowing(flow) => {
@@ -86,14 +93,18 @@ impl Dress {
         &self.request_id
     }
 
-    fn whole(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Response<Bytes> {
+    /// `None` where there is no room for it.
+    fn whole(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Option<Response<Bytes>> {
+        if reply.is_crowded {
+            return None;
+        }
         if let (Some(refused), None) = (&reply.refused, reply.stale) {
             let status = LocalStatus::default();
             let (status, headers, body) = refused.answer(status, self.is_graphql, &self.request_id);
-            return response(status, headers, body.into());
+            return Some(response(status, headers, body.into()));
         }
         if reply.is_of_the_gateway() {
-            return self.without_github(gateway, reply, asker);
+            return Some(self.without_github(gateway, reply, asker));
         }
         let mut headers = (*reply.headers).clone();
         self.turn_links(&mut headers);
@@ -113,11 +124,11 @@ impl Dress {
             let has_it = is_known(&self.known, &tag);
             headers.insert(ETAG, tag);
             if has_it {
-                return response(StatusCode::NOT_MODIFIED, headers, Bytes::new());
+                return Some(response(StatusCode::NOT_MODIFIED, headers, Bytes::new()));
             }
         }
-        let body = self.body(reply, &headers);
-        response(reply.status, headers, body)
+        let body = self.body(gateway.github_api.room(), reply, &headers)?;
+        Some(response(reply.status, headers, body))
     }
 
     /// The head of an answer that flows. Its body is a file, and files are not rewritten.
@@ -133,6 +144,11 @@ impl Dress {
 
     fn reads(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    /// Whether it is a write for certain, whose answer is small: GraphQL's may be of any size.
+    fn writes(&self) -> bool {
+        !self.reads() && !self.is_graphql
     }
 
     fn turn_links(&self, headers: &mut HeaderMap) {
@@ -160,15 +176,19 @@ impl Dress {
         shown.tag()
     }
 
-    fn body(&self, reply: &Reply, headers: &HeaderMap) -> Bytes {
+    /// The body with the room that it takes on its way, `None` where there is none.
+    fn body(&self, room: &Room, reply: &Reply, headers: &HeaderMap) -> Option<Bytes> {
         let media = Media { accept: &self.accept, content_type: text(headers, &CONTENT_TYPE) };
         match rewrite::body(&reply.body.bytes, media, &self.bases) {
-            std::borrow::Cow::Borrowed(_) => reply.body.bytes.clone(),
-            std::borrow::Cow::Owned(turned) => turned.into(),
+            // Whoever is told otherwise than that a write was done does it once more.
+            Cow::Borrowed(_) if self.writes() => Some(reply.body.bytes.clone()),
+            Cow::Owned(turned) if self.writes() => Some(turned.into()),
+            Cow::Borrowed(_) => room.share(&reply.body),
+            Cow::Owned(turned) => room.own(turned.into()),
         }
     }
 
-    /// GitHub gave nothing to pass on: said as its clients read errors.
+    /// GitHub gave nothing to pass on.
     fn without_github(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Response<Bytes> {
         let message = match reply.status {
             _ if reply.account.source == Source::Gateway => {
@@ -177,16 +197,38 @@ impl Dress {
             StatusCode::GATEWAY_TIMEOUT => "GitHub did not answer in time, and nothing is held.",
             _ => "GitHub cannot be reached just now. Ask again in a moment.",
         };
+        let mut response = self.said(reply.status, message, Reason::GitHubUnavailable);
+        account(gateway, response.headers_mut(), &reply.account, reply.resource, asker);
+        response
+    }
+
+    /// GitHub gave more than there is room for just now.
+    fn crowded(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Response<Bytes> {
+        let message = if self.reads() {
+            "Too many large answers are on their way, yours or everybody's. Ask again when one has \
+             arrived."
+        } else {
+            "GitHub has answered, and too many large answers are on their way to pass it on. What \
+             was asked for may have happened."
+        };
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let mut response = self.said(status, message, Reason::Crowded);
+        response.headers_mut().insert(RETRY_AFTER, CROWDED_FOR.into());
+        account(gateway, response.headers_mut(), &reply.account, reply.resource, asker);
+        response
+    }
+
+    /// Something of our own, as GitHub's clients read errors.
+    fn said(&self, status: StatusCode, message: &str, reason: Reason) -> Response<Bytes> {
         let body = json!({
             "message": message,
-            "reason": Reason::GitHubUnavailable.word(),
+            "reason": reason.word(),
             "request_id": self.request_id,
         });
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        account(gateway, &mut headers, &reply.account, reply.resource, asker);
-        response(reply.status, headers, body.to_string().into())
+        response(status, headers, body.to_string().into())
     }
 }
 

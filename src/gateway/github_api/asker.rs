@@ -22,7 +22,7 @@ use crate::store::Principal;
 /// In whose name GitHub is asked.
 pub(super) struct Asker {
     /// The visitor's account.
-    account: u64,
+    pub(super) account: u64,
     /// Whose rights GitHub applies.
     pub(super) who: Principal,
     /// Whose budget it counts against.

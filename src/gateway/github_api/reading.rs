@@ -105,6 +105,7 @@ fn question(
     };
     Question {
         who: asker.who,
+        account: asker.account,
         budget: asker.budget.clone(),
         caller: asker.caller,
         key: *Key::of(&wanted).as_bytes(),

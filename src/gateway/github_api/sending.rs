@@ -66,6 +66,7 @@ impl Gateway {
         let token = self.token(request.snapshot, request.id, &asker).await?;
         let order = Order {
             who: asker.who,
+            account: asker.account,
             budget: asker.budget.clone(),
             caller: asker.caller,
             method: request.method.clone(),

@@ -7,10 +7,14 @@ use http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use reqwest::redirect::Policy;
-use reqwest::{Body, Response};
+use reqwest::{Body, ClientBuilder, Response};
 use tokio::sync::oneshot;
 
+use super::flows;
 use crate::github::GitHubError;
+
+#[cfg(test)]
+mod tests;
 
 /// The connections to GitHub's API, apart from those for sign-ins: a stream of 300 MB is none of
 /// their business.
@@ -60,8 +64,19 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// <https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#timeouts>
 const SILENCE: Duration = Duration::from_secs(11);
 
+/// The same after a file, which GitHub has to put away first.
+const PUT_AWAY: Duration = Duration::from_secs(50);
+
 /// GitHub closes idle connections after a minute, without a word to a request that comes just then.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// What GitHub may send of an answer before somebody takes it. Its connection is everybody's: where all
+/// its readers have stalled at once there is still room on it for one more answer.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS;
+
+/// Requests under way within all budgets, and answers that flow.
+const MOST_STREAMS: u32 = 90 + flows::MOST;
 
 /// The largest answer that is held: what is larger flows through.
 const LARGEST_HELD: usize = 2 << 20;
@@ -98,13 +113,8 @@ impl Got {
 impl Exchange {
     pub(super) fn new() -> Result<Self, GitHubError> {
         crate::keys::install_jwt_provider();
-        let http = reqwest::Client::builder()
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(IDLE)
-            .build()
-            .map_err(|e| GitHubError::Unreachable("anything", e.to_string()))?;
-        Ok(Self(http))
+        let http = client().build();
+        Ok(Self(http.map_err(|e| GitHubError::Unreachable("anything", e.to_string()))?))
     }
 
     /// Reads, conditionally where there is a validator. What failed for GitHub's own reasons is asked
@@ -142,7 +152,9 @@ impl Exchange {
         body: Option<Body>,
     ) -> Result<Response, Broken> {
         let request = self.0.request(method, url).headers(fields);
-        let (body, taken) = watched(body.unwrap_or_default());
+        let body = body.unwrap_or_default();
+        let patience = if body.as_bytes().is_some() { SILENCE } else { PUT_AWAY };
+        let (body, taken) = watched(body);
         let answer = request.body(body).send();
         tokio::pin!(answer);
         tokio::select! {
@@ -150,8 +162,17 @@ impl Exchange {
             // A body takes as long as its client takes to send it, and GitHub answers after it.
             () = taken => {}
         }
-        in_time(answer).await
+        in_time(patience, answer).await
     }
+}
+
+fn client() -> ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT)
+        .pool_idle_timeout(IDLE)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
 }
 
 /// A body, and what ends when all of it has been taken.
@@ -169,8 +190,11 @@ fn watched(body: Body) -> (Body, impl Future<Output = ()>) {
     (Body::wrap(body), taken)
 }
 
-async fn in_time<T>(answer: impl Future<Output = reqwest::Result<T>>) -> Result<T, Broken> {
-    match tokio::time::timeout(SILENCE, answer).await {
+async fn in_time<T>(
+    patience: Duration,
+    answer: impl Future<Output = reqwest::Result<T>>,
+) -> Result<T, Broken> {
+    match tokio::time::timeout(patience, answer).await {
         Ok(said) => said.map_err(|error| broken(&error)),
         Err(_) => Err(Broken::TimedOut),
     }
@@ -193,7 +217,7 @@ pub(super) async fn collect(mut response: Response) -> Result<Got, Broken> {
 
 /// The next part of an answer's body; `None` at its end.
 pub(super) async fn next_part(response: &mut Response) -> Result<Option<Bytes>, Broken> {
-    in_time(response.chunk()).await
+    in_time(SILENCE, response.chunk()).await
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

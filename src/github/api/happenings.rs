@@ -113,6 +113,8 @@ impl Api {
         self.changes.sweep(LONGEST_FRESH, now);
         self.coverage.sweep(now);
         self.budgets.sweep();
+        self.flows.sweep();
+        self.room.sweep();
         if let Err(unavailable) = self.store.sweep(now).await {
             self.store_failed(&unavailable);
         }

@@ -12,12 +12,13 @@ use http::{HeaderMap, HeaderValue, Method};
 use ring::digest::{SHA256, digest};
 
 use super::GitHubError;
-use super::budgets::{BudgetKey, Budgets, Call};
+use super::budgets::{BudgetKey, Budgets, Call, Permit};
 use crate::budget::{Kind, Resource};
 use crate::clock::Clock;
 use crate::freshness::{ApiPath, Directives, Handling, Storable, poll_interval, tags::Tag};
 use crate::keys::random;
 use crate::metrics::Metrics;
+use crate::passage::cache_status::Source;
 use crate::secret::Secret;
 use crate::store::{Principal, ResponseKey, ResponseStore, Unavailable};
 
@@ -26,25 +27,29 @@ mod changes;
 mod coverage;
 mod exchange;
 mod flights;
+mod flows;
 mod happenings;
 mod outage;
 mod outbox;
 mod read;
 mod reply;
+mod room;
 mod tally;
 mod write;
 
 pub use exchange::Broken;
 pub use happenings::Told;
 pub use reply::{Arrival, Flow, Mode, Reply};
+pub use room::Room;
 pub use tally::{Tallied, Tally};
 pub use write::Order;
 
 use brief::Briefs;
 use changes::Changes;
 use coverage::Coverage;
-use exchange::{Exchange, Whole};
+use exchange::{Exchange, Large, Whole};
 use flights::{Flights, Terms};
+use flows::Flows;
 use outage::Outage;
 use outbox::Outbox;
 
@@ -61,6 +66,8 @@ pub struct Api {
     budgets: Arc<Budgets>,
     tally: Tally,
     exchange: Exchange,
+    flows: Flows,
+    room: Room,
     outage: Outage,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -70,6 +77,8 @@ pub struct Api {
 pub struct Question {
     /// In whose name.
     pub who: Principal,
+    /// Whose account asks.
+    pub account: u64,
     /// Whose budget it counts against.
     pub budget: BudgetKey,
     /// Who asks, of those who share the budget.
@@ -189,6 +198,8 @@ impl Api {
             budgets,
             tally: Tally::new(),
             exchange: Exchange::new()?,
+            flows: Flows::new(),
+            room: Room::new(),
             outage: Outage::default(),
             clock,
             metrics,
@@ -214,6 +225,29 @@ impl Api {
     /// Whether a webhook tells of changes. None tells of what is somebody's own.
     fn covers(&self, question: &Question) -> bool {
         question.handling.share && self.coverage.covers(question.about(), self.clock.now())
+    }
+
+    /// The memory for answers on their way.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// An answer that flows, if there is a place for it. The permit is held until then.
+    async fn flow(
+        &self,
+        large: Large,
+        source: Source,
+        resource: Resource,
+        (account, max_wait): (u64, Duration),
+        permit: Permit,
+    ) -> Arrival {
+        let place = self.flows.enter(account, max_wait).await;
+        drop(permit);
+        let Some(place) = place else {
+            return Arrival::Whole(self.counted(Reply::crowded(resource, source)));
+        };
+        self.count(Mode::Bypass);
+        Arrival::Flowing(Box::new(Flow::new(large, source, resource, place)))
     }
 
     fn counted(&self, reply: Reply) -> Reply {

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::exchange::{Broken, Got, Whole};
 use super::flights::{Landing, Lead, Place};
-use super::reply::{Arrival, Flow, Landed, Mode, Reply, forwarded};
+use super::reply::{Arrival, Landed, Mode, Reply, forwarded};
 use super::{Api, Means, Question};
 use crate::budget::{Kind, Limited};
 use crate::clock::Time;
@@ -210,11 +210,9 @@ impl Api {
                 }
                 Ok(Got::Large(large)) => {
                     permit.answered(large.status, &large.headers, &large.start, began.elapsed());
-                    let headers = response::fields(&large.headers);
                     let source = forwarded(why(question, offered.as_ref()), Some(large.status));
-                    let flow = Flow::new(large, headers, source, question.resource, Some(permit));
-                    self.count(Mode::Bypass);
-                    return Arrival::Flowing(Box::new(flow));
+                    let whose = (question.account, question.max_wait);
+                    return self.flow(large, source, question.resource, whose, permit).await;
                 }
                 Ok(Got::Whole(whole)) => whole,
             };

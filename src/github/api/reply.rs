@@ -8,11 +8,13 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
 use super::exchange::{Broken, Large, next_part};
+use super::flows::FlowPlace;
 use crate::budget::Resource;
 use crate::clock::Time;
 use crate::freshness::Cause;
-use crate::github::budgets::{Permit, Refused};
+use crate::github::budgets::Refused;
 use crate::passage::cache_status::{CacheStatus, Forwarded, Source, Why};
+use crate::passage::response;
 use crate::store::{Body, Validation};
 
 /// An answer to a client, still with GitHub's own links.
@@ -34,6 +36,8 @@ pub struct Reply {
     pub stale: Option<Cause>,
     /// Why GitHub was not asked, if it was not.
     pub refused: Option<Refused>,
+    /// Whether GitHub's answer found no place here.
+    pub is_crowded: bool,
     /// The limit that the question counts against.
     pub resource: Resource,
 }
@@ -53,7 +57,7 @@ pub struct Flow {
     /// The limit that the question counts against.
     pub resource: Resource,
     rest: reqwest::Response,
-    _place: Option<Permit>,
+    _place: FlowPlace,
 }
 
 /// What a question brings.
@@ -120,8 +124,15 @@ impl Reply {
             age: Duration::ZERO,
             stale: None,
             refused: None,
+            is_crowded: false,
             resource,
         }
+    }
+
+    /// GitHub's answer is too large to hold, and too many such answers are on their way.
+    pub(super) fn crowded(resource: Resource, source: Source) -> Self {
+        let bare = Self::bare(StatusCode::SERVICE_UNAVAILABLE, resource, source);
+        Self { is_crowded: true, mode: Mode::Refused, ..bare }
     }
 
     /// Whether there is nothing of GitHub's in it.
@@ -142,6 +153,7 @@ impl Reply {
             age,
             stale: None,
             refused: None,
+            is_crowded: false,
             resource,
         }
     }
@@ -170,18 +182,12 @@ impl Reply {
 // === impl Flow ===
 
 impl Flow {
-    pub(super) fn new(
-        large: Large,
-        headers: HeaderMap,
-        source: Source,
-        resource: Resource,
-        place: Option<Permit>,
-    ) -> Self {
+    pub(super) fn new(large: Large, source: Source, resource: Resource, place: FlowPlace) -> Self {
         // Taken away where the body was unpacked.
         let length = large.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         Self {
             status: large.status,
-            headers,
+            headers: response::fields(&large.headers),
             length: length.and_then(|length| length.parse().ok()),
             start: large.start,
             account: CacheStatus { source, ttl: None, detail: None },

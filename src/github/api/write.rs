@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
 use super::exchange::{Broken, Got, collect};
-use super::reply::{Arrival, Flow, Mode, Reply, forwarded};
+use super::reply::{Arrival, Mode, Reply, forwarded};
 use super::{Api, Means};
 use crate::budget::{Kind, Resource};
 use crate::freshness::ApiPath;
@@ -20,6 +20,8 @@ use crate::store::{Body, Principal};
 pub struct Order {
     /// In whose name.
     pub who: Principal,
+    /// Whose account sends it.
+    pub account: u64,
     /// Whose budget it counts against.
     pub budget: BudgetKey,
     /// Who sends it, of those who share the budget.
@@ -111,11 +113,8 @@ impl Api {
             }
             Ok(Got::Large(large)) => {
                 permit.answered(large.status, &large.headers, &large.start, began.elapsed());
-                let (headers, status) = (response::fields(&large.headers), large.status);
-                let source = source(Some(status));
-                let flow = Flow::new(large, headers, source, order.resource(), Some(permit));
-                self.count(Mode::Bypass);
-                Arrival::Flowing(Box::new(flow))
+                let (source, whose) = (source(Some(large.status)), (order.account, order.max_wait));
+                self.flow(large, source, order.resource(), whose, permit).await
             }
             Ok(Got::Whole(whole)) => {
                 permit.answered(whole.status, &whole.headers, &whole.bytes, began.elapsed());

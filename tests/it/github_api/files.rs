@@ -183,6 +183,31 @@ fn an_upload_that_breaks_off_is_not_taken_for_whole() {
     assert_eq!((uploads(&world.github), sizes), (2, vec![100_000, 100_000]));
 }
 
+/// What is signed out sends no more.
+#[test]
+fn an_upload_ends_with_its_session() {
+    let (world, mut browser) = entitled();
+    let line = format!("POST {} HTTP/1.1", upload_target(&mut browser, "a.bin"));
+    let half = chunked(&noise(100_000));
+    let upload = |is_signed_out: bool| {
+        let mut connection = Connection::open(world.gate.address);
+        connection
+            .send(&head(&browser, &line, "transfer-encoding: chunked\r\n"))
+            .expect("it reads");
+        connection.send(&half).expect("the gateway reads");
+        if is_signed_out {
+            let done = world.gate.operate("POST", "/sessions/revoke", r#"{"user": "octocat"}"#);
+            assert_eq!(done.status, 200, "{}", done.text());
+        }
+        // It may be closed by now.
+        drop(connection.send(&[&half[..], b"0\r\n\r\n"].concat()));
+        connection.receive(false).map(|answer| answer.status)
+    };
+    assert_eq!((upload(false), uploads(&world.github)), (Some(201), 1));
+    assert_ne!(upload(true), Some(201));
+    assert_eq!((uploads(&world.github), world.github.assets(REPOSITORY).len()), (1, 1));
+}
+
 #[test]
 fn a_body_beyond_the_route_s_limit_does_not_arrive() {
     let world = World::with(SCOPES, NARROW);
@@ -355,6 +380,36 @@ fn a_part_of_a_file_is_passed_on_and_not_held() {
         whole.header("cache-status"),
         Some("gatekeep; fwd=uri-miss; fwd-status=200; stored")
     );
+}
+
+/// Who takes nothing of what flows holds up nobody but who does the same.
+#[test]
+fn a_few_answers_flow_at_once_and_hold_up_nobody_else() {
+    let (world, mut browser) = world();
+    let (mut other, _) = world.signed_in("hubot", "https://app.example.com/x");
+    let mut stalled: Vec<_> = (0..4)
+        .map(|_| begin(world.gate.address, &browser, "/blob/100000000000"))
+        .inspect(|(head, _)| assert!(head.starts_with("http/1.1 200"), "{head}"))
+        .collect();
+    let url = at(&format!("/blob/{LARGE}"));
+    let fields = [("accept", "application/json"), ("x-gatekeep-max-wait", "0")];
+    let large = |visitor: &mut Browser| visitor.send("GET", &url, &fields, "");
+    let refused = large(&mut browser);
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    let said = refused.json();
+    assert_eq!(said["reason"], "crowded");
+    let message = "Too many large answers are on their way, yours or everybody's. Ask again when \
+                   one has arrived.";
+    assert_eq!(said["message"], message);
+    eventually("it is logged", || world.gate.access_log().contains("crowded"));
+    // What is small passes, and so does what is another's.
+    for _ in 0..12 {
+        assert_eq!(browser.fetch(&at("/users/mona")).status, 200);
+    }
+    assert_eq!(large(&mut other).body.len(), LARGE);
+    // One reader less is one place more.
+    drop(stalled.pop());
+    eventually("the gateway notices", || large(&mut browser).status == 200);
 }
 
 /// A download does not outlive the session that began it, and no other session's download ends with it.
