@@ -61,6 +61,8 @@ fn github(config: &Config) -> Value {
     let github = &config.github;
     let needed = || scopes_for(config.routes.facts());
     let secrets = list(github.webhook_secrets.iter().map(|_| text(&REDACTED)));
+    let webhook = mapping([("secret", secrets), ("redeliver", github.redeliver.into())]);
+    let webhook = if github.webhook_secrets.is_empty() { Value::Null } else { webhook };
     mapping([
         ("client_id", text(&github.client_id)),
         ("client_secret", text(&REDACTED)),
@@ -68,7 +70,7 @@ fn github(config: &Config) -> Value {
         ("api", text(&github.api)),
         ("scopes", texts(&github.scopes.clone().unwrap_or_else(needed))),
         ("timeout", text(&span(github.timeout))),
-        ("webhook", unless_empty(mapping([("secret", unless_empty(secrets))]))),
+        ("webhook", webhook),
         ("revoke_tokens", github.revoke_tokens.into()),
         ("app", github.app.as_deref().map_or(Value::Null, app)),
     ])

@@ -111,6 +111,7 @@ mapping! {
     /// `webhook:` of `github:`.
     Webhook, "`webhook`" {
         secret: OneOrMany<SecretSource>,
+        redeliver: bool,
     }
 
     /// The mapping form of `store:`.

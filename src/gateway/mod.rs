@@ -43,6 +43,7 @@ mod github_api;
 mod handover;
 mod hearing;
 mod last_session;
+mod missed;
 mod my_api_keys;
 mod my_budget;
 mod my_sessions;
@@ -348,6 +349,9 @@ impl Gateway {
         tracing::error!(request.id = request.id, "{unavailable}");
     }
 }
+
+/// How often missed webhooks are looked for.
+pub const MISSED_EVERY: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// Sign-ins that may ask GitHub at the same time; the others wait their turn.
 const SIGN_INS_AT_ONCE: usize = 64;

@@ -23,7 +23,7 @@ pub const LARGEST_WEBHOOK: usize = 25 * 1024 * 1024;
 const QUICK: usize = 256 * 1024;
 
 /// GitHub sends a delivery again for three days when it is asked to; and a day more.
-const REDELIVERED: Duration = Duration::from_secs(4 * 86_400);
+pub(super) const REDELIVERED: Duration = Duration::from_secs(4 * 86_400);
 
 /// GitHub waits ten seconds for an answer.
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -42,6 +42,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// What GitHub signs its webhooks with; several are a rotation, none takes no webhooks.
     pub webhook_secrets: Vec<Secret<String>>,
+    /// Whether GitHub is asked to send again what webhooks of the app nobody took.
+    pub redeliver: bool,
     /// Whether a token is revoked at GitHub when its account's last session ends.
     pub revoke_tokens: bool,
     /// The GitHub App as itself, where it is one and speaks for its installations.

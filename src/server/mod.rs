@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::{Config, Listener, ListenerKind, Problems, StoreKind};
-use crate::gateway::{Gateway, Snapshot};
+use crate::gateway::{Gateway, MISSED_EVERY, Snapshot};
 use crate::github::GitHubError;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
@@ -214,6 +214,7 @@ impl Server {
         tokio::spawn(sweep_forever(self.shared.clone()));
         tokio::spawn(hear_forever(self.shared.clone()));
         tokio::spawn(tell_forever(self.shared.clone()));
+        tokio::spawn(recover_forever(self.shared.clone()));
         tokio::spawn(resolve_forever(self.shared.clone()));
         tokio::spawn(upkeep.go_on());
         if let Some(file) = self.file {
@@ -326,6 +327,15 @@ async fn hear_forever(shared: Arc<Shared>) {
 async fn tell_forever(shared: Arc<Shared>) {
     let keys = || shared.running.load().snapshot.config.keys.clone();
     match shared.gateway.tell(keys).await {}
+}
+
+/// At the start, too: what was sent before it nobody took.
+async fn recover_forever(shared: Arc<Shared>) {
+    loop {
+        let running = shared.running.load_full();
+        shared.gateway.recover_webhooks(&running.snapshot).await;
+        tokio::time::sleep(MISSED_EVERY).await;
+    }
 }
 
 async fn resolve_forever(shared: Arc<Shared>) {

@@ -525,6 +525,7 @@ fn gatekeep_settings(github: &Simulator) -> gatekeep::github::Settings {
         scopes: None,
         timeout: 5 * SECOND,
         webhook_secrets: Vec::new(),
+        redeliver: true,
         revoke_tokens: false,
         app: Some(Arc::new(gatekeep::github::app::App {
             id: github.app_id(),
@@ -532,4 +533,25 @@ fn gatekeep_settings(github: &Simulator) -> gatekeep::github::Settings {
             keys: vec![key],
         })),
     }
+}
+
+// === Webhooks that nobody took ===
+
+#[test]
+fn every_missed_webhook_of_three_days_is_found() {
+    let bench = Bench::new();
+    let missed = || {
+        let asked = bench.installations.missed(&bench.client);
+        bench.runtime.block_on(asked).expect("a list")
+    };
+    assert!(missed().is_empty());
+    bench.github.set_hook("http://127.0.0.1:9/hook", "of-nobody");
+    let lost: Vec<_> =
+        (0..130).map(|_| bench.github.deliver("ping", bench.github.ping())).collect();
+    let found: Vec<_> = missed().into_iter().map(|it| it.guid).collect();
+    assert_eq!(found, lost.into_iter().map(|it| it.guid).collect::<Vec<_>>());
+    bench.advance(Duration::from_secs(3 * 86_400 - 60));
+    assert_eq!(missed().len(), 130);
+    bench.advance(Duration::from_secs(120));
+    assert!(missed().is_empty());
 }

@@ -31,6 +31,8 @@ mod refresh;
 mod github_app;
 /// What GitHub tells without being asked, and what others try to make us believe.
 mod webhooks;
+/// Webhooks of the app that came while nobody was there.
+mod missed_webhooks;
 /// The keys that sign identity tokens: rotated, shared, kept.
 mod signing_keys;
 /// Who is let in, and what the others are told.

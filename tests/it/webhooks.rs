@@ -366,8 +366,8 @@ fn webhooks_are_taken_at_one_address_and_only_with_a_secret() {
 
 #[test]
 fn a_body_above_githubs_largest_is_refused() {
-    let (nodes, [octocat, _]) = world();
     const LARGEST: usize = 25 * 1024 * 1024;
+    let (nodes, [octocat, _]) = world();
     let of = |bytes: usize| {
         let frame = json!({"action": "edited", "fill": ""}).to_string().len();
         let fill = "x".repeat(bytes - frame);

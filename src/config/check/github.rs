@@ -43,6 +43,7 @@ impl Check<'_> {
             scopes,
             timeout,
             webhook_secrets: webhook_secrets?,
+            redeliver: redelivers(github),
             revoke_tokens: github.revoke_tokens.value() == Some(&true),
             app,
         })
@@ -124,6 +125,11 @@ impl Check<'_> {
         }
         Some(list.iter().map(|at| at.value.0.clone()).collect())
     }
+}
+
+fn redelivers(github: &GitHub) -> bool {
+    let webhook = github.webhook.value();
+    webhook.is_none_or(|webhook| webhook.redeliver.value() != Some(&false))
 }
 
 fn unencrypted() -> Fault {

@@ -196,7 +196,9 @@ mod tests {
                 }
             };
             let threads: Vec<_> = (0..4).map(|n| scope.spawn(move || note(n))).collect();
-            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            for thread in threads {
+                thread.join().unwrap();
+            }
             changes.latest()
         });
         assert_eq!(last, 12_000);

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Client, GitHubError};
 use crate::keys::RsaKey;
 
+mod deliveries;
 mod installations;
 mod jwt;
 mod listing;
@@ -21,6 +22,7 @@ mod scope;
 mod slot;
 mod token;
 
+pub use deliveries::Missed;
 pub use installations::Installations;
 pub use jwt::AppJwt;
 pub use listing::{Installation, Owner};
