@@ -40,6 +40,8 @@ reasons! {
     Email => "email",
     /// One of the gateway's own pages.
     Endpoint => "endpoint",
+    /// A browser asks whether a page of another origin may ask, and it may.
+    Preflight => "preflight",
 
     /// No session cookie came with the request.
     NoSession => "no-session",

@@ -8,6 +8,7 @@ use super::{Config, Listener, ListenerKind, StoreKind};
 use crate::github::app::App;
 use crate::github::scopes_for;
 use crate::log::Format;
+use crate::passage::cors::Origins;
 use crate::policy::Policy;
 use crate::route::{ActsAs, Algorithm, Route, Rule, Token};
 use crate::store::{RedisMode, RedisSettings};
@@ -191,12 +192,19 @@ fn upstream(route: &Route) -> Value {
         ActsAs::Visitor => Value::Null,
         ActsAs::Installation(which) => text(which),
     };
+    let origins = match &api.origins {
+        Origins::Any => texts(&["*"]),
+        Origins::Listed(listed) => texts(listed),
+    };
     let keys = mapping([
         ("installation", installation),
         ("enterprise_paths", api.enterprise_paths.into()),
         ("share", api.share.into()),
         ("allow", texts(&api.rules.allow)),
         ("deny", texts(&api.rules.deny)),
+        ("origins", origins),
+        ("limit_status", text(&api.limit_status)),
+        ("cache_headers", api.cache_headers.into()),
     ]);
     mapping([("github", keys)])
 }

@@ -11,12 +11,12 @@ use super::field::{At, Field, OneOrMany, Read, entries};
 use super::locate::Node;
 use super::report::Report;
 use super::scalar::{
-    BodyLimit, Https, Network, PlainPath, RedisAddress, RouteName, Size, Span, Text,
+    BodyLimit, Https, Network, PagesOf, PlainPath, RedisAddress, RouteName, Size, Span, Text,
 };
 use super::written::{Allow, Redis, SecretSource, Store, Upstream};
 use crate::identity::{EmailPattern, OrgName, TeamRef, UserPattern};
 use crate::origin::Origin;
-use crate::route::HostPattern;
+use crate::route::{HostPattern, LimitStatus};
 
 /// Declares a mapping: its type, its keys, and how it is read.
 macro_rules! mapping {
@@ -204,6 +204,9 @@ mapping! {
         share: bool,
         allow: Vec<At<Text>>,
         deny: Vec<At<Text>>,
+        origins: Vec<At<PagesOf>>,
+        limit_status: LimitStatus,
+        cache_headers: bool,
     }
 
     /// `upstream_tls:` of a route.

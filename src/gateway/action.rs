@@ -11,6 +11,7 @@ use super::{LiveSession, Request, upstream};
 use crate::api_key::Presented;
 use crate::clock::Time;
 use crate::github::api::Flow;
+use crate::passage::cors::Sharing;
 use crate::reason::Reason;
 use crate::route::Route;
 
@@ -112,6 +113,16 @@ impl Action {
             Self::Respond { answer, .. } => Self::Respond { answer, route: Some(to.clone()) },
             other => other,
         }
+    }
+
+    /// Tells the browser whether a page of another origin may read the answer, if this is one.
+    pub(super) fn shared(mut self, sharing: &Sharing) -> Self {
+        match &mut self {
+            Self::Respond { answer, .. } => sharing.tell(answer.response.headers_mut()),
+            Self::Stream(streamed) => sharing.tell(streamed.head.headers_mut()),
+            Self::Forward(_) | Self::Read(_) | Self::Send(_) => {}
+        }
+        self
     }
 }
 

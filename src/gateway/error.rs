@@ -162,9 +162,14 @@ fn notice(reason: Reason) -> Notice {
     use Reason as R;
     use StatusCode as S;
     match reason {
-        R::Public | R::Anyone | R::User | R::Org | R::Team | R::Email | R::Endpoint => {
-            Notice(S::OK, "Welcome", "All is well.", "There is nothing to do.")
-        }
+        R::Public
+        | R::Anyone
+        | R::User
+        | R::Org
+        | R::Team
+        | R::Email
+        | R::Endpoint
+        | R::Preflight => Notice(S::OK, "Welcome", "All is well.", "There is nothing to do."),
         R::NoSession => Notice(
             S::UNAUTHORIZED,
             "Sign in to go on",

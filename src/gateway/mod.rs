@@ -191,12 +191,20 @@ impl Gateway {
         }
     }
 
-    /// Finds the route and asks `decide`; only what it allows is forwarded.
+    /// Finds the route; only what `decide` allows is forwarded.
     async fn pass(&self, request: &Request<'_>) -> Action {
         let route = match request.config().routes.find(&request.target, request.method) {
             Ok(route) => route,
             Err(miss) => return Action::respond(error::fault(request, miss_reason(miss))),
         };
+        match route.upstream.api() {
+            Some(api) => Box::pin(self.pass_to_github(request, route, api)).await,
+            None => self.pass_to(request, route).await,
+        }
+    }
+
+    /// Asks `decide` about a route.
+    async fn pass_to(&self, request: &Request<'_>, route: &Arc<Route>) -> Action {
         let decision = self.decide(route, request).await;
         let (word, reason) = decision.words();
         self.metrics.decided(request.snapshot.route_metrics(Some(route)), word, reason);

@@ -4,12 +4,13 @@
 //! the few fields that GitHub should see ([`request`]). What comes back loses the fields that speak
 //! for GitHub's own site ([`response`]), gets its links turned towards the gateway ([`rewrite`]),
 //! and carries the gateway's own validator ([`tag`]) and its account of the cache
-//! ([`cache_status`]). Nothing here does I/O.
+//! ([`cache_status`]). [`cors`] says which pages of other origins may ask. Nothing here does I/O.
 
 use http::HeaderMap;
 use http::header::{CONNECTION, HeaderName};
 
 pub mod cache_status;
+pub mod cors;
 pub mod permitted;
 pub mod placement;
 pub mod request;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::passage::cors::Origins;
 use crate::passage::permitted::Rules;
 
 /// How GitHub's API is asked for the visitors of a route.
@@ -17,6 +18,12 @@ pub struct Api {
     pub share: bool,
     /// Which paths are passed on.
     pub rules: Rules,
+    /// Pages of which other origins may ask.
+    pub origins: Origins,
+    /// With which status the gateway refuses what a limit of GitHub's stands against.
+    pub limit_status: LimitStatus,
+    /// Whether answers also say what the cache did in the words of other caches.
+    pub cache_headers: bool,
 }
 
 /// In whose name GitHub is asked.
@@ -26,6 +33,32 @@ pub enum ActsAs {
     Visitor,
     /// An installation of the GitHub App: its number, or the account that it is installed on.
     Installation(Box<str>),
+}
+
+/// The status of a refusal. GitHub uses both, and some clients know one alone: with 429 `PyGithub`
+/// raises no `RateLimitExceededException`, and Octokit's plugin-retry asks three times more before
+/// anybody hears of a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitStatus {
+    /// 429.
+    TooManyRequests,
+    /// 403, which all of them take for a limit.
+    #[default]
+    Forbidden,
+    /// What GitHub used last for this budget; 403 when it never refused.
+    AsGitHub,
+}
+
+// === impl LimitStatus ===
+
+impl fmt::Display for LimitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooManyRequests => "429",
+            Self::Forbidden => "403",
+            Self::AsGitHub => "github",
+        })
+    }
 }
 
 // === impl ActsAs ===

@@ -14,7 +14,7 @@ mod api;
 mod path;
 mod table;
 
-pub use api::{ActsAs, Api};
+pub use api::{ActsAs, Api, LimitStatus};
 pub use path::{HostPattern, PathPattern, PathPrefix};
 pub use table::{Miss, RouteTable};
 

@@ -198,6 +198,7 @@ fn the_defaults_in_the_reference_are_the_defaults() {
         "audience",
         "loose_paths",
         "installation",
+        "origins",
     ];
     let is_example = |line: &str| {
         let key =

@@ -4,9 +4,10 @@ use super::super::field::{At, Field};
 use super::super::locate::Place;
 use super::super::raw::{ApiKeys, Route};
 use super::super::report::Fault;
-use super::super::scalar::{Text, not};
+use super::super::scalar::{PagesOf, Text, not};
 use super::{Check, Gateway};
 use crate::identity::Login;
+use crate::passage::cors::Origins;
 use crate::passage::permitted::{Rule, Rules};
 use crate::route::{ActsAs, Api};
 
@@ -37,6 +38,9 @@ impl Check<'_> {
             rules,
             enterprise_paths: keys.and_then(|k| k.enterprise_paths.value()) == Some(&true),
             share: keys.and_then(|keys| keys.share.value()) != Some(&false),
+            origins: origins(keys.map_or(&[][..], |keys| keys.origins.items())),
+            limit_status: keys.and_then(|k| k.limit_status.value()).copied().unwrap_or_default(),
+            cache_headers: keys.and_then(|keys| keys.cache_headers.value()) == Some(&true),
         }
     }
 
@@ -89,6 +93,12 @@ impl Check<'_> {
         unfit(key_of(&route.upstream_tls), "upstream_tls", fixed);
         unfit(key_of(&route.preserve_host), "preserve_host", fixed);
     }
+}
+
+/// One that means every origin stands for all.
+fn origins(items: &[At<PagesOf>]) -> Origins {
+    let each = items.iter().map(|at| at.value.0.clone());
+    each.collect::<Option<_>>().map_or(Origins::Any, Origins::Listed)
 }
 
 fn key_of<T>(field: &Field<T>) -> Option<&Place> {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::super::report::Fault;
-use super::{Network, Scalar, not};
+use super::{Network, PagesOf, Scalar, not};
 use crate::origin::Origin;
 use crate::route::HostPattern;
 use crate::target::parse_host;
@@ -71,6 +71,17 @@ impl Scalar for Origin {
             let meant = meant.parse::<Self>().ok().map(|origin| origin.to_string());
             Fault::new(error.to_string()).suggest(meant.as_deref())
         })
+    }
+}
+
+impl Scalar for PagesOf {
+    const WHAT: &'static str = "an origin such as `https://tools.example.com`, or `\"*\"`";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        Origin::parse(text).map(|origin| Self(Some(origin)))
     }
 }
 

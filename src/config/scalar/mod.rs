@@ -6,6 +6,8 @@ use ipnet::IpNet;
 
 use super::report::Fault;
 use super::suggest::{list, nearest};
+use crate::origin::Origin;
+use crate::route::LimitStatus;
 
 mod address;
 mod amount;
@@ -58,6 +60,9 @@ pub(super) struct Https;
 
 /// Where an app listens, as written.
 pub(super) struct Address(pub(super) String);
+
+/// Of which pages: those of an origin, or of every origin.
+pub(super) struct PagesOf(pub(super) Option<Origin>);
 
 /// Where a Redis listens.
 pub(super) struct RedisAddress {
@@ -140,6 +145,20 @@ impl Scalar for Https {
 
     fn parse(text: &str) -> Result<Self, Fault> {
         word(text, "something to redirect to", &[("https", ())]).map(|()| Self)
+    }
+}
+
+impl Scalar for LimitStatus {
+    const WHAT: &'static str = "`403`, `429` or `github`";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let known = [Self::Forbidden, Self::TooManyRequests, Self::AsGitHub];
+        let known = known.map(|status| (status.to_string(), status));
+        word(
+            text,
+            "a status of a refusal",
+            &known.each_ref().map(|(name, of)| (name.as_str(), *of)),
+        )
     }
 }
 

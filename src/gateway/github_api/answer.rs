@@ -15,13 +15,14 @@ use super::Asker;
 use crate::budget::{Limited, OF_THE_LIMIT, Resource};
 use crate::gateway::action::{Action, Answer, Streamed};
 use crate::gateway::{Gateway, Request, Visitor};
-use crate::github::api::{Arrival, Flow, Reply, Room};
-use crate::github::budgets::{LocalStatus, RefusedKind};
+use crate::github::api::{Arrival, Flow, Mode, Reply, Room};
+use crate::github::budgets::RefusedKind;
 use crate::passage::cache_status::{CacheStatus, Source};
+use crate::passage::cors::Sharing;
 use crate::passage::rewrite::{self, Bases, Media};
 use crate::passage::tag::{Shown, is_known};
 use crate::reason::Reason;
-use crate::route::Route;
+use crate::route::{Api, LimitStatus, Route};
 
 /// What it takes to make an answer fit its client. Outlives the request's header, for a body may come
 /// after it.
@@ -32,9 +33,14 @@ pub(super) struct Dress {
     known: HeaderMap,
     request_id: String,
     is_graphql: bool,
+    sharing: Sharing,
+    limit_status: LimitStatus,
+    has_cache_headers: bool,
 }
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const CACHE_MODE: HeaderName = HeaderName::from_static("x-cache-mode");
+const FROM_CACHE: HeaderName = HeaderName::from_static("x-from-cache");
 const STALE: HeaderName = HeaderName::from_static("x-gatekeep-stale");
 
 /// Seconds until there may be room again.
@@ -43,7 +49,7 @@ const CROWDED_FOR: u64 = 5;
 // === impl Dress ===
 
 impl Dress {
-    pub(super) fn new(request: &Request<'_>, bases: Bases, is_graphql: bool) -> Self {
+    pub(super) fn new(request: &Request<'_>, api: &Api, bases: Bases, is_graphql: bool) -> Self {
         let known = request.headers.get_all(IF_NONE_MATCH);
         let accept = request.header("accept").unwrap_or_default().to_owned();
         Self {
@@ -53,6 +59,9 @@ impl Dress {
             known: known.iter().map(|value| (IF_NONE_MATCH, value.clone())).collect(),
             request_id: request.id.to_owned(),
             is_graphql,
+            sharing: api.origins.sharing(request.headers),
+            limit_status: api.limit_status,
+            has_cache_headers: api.cache_headers,
         }
     }
 
@@ -88,6 +97,11 @@ impl Dress {
         accept.map(|accept| (ACCEPT, accept)).into_iter().collect()
     }
 
+    /// Which pages may read the answer.
+    pub(super) fn sharing(&self) -> &Sharing {
+        &self.sharing
+    }
+
     /// The request's name in the log.
     pub(super) fn request_id(&self) -> &str {
         &self.request_id
@@ -99,8 +113,9 @@ impl Dress {
             return None;
         }
         if let (Some(refused), None) = (&reply.refused, reply.stale) {
-            let status = LocalStatus::default();
-            let (status, headers, body) = refused.answer(status, self.is_graphql, &self.request_id);
+            let (status, mut headers, body) =
+                refused.answer(self.limit_status, self.is_graphql, &self.request_id);
+            self.account_for_older(&mut headers, reply.mode);
             return Some(response(status, headers, body.into()));
         }
         if reply.is_of_the_gateway() {
@@ -119,6 +134,7 @@ impl Dress {
         }
         pause(gateway, &mut headers, reply, asker);
         account(gateway, &mut headers, &reply.account, reply.resource, asker);
+        self.account_for_older(&mut headers, reply.mode);
         if reply.status == StatusCode::OK && self.reads() {
             let tag = self.tag(reply, &headers);
             let has_it = is_known(&self.known, &tag);
@@ -136,6 +152,7 @@ impl Dress {
         let mut headers = flow.headers.clone();
         self.turn_links(&mut headers);
         account(gateway, &mut headers, &flow.account, flow.resource, asker);
+        self.account_for_older(&mut headers, Mode::Bypass);
         let mut head = Response::new(());
         *head.status_mut() = flow.status;
         *head.headers_mut() = headers;
@@ -149,6 +166,31 @@ impl Dress {
     /// Whether it is a write for certain, whose answer is small: GraphQL's may be of any size.
     fn writes(&self) -> bool {
         !self.reads() && !self.is_graphql
+    }
+
+    /// What the cache did, for clients that know nothing of `Cache-Status`: as Prow's ghproxy says it,
+    /// and as httpcache says it, which go-github heeds.
+    fn account_for_older(&self, headers: &mut HeaderMap, mode: Mode) {
+        if !self.has_cache_headers {
+            return;
+        }
+        headers.insert(CACHE_MODE, HeaderValue::from_static(self.word_of_ghproxy(mode)));
+        if mode.is_free() {
+            headers.insert(FROM_CACHE, HeaderValue::from_static("1"));
+        }
+    }
+
+    /// What it calls free is free: `REVALIDATED`, `COALESCED` and `ERROR`.
+    fn word_of_ghproxy(&self, mode: Mode) -> &'static str {
+        match mode {
+            Mode::Hit | Mode::Revalidated | Mode::Stale => "REVALIDATED",
+            Mode::Collapsed => "COALESCED",
+            Mode::Changed => "CHANGED",
+            Mode::Miss => "MISS",
+            Mode::Refused => "ERROR",
+            Mode::Bypass if self.reads() => "NO-STORE",
+            Mode::Bypass => "SKIP",
+        }
     }
 
     fn turn_links(&self, headers: &mut HeaderMap) {
@@ -199,6 +241,7 @@ impl Dress {
         };
         let mut response = self.said(reply.status, message, Reason::GitHubUnavailable);
         account(gateway, response.headers_mut(), &reply.account, reply.resource, asker);
+        self.account_for_older(response.headers_mut(), reply.mode);
         response
     }
 
@@ -215,6 +258,7 @@ impl Dress {
         let mut response = self.said(status, message, Reason::Crowded);
         response.headers_mut().insert(RETRY_AFTER, CROWDED_FOR.into());
         account(gateway, response.headers_mut(), &reply.account, reply.resource, asker);
+        self.account_for_older(response.headers_mut(), reply.mode);
         response
     }
 

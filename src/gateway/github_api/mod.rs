@@ -20,6 +20,7 @@ mod answer;
 mod asker;
 mod reading;
 mod sending;
+mod sharing;
 
 pub use reading::Reading;
 pub use sending::{Outgoing, Sending};
@@ -66,7 +67,7 @@ impl Gateway {
         let call = place(route.path.as_str(), api.enterprise_paths, path).ok_or(Reason::NoRoute)?;
         let upstream = &request.snapshot.addresses;
         let bases = Bases::new(upstream, &shown(request, route, &call));
-        let dress = Dress::new(request, bases, call.kind == Kind::Graphql);
+        let dress = Dress::new(request, api, bases, call.kind == Kind::Graphql);
         // A browser sends the cookie by itself; a key only whoever has it.
         let is_by_cookie = !visitor.is_api_key();
         if is_by_cookie && !request.method.is_safe() && !csrf::may_write(request) {

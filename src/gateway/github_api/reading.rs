@@ -57,14 +57,15 @@ impl Gateway {
     pub async fn read_from_github(&self, snapshot: &Snapshot, mut reading: Reading) -> Action {
         let read = self.try_to_read(snapshot, &mut reading).await;
         let Reading { route, visitor, dress, asker, .. } = reading;
-        match read {
+        let action = match read {
             Ok(arrival) => dress.action(self, &route, arrival, &asker, visitor),
             Err(reason) => {
                 let (request_id, branding) = (dress.request_id(), &snapshot.config.branding);
                 let response = error::fault_page(reason, request_id, &dress.wishes(), branding);
                 Action::respond(Answer { response, reason }).for_route(&route)
             }
-        }
+        };
+        action.shared(dress.sharing())
     }
 
     async fn try_to_read(

@@ -95,7 +95,7 @@ impl Gateway {
         }
         let sent = self.try_to_send(snapshot, &mut sending, body, again).await;
         let Sending { route, dress, asker, visitor, .. } = sending;
-        match sent {
+        let action = match sent {
             Ok(arrival) => dress.action(self, &route, arrival, &asker, visitor),
             Err(reason) => {
                 let request_id = dress.request_id();
@@ -104,7 +104,8 @@ impl Gateway {
                 let answer = crate::gateway::Answer { response: page, reason };
                 Action::respond(answer).for_route(&route)
             }
-        }
+        };
+        action.shared(dress.sharing())
     }
 
     async fn try_to_send(

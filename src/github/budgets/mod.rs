@@ -29,7 +29,7 @@ use books::Asking;
 use purse::{Clocks, Place, Purse};
 
 pub use permit::Permit;
-pub use refusal::{LocalStatus, Refused, RefusedKind};
+pub use refusal::{Refused, RefusedKind};
 
 /// The budgets at one GitHub, of one process.
 pub struct Budgets {

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::budget::{Resource, Standing};
+use crate::route::LimitStatus;
 
 /// A request that may not be sent now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,20 +33,6 @@ pub enum RefusedKind {
     Secondary,
     /// Too many wait, or its turn would come too late.
     Queue,
-}
-
-/// The status of a refusal. GitHub uses both, and some clients know one alone: with 429 `PyGithub`
-/// raises no `RateLimitExceededException`, and Octokit's plugin-retry asks three times more before
-/// anybody hears of a limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LocalStatus {
-    /// 429.
-    TooManyRequests,
-    /// 403, which all of them take for a limit.
-    #[default]
-    Forbidden,
-    /// What GitHub used last for this budget; 403 when it never refused.
-    AsGitHub,
 }
 
 const REFUSED: HeaderName = HeaderName::from_static("x-gatekeep-refused");
@@ -77,7 +64,7 @@ impl Refused {
     /// rate" and else by `x-ratelimit-remaining: 0`, go-github by that field first of all.
     pub fn answer(
         &self,
-        status: LocalStatus,
+        status: LimitStatus,
         is_graphql: bool,
         request_id: &str,
     ) -> (StatusCode, HeaderMap, Vec<u8>) {
@@ -87,11 +74,11 @@ impl Refused {
         (status, self.headers(), body.to_string().into_bytes())
     }
 
-    fn status(&self, wanted: LocalStatus) -> StatusCode {
+    fn status(&self, wanted: LimitStatus) -> StatusCode {
         match wanted {
-            LocalStatus::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
-            LocalStatus::Forbidden => StatusCode::FORBIDDEN,
-            LocalStatus::AsGitHub => self.github_status.unwrap_or(StatusCode::FORBIDDEN),
+            LimitStatus::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            LimitStatus::Forbidden => StatusCode::FORBIDDEN,
+            LimitStatus::AsGitHub => self.github_status.unwrap_or(StatusCode::FORBIDDEN),
         }
     }
 

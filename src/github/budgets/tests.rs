@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode};
 use super::*;
 use crate::budget::Limited;
 use crate::clock::{Manual, Time};
+use crate::route::LimitStatus;
 
 const NOW: i64 = 1_000_000;
 const ISSUES: &str = "/repos/{owner}/{repo}/issues";
@@ -367,7 +368,7 @@ async fn a_pause_holds_for_the_whole_budget_and_nobody_else() {
     for kind in [Kind::Ordinary, Kind::Revalidation, Kind::Reserved] {
         let refused = world.enter(of_kind(kind)).await.err().unwrap();
         assert_eq!(refused.kind, RefusedKind::Secondary, "{kind:?}");
-        assert_eq!(refused.answer(LocalStatus::AsGitHub, false, "").0, StatusCode::FORBIDDEN);
+        assert_eq!(refused.answer(LimitStatus::AsGitHub, false, "").0, StatusCode::FORBIDDEN);
     }
     let other = || Call { key: BudgetKey::User(2), ..get(1) };
     assert!(world.enter(other()).await.is_ok());
@@ -391,7 +392,7 @@ async fn a_refusal_without_a_time_lasts_longer_each_time() {
         world.ask(get(1), 429, &HeaderMap::new(), "").await;
         let refused = world.enter(get(1)).await.err().unwrap();
         assert_eq!(refused.retry_after, Duration::from_secs(seconds));
-        let (status, ..) = refused.answer(LocalStatus::AsGitHub, false, "");
+        let (status, ..) = refused.answer(LimitStatus::AsGitHub, false, "");
         assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
         world.clock.advance(refused.retry_after);
     }
@@ -416,7 +417,7 @@ async fn graphql_is_refused_apart_and_in_its_own_shape() {
     let limited = world.ask(query(), 200, &rate("graphql", 0, NOW + 60), body).await;
     assert!(matches!(limited, Some(Limited::Primary { .. })));
     let refused = world.enter(query()).await.err().unwrap();
-    let (status, headers, body) = refused.answer(LocalStatus::TooManyRequests, true, "01JQ8Z");
+    let (status, headers, body) = refused.answer(LimitStatus::TooManyRequests, true, "01JQ8Z");
     let text = "API rate limit exceeded. GitHub was not asked; the limit is reset in 61 seconds.";
     let expected = format!(r#"{{"errors":[{{"message":"{text}","type":"RATE_LIMITED"}}]}}"#);
     assert_eq!((status, String::from_utf8(body).unwrap()), (StatusCode::OK, expected));
@@ -459,7 +460,7 @@ fn a_refusal_reads_as_clients_of_github_expect() {
             github_status: None,
         };
         let (status, headers, body) =
-            refused.answer(LocalStatus::default(), kind != RefusedKind::Primary, "01JQ8Z");
+            refused.answer(LimitStatus::default(), kind != RefusedKind::Primary, "01JQ8Z");
         assert_eq!(status, StatusCode::FORBIDDEN);
         let told: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
         let expected = [
@@ -483,7 +484,7 @@ fn a_refusal_reads_as_clients_of_github_expect() {
         });
         assert_eq!(body, expected);
         let status = |wanted| refused.answer(wanted, false, "").0.as_u16();
-        assert_eq!([LocalStatus::AsGitHub, LocalStatus::TooManyRequests].map(status), [403, 429]);
+        assert_eq!([LimitStatus::AsGitHub, LimitStatus::TooManyRequests].map(status), [403, 429]);
     }
 }
 

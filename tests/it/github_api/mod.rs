@@ -20,6 +20,10 @@ mod day;
 mod installations;
 /// What people see of GitHub's limits.
 mod shown;
+/// Pages of other origins.
+mod other_origins;
+/// Clients that know one way alone.
+mod manners;
 /// Equal questions at the same time are one question to GitHub.
 mod coalescing;
 /// GitHub's limits: what is left is told, what is spent is not asked for, and a pause is kept.
