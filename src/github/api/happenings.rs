@@ -150,6 +150,7 @@ impl Api {
             return Ok(());
         }
         self.briefs.forget_all(who);
+        self.limits.forget_all(who);
         // First, so that an answer which comes just now is not kept either.
         self.changes.note_everything(who, self.clock.now());
         self.store.forget_all(who).await

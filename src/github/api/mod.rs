@@ -29,6 +29,7 @@ mod exchange;
 mod flights;
 mod flows;
 mod happenings;
+mod limits;
 mod outage;
 mod outbox;
 mod read;
@@ -50,6 +51,7 @@ use coverage::Coverage;
 use exchange::{Exchange, Large, Whole};
 use flights::{Flights, Terms};
 use flows::Flows;
+use limits::Limits;
 use outage::Outage;
 use outbox::Outbox;
 
@@ -62,6 +64,7 @@ pub struct Api {
     /// This process, among those that hear each other.
     node: u64,
     briefs: Briefs,
+    limits: Limits,
     flights: Arc<Flights>,
     budgets: Arc<Budgets>,
     tally: Tally,
@@ -194,6 +197,7 @@ impl Api {
             outbox: Outbox::default(),
             node: u64::from_ne_bytes(random()),
             briefs: Briefs::new(),
+            limits: Limits::new(),
             flights: Arc::default(),
             budgets,
             tally: Tally::new(),

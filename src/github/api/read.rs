@@ -73,6 +73,9 @@ impl Candidate {
 impl Api {
     /// The answer, where GitHub need not be asked. Costs no token and no I/O beside the store's.
     pub async fn held(&self, question: &Question) -> Option<Reply> {
+        if let Some(told) = self.limits_told(question) {
+            return Some(self.counted(told));
+        }
         if let Some(brief) = self.briefs.get(question, &self.changes, self.clock.now()) {
             return Some(self.counted(brief));
         }
@@ -103,7 +106,8 @@ impl Api {
 
     /// The answer, asked of GitHub where it must be. Whoever asks the same meanwhile gets the same.
     pub async fn read(self: &Arc<Self>, question: &Arc<Question>, means: &Arc<Means>) -> Arrival {
-        if !question.handling.store || question.wishes.no_store {
+        let may_be_held = question.handling.store && !question.wishes.no_store;
+        if !may_be_held && !question.is_about_limits() {
             return self.fetch(question, means, None).await;
         }
         loop {
@@ -191,8 +195,7 @@ impl Api {
         let mut tag = offered.clone();
         loop {
             let is_exact = tag.is_some() && !candidate.as_ref().is_some_and(Candidate::is_a_guess);
-            let kind = if is_exact { Kind::Revalidation } else { Kind::Ordinary };
-            let mut permit = match self.take_turn(question, means, kind, lead).await {
+            let mut permit = match self.take_turn(question, means, is_exact, lead).await {
                 Some(Ok(permit)) => permit,
                 Some(Err(refused)) => {
                     return Arrival::Whole(self.not_asked(question, &known, refused));
@@ -240,15 +243,23 @@ impl Api {
         &self,
         question: &Question,
         means: &Means,
-        kind: Kind,
+        is_exact: bool,
         lead: Option<&Lead>,
     ) -> Option<Result<Permit, Refused>> {
+        let is_free = is_exact || question.is_about_limits();
+        let kind = if is_free { Kind::Revalidation } else { Kind::Ordinary };
         let turn = self.budgets.enter(question.call(means, kind));
-        let Some(lead) = lead else { return Some(turn.await) };
-        tokio::select! {
-            taken = turn => Some(taken),
-            () = lead.is_deserted() => None,
+        let mut taken = match lead {
+            None => turn.await,
+            Some(lead) => tokio::select! {
+                taken = turn => taken,
+                () = lead.is_deserted() => return None,
+            },
+        };
+        if let (Ok(permit), true) = (&mut taken, question.is_about_limits()) {
+            permit.costs_nothing();
         }
+        Some(taken)
     }
 
     /// What GitHub is asked to confirm: what this asker was shown, or what somebody else was.
@@ -372,7 +383,10 @@ impl Api {
         if is_authoritative(&whole) {
             self.forget(question).await;
         }
-        let Some(lead) = lead else {
+        if question.is_about_limits() {
+            self.note_limits(question, &reply, asked);
+        }
+        let Some(lead) = lead.filter(|_| !question.is_about_limits()) else {
             reply.mode = Mode::Bypass;
             return reply;
         };

@@ -21,6 +21,8 @@ pub struct Permit {
     metrics: Arc<Metrics>,
     /// Whether it is known what it cost.
     is_settled: bool,
+    /// Whether GitHub counts it at all.
+    is_counted: bool,
 }
 
 // === impl Permit ===
@@ -32,7 +34,12 @@ impl Permit {
         resource: Resource,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { place, _shared: shared, resource, metrics, is_settled: false }
+        Self { place, _shared: shared, resource, metrics, is_settled: false, is_counted: true }
+    }
+
+    /// Notes that GitHub does not count it, whatever it answers.
+    pub fn costs_nothing(&mut self) {
+        self.is_counted = false;
     }
 
     /// Notes GitHub's answer: what is left by its headers, and whether it is a refusal by a limit.
@@ -66,7 +73,7 @@ impl Permit {
     /// Whether this is the first that is heard of it.
     fn settle(&mut self, is_charged: bool) -> bool {
         let is_first = !std::mem::replace(&mut self.is_settled, true);
-        if is_first && is_charged {
+        if is_first && is_charged && self.is_counted {
             self.metrics.github_charged.with_label_values(&[self.resource.word()]).inc();
         }
         is_first

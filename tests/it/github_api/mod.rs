@@ -20,6 +20,8 @@ mod day;
 mod installations;
 /// What people see of GitHub's limits.
 mod shown;
+/// `GET /rate_limit`.
+mod rate_limit;
 /// Pages of other origins.
 mod other_origins;
 /// Clients that know one way alone.
