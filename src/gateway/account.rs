@@ -21,6 +21,7 @@ impl Gateway {
             Authenticated::Unknown(_) => error::fault(request, Reason::StoreUnavailable),
             Authenticated::Session(live) => match self.my_sessions(request, &live).await {
                 Ok(mut tables) => {
+                    tables.extend(self.my_installations(request, &live).await);
                     tables.extend(self.my_budget(request, &live));
                     let page = account_page(request, &live, tables);
                     error::answer(request, &page, Reason::Endpoint)

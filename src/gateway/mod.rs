@@ -46,6 +46,7 @@ mod last_session;
 mod missed;
 mod my_api_keys;
 mod my_budget;
+mod my_installations;
 mod my_sessions;
 mod operate;
 mod pages;
@@ -69,6 +70,7 @@ pub use request::{Client as RequestClient, Request, RequestIds};
 pub use webhook::LARGEST_WEBHOOK;
 
 use authenticate::Authenticated;
+use my_installations::Listings;
 use recheck::Rechecks;
 
 /// A session with what the gateway remembers beside it.
@@ -83,6 +85,7 @@ pub struct Gateway {
     rechecks: Arc<Rechecks>,
     github_api: Arc<Api>,
     installations: Arc<Installations>,
+    listings: Listings,
     handovers: Handovers,
     signing_keys: Arc<SigningKeys>,
     /// Sign-ins that ask GitHub at once.
@@ -155,6 +158,7 @@ impl Gateway {
         Ok(Self {
             github_api,
             installations: Arc::new(Installations::new(clock.clone(), metrics.clone())),
+            listings: Listings::new(),
             sessions,
             tokens,
             rechecks: Arc::new(rechecks),

@@ -494,8 +494,9 @@ fn a_user_sees_the_installations_of_their_own_and_of_their_organizations() {
     }
     bench.github.install(Installation::new(6, "many"));
     let seen = |person: &str| {
+        let id = bench.github.person(person).expect("a person").id;
         let token = Secret::new(bench.github.token_for(person, ""));
-        let seen = bench.runtime.block_on(bench.client.installations_of(&token));
+        let seen = bench.runtime.block_on(bench.client.installations_of(id, &token));
         seen.expect("a list")
     };
     let of_many = seen("many");

@@ -10,6 +10,7 @@ use super::installations::{Known, REFUSED_FOR, failed, is_recent};
 use super::jwt::Question;
 use super::{AppError, InstallationId, Installations};
 use crate::clock::Time;
+use crate::github::budgets::BudgetKey;
 use crate::github::client::{Token, json, next_page};
 use crate::github::{Client, GitHubError};
 use crate::identity::Login;
@@ -68,16 +69,24 @@ const MOST_PAGES: usize = 50;
 // === impl Client ===
 
 impl Client {
-    /// The app's installations that a user may see, by that user's token.
+    /// The app's installations that a user may see, by that user's number and token.
     pub async fn installations_of(
         &self,
+        user: u64,
         token: &Secret<String>,
     ) -> Result<Vec<Installation>, GitHubError> {
         let token = Token::new(token);
+        let all = self.all_installations(&token).await;
+        let key = BudgetKey::User(user);
+        token.heard().into_iter().for_each(|heard| self.budgets.note(&key, heard));
+        all
+    }
+
+    async fn all_installations(&self, token: &Token<'_>) -> Result<Vec<Installation>, GitHubError> {
         let mut url = format!("{}{OF_USER}?per_page=100", self.settings.api);
         let mut all = Vec::new();
         for _ in 0..MOST_PAGES {
-            let answer = self.get(OF_USER, &url, &token, None).await?;
+            let answer = self.get(OF_USER, &url, token, None).await?;
             all.extend(json::<Page>(OF_USER, &answer)?.installations);
             match next_page(&answer.headers) {
                 None => return Ok(all),

@@ -21,10 +21,14 @@ const UNKNOWN: &str = "GitHub says how much is left when it is asked the next ti
 
 /// What the account page says of GitHub's API, as programs read it.
 fn shown(browser: &mut Browser) -> Option<Value> {
+    table(browser, "GitHub API")
+}
+
+fn table(browser: &mut Browser, title: &str) -> Option<Value> {
     let page = browser.fetch(ACCOUNT);
     assert_eq!(page.status, 200, "{}", page.text());
     let tables = page.json()["tables"].as_array().cloned().expect("tables");
-    tables.into_iter().find(|table| table["title"] == "GitHub API")
+    tables.into_iter().find(|table| table["title"] == title)
 }
 
 fn note(browser: &mut Browser) -> String {
@@ -210,4 +214,66 @@ fn the_metrics_say_how_long_github_takes_what_it_answers_and_how_old_answers_are
     assert_eq!(octocat.get(&at(HELLO)).status, 200);
     assert_eq!(world.gate.metric(&age("count")), Some(1.0));
     assert_eq!(world.gate.metric(&age("sum")), Some(602.0));
+}
+
+/// What the account page says of the app: where it is installed, and what it says in words.
+fn installed(browser: &mut Browser) -> (Vec<(String, String, bool)>, Option<String>) {
+    let table = table(browser, "GitHub App").expect("it is on the page");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let row = |row: &Value| {
+        let is_suspended = row["mark"] == "suspended";
+        (text(&row["Installed on"]), text(&row["Repositories"]), is_suspended)
+    };
+    let rows = table["rows"].as_array().expect("rows").iter().map(row).collect();
+    (rows, table["note"].as_str().map(str::to_owned))
+}
+
+#[test]
+fn the_account_page_shows_where_the_app_is_installed() {
+    let world = World::with_app(ROUTES);
+    world.github.install(Installation::new(5, "acme").repository(1, "notes"));
+    world.github.install(Installation::new(6, "hubot").repository(2, "own"));
+    let (mut octocat, _) = world.signed_in("octocat", APP);
+    let acme = |is_suspended| vec![("acme".to_owned(), "all".to_owned(), is_suspended)];
+    assert_eq!(installed(&mut octocat), (acme(false), None));
+    // GitHub is not asked at every look.
+    world.github.suspend(5, true);
+    assert_eq!(installed(&mut octocat), (acme(false), None));
+    assert_eq!(world.github.calls("GET /user/installations"), 1);
+    world.gate.clock.advance(Duration::from_secs(60));
+    assert_eq!(installed(&mut octocat), (acme(true), None));
+    let page = octocat.get(ACCOUNT).text();
+    assert!(page.contains("acme <span class=\"tag\">suspended</span>"), "{page}");
+
+    world.github.uninstall(5);
+    world.gate.clock.advance(Duration::from_secs(60));
+    let nowhere = Some("The app is installed nowhere that you can see.".to_owned());
+    assert_eq!(installed(&mut octocat), (Vec::new(), nowhere));
+    // Without an app nothing is said of one.
+    let (_world, mut octocat) = self::world();
+    assert_eq!(table(&mut octocat, "GitHub App"), None);
+}
+
+#[test]
+fn the_account_page_does_without_github_s_answer() {
+    let world = World::with_app(ROUTES);
+    world.github.install(Installation::new(5, "acme").repository(1, "notes"));
+    let (mut octocat, _) = world.signed_in("octocat", APP);
+    let unknown = Some("GitHub does not say just now where the app is installed.".to_owned());
+    let path = "/user/installations";
+    for trouble in [Trouble::Refuse, Trouble::answer(403, "application/json", "{}")] {
+        world.github.knobs().at(path, trouble);
+        assert_eq!(installed(&mut octocat), (Vec::new(), unknown.clone()));
+        world.gate.clock.advance(Duration::from_secs(60));
+    }
+    world.github.knobs().off(path);
+    assert_eq!(installed(&mut octocat).0.len(), 1);
+    // A pause that GitHub asked for is kept.
+    let limit = Trouble::SecondaryLimit { status: 429, retry_after: Some(300) };
+    world.github.knobs().once("/user/repos", limit);
+    assert_eq!(octocat.get(&at("/user/repos")).status, 429);
+    world.gate.clock.advance(Duration::from_secs(60));
+    let asked = world.github.calls("GET /user/installations");
+    assert_eq!(installed(&mut octocat), (Vec::new(), unknown));
+    assert_eq!(world.github.calls("GET /user/installations"), asked);
 }
