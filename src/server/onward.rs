@@ -121,7 +121,10 @@ async fn flow_up(
         let chunk = match chunk {
             Ok(Some(chunk)) => chunk,
             Ok(None) => break,
-            Err(_) if !stands(Defence::WholeUploads) => break,
+            Err(_) if !stands(Defence::WholeUploads) => {
+                upload.end();
+                return Ok(Some(answer.await));
+            }
             Err(error) => return Err(error),
         };
         passed += chunk.len() as u64;

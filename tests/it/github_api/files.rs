@@ -191,9 +191,11 @@ fn an_upload_ends_with_its_session() {
     let half = chunked(&noise(100_000));
     let upload = |is_signed_out: bool| {
         let mut connection = Connection::open(world.gate.address);
-        connection
-            .send(&head(&browser, &line, "transfer-encoding: chunked\r\n"))
-            .expect("it reads");
+        let fields = "transfer-encoding: chunked\r\nexpect: 100-continue\r\n";
+        connection.send(&head(&browser, &line, fields)).expect("the gateway reads");
+        // Who is asked to go on was let in.
+        let word = read_head(connection.stream()).expect("a word");
+        assert!(word.starts_with("HTTP/1.1 100 "), "{word}");
         connection.send(&half).expect("the gateway reads");
         if is_signed_out {
             let done = world.gate.operate("POST", "/sessions/revoke", r#"{"user": "octocat"}"#);
