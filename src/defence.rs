@@ -72,6 +72,8 @@ defences! {
     ApiKeyScope => "api-key-scope",
     /// What GitHub has shown somebody is shown again to nobody else.
     OwnAnswers => "own-answers",
+    /// What is kept of GitHub's answers opens for its own asker at its own URL alone.
+    AnswerBinding => "answer-binding",
     /// What somebody else was shown is a guess until GitHub says that it is the very same.
     Confirmation => "confirmation",
     /// What flows from GitHub or to it ends with the session that began it.

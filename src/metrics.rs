@@ -76,6 +76,12 @@ metrics! {
     github_entry_age: HistogramVec = "gatekeep_github_entry_age_seconds" ["mode"],
     /// Bytes of GitHub's answers that are held.
     github_cache_bytes: IntGauge = "gatekeep_github_cache_bytes",
+    /// Answers of GitHub that were found in the store, for they were not in memory.
+    github_cache_restored: IntCounter = "gatekeep_github_cache_restored_total",
+    /// Answers of GitHub that were not written to the store, for it does not keep up or does not answer.
+    github_cache_dropped: IntCounter = "gatekeep_github_cache_dropped_total",
+    /// Failures of the store of GitHub's answers, which no request has felt.
+    github_cache_failures: IntCounterVec = "gatekeep_github_cache_failures_total" ["operation"],
     /// Open connections of clients.
     connections: IntGauge = "gatekeep_connections",
     /// Connections closed at once, by the limit they broke.

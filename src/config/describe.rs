@@ -114,6 +114,7 @@ fn cache(config: &Config) -> Value {
     mapping([
         ("size", text(&size(config.cache.size as u64))),
         ("github", text(&size(config.cache.github as u64))),
+        ("persist", config.cache.persist.into()),
         ("staleness", text(&span(config.cache.staleness))),
     ])
 }

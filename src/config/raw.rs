@@ -135,6 +135,7 @@ mapping! {
     Cache, "`cache`" {
         size: Size,
         github: Size,
+        persist: bool,
         staleness: Span,
     }
 

@@ -23,6 +23,8 @@ pub struct Cache {
     pub size: usize,
     /// Bytes of GitHub's answers.
     pub github: usize,
+    /// Whether these are kept in the store as well, so that a restart loses none.
+    pub persist: bool,
     /// How long it may be believed without news from a store that others write to.
     pub staleness: Duration,
 }
@@ -72,7 +74,7 @@ fn authenticates_like(one: &RedisSettings, other: &RedisSettings) -> bool {
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { size: 64 << 20, github: 256 << 20, staleness: Duration::from_secs(5) }
+        Self { size: 64 << 20, github: 256 << 20, persist: true, staleness: Duration::from_secs(5) }
     }
 }
 

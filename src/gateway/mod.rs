@@ -24,7 +24,7 @@ use crate::route::{Access, Miss, Route};
 use crate::session::Lifetimes;
 use crate::store::{
     Changed, Credentials, Handovers, HeldResponses, KeysError, Live, Sessions, SigningKeys, Store,
-    Unavailable,
+    Stores, Unavailable,
 };
 
 mod account;
@@ -136,21 +136,23 @@ impl Snapshot {
 // === impl Gateway ===
 
 impl Gateway {
-    /// A gateway on a store.
+    /// A gateway on these stores.
     pub fn new(
-        store: Arc<dyn Store>,
+        stores: Stores,
         cache: &Cache,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, GitHubError> {
         crate::keys::install_jwt_provider();
+        let Stores { sessions: store, answers } = stores;
         let sessions = Arc::new(Sessions::new(store.clone(), cache.size));
         // It hears nothing yet.
         sessions.set_in_touch(false);
         let credentials = Credentials::new(store.clone());
         let tokens = Arc::new(Tokens::new(credentials, clock.clone(), metrics.clone()));
         let budgets = Arc::new(Budgets::new(clock.clone(), metrics.clone()));
-        let answers = Arc::new(HeldResponses::new(cache.github as u64));
+        let in_memory = || Arc::new(HeldResponses::new(cache.github as u64)) as _;
+        let answers = answers.unwrap_or_else(in_memory);
         let github_api = Arc::new(Api::new(answers, budgets, clock.clone(), metrics.clone())?);
         let (clocks, counts) = (clock.clone(), metrics.clone());
         let rechecks =
@@ -174,6 +176,16 @@ impl Gateway {
     /// What the gateway makes of a configuration.
     pub fn snapshot(&self, config: Config) -> Result<Snapshot, GitHubError> {
         Snapshot::new(config, self)
+    }
+
+    /// Another configuration is in force from now on.
+    pub fn take_keys(&self, config: &Config) {
+        self.github_api.take_keys(&config.keys);
+    }
+
+    /// Waits until what is to outlast the process is written: call it before a stop.
+    pub async fn settle(&self) {
+        self.github_api.settle().await;
     }
 
     /// The metrics.

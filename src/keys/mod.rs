@@ -38,6 +38,7 @@ struct Derived {
     handover: hmac::Key,
     csrf: hmac::Key,
     account: hmac::Key,
+    answer: hmac::Key,
     attempt: Sealer,
     record: Sealer,
     common: Sealer,
@@ -110,6 +111,17 @@ impl Keys {
     /// the master in that minute asks the visitor to begin again.
     pub fn handover_digest(&self, code: &[u8; 32], host: &str) -> Digest {
         mac(&self.newest().handover, &[code, host.as_bytes()])
+    }
+
+    /// The names under which an answer of GitHub may be kept, in every realm: the first is for new
+    /// ones.
+    pub fn answer_digests(&self, what: &[&[u8]]) -> impl Iterator<Item = Digest> {
+        self.derived.iter().map(move |keys| mac(&keys.answer, what))
+    }
+
+    /// The name under which a new answer is kept.
+    pub fn answer_digest(&self, what: &[&[u8]]) -> Digest {
+        mac(&self.newest().answer, what)
     }
 
     /// The token that a form for this session and purpose carries.
@@ -198,14 +210,17 @@ impl Derived {
             |salt: &[u8]| hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(master.expose());
         let every = extract(b"gatekeep/v1");
         let root = extract(&framed(&[b"gatekeep/v1", realm.as_bytes()]));
-        let mac_key =
-            |label: &str| hmac::Key::new(hmac::HMAC_SHA256, expand(&root, label).expose());
+        let mac_key_of = |root: &hkdf::Prk, label: &str| {
+            hmac::Key::new(hmac::HMAC_SHA256, expand(root, label).expose())
+        };
+        let mac_key = |label: &str| mac_key_of(&root, label);
         Self {
             session_id: mac_key("gatekeep/v1/session-id-mac"),
             api_key: mac_key("gatekeep/v1/api-key-mac"),
             handover: mac_key("gatekeep/v1/handover-mac"),
             csrf: mac_key("gatekeep/v1/csrf"),
             account: mac_key("gatekeep/v1/account-mac"),
+            answer: mac_key_of(&every, "gatekeep/v1/answer-mac"),
             attempt: Sealer::new(&expand(&root, "gatekeep/v1/attempt-aead")),
             record: Sealer::new(&expand(&root, "gatekeep/v1/record-aead")),
             common: Sealer::new(&expand(&every, "gatekeep/v1/common-aead")),

@@ -22,9 +22,7 @@ use crate::gateway::{Gateway, MISSED_EVERY, Snapshot};
 use crate::github::GitHubError;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
-use crate::store::{
-    ConnectError, Embedded, KeysError, Memory, OpenError, Redis, SigningKeys, Store,
-};
+use crate::store::{ConnectError, KeysError, OpenError, SigningKeys, Stores};
 
 mod admin;
 mod admittance;
@@ -42,6 +40,7 @@ mod reload;
 mod request_line;
 mod room;
 mod signing_keys;
+mod stores;
 mod tls;
 mod upload;
 mod websocket;
@@ -113,6 +112,9 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Requests on one connection, so that memory held by a connection is given back.
 const REQUESTS_PER_CONNECTION: u32 = 10_000;
 
+/// How long a stop waits for what is written behind the answers.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
+
 /// How often ended sessions are let go.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -128,16 +130,99 @@ impl Server {
     ) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let store = open_store(&config.store, clock.clone())?;
-        Self::bind_with(config, file, clock, store, metrics, access_log)
+        let stores = stores::open(&config, &clock, &metrics)?;
+        Self::bind_with(config, file, clock, stores, metrics, access_log)
     }
 
-    /// The same with a store of the caller's.
+    /// The same with stores of the caller's: one for sessions, or one for each purpose.
+    ///
+    /// # Examples
+    ///
+    /// A programme of its own may keep GitHub's answers where it likes:
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use gatekeep::{config::Config, log::AccessLog, metrics::Metrics};
+    /// # use gatekeep::server::{Server, Stop};
+    /// use gatekeep::clock::{System, Time};
+    /// use gatekeep::freshness::tags::Tag;
+    /// use gatekeep::store::{
+    ///     Body, HeldResponses, Memory, Principal, ResponseKey, ResponseStore, Shared, Stores,
+    ///     Unavailable, Validation,
+    /// };
+    ///
+    /// /// Answers in memory, but none of people who are asked for by name.
+    /// struct Discreet(HeldResponses, Vec<u64>);
+    ///
+    /// #[async_trait::async_trait]
+    /// impl ResponseStore for Discreet {
+    ///     async fn shown(
+    ///         &self,
+    ///         who: Principal,
+    ///         key: &ResponseKey,
+    ///     ) -> Result<Option<(Arc<Validation>, Body)>, Unavailable> {
+    ///         self.0.shown(who, key).await
+    ///     }
+    ///
+    ///     async fn shown_to_anybody(
+    ///         &self,
+    ///         key: &ResponseKey,
+    ///     ) -> Result<Option<Shared>, Unavailable> {
+    ///         self.0.shown_to_anybody(key).await
+    ///     }
+    ///
+    ///     async fn note(
+    ///         &self,
+    ///         who: Principal,
+    ///         key: ResponseKey,
+    ///         validation: Arc<Validation>,
+    ///         body: Body,
+    ///     ) -> Result<(), Unavailable> {
+    ///         if who.user().is_some_and(|id| self.1.contains(&id)) {
+    ///             return Ok(());
+    ///         }
+    ///         self.0.note(who, key, validation, body).await
+    ///     }
+    ///
+    ///     async fn forget(&self, who: Principal, key: &ResponseKey) -> Result<(), Unavailable> {
+    ///         self.0.forget(who, key).await
+    ///     }
+    ///
+    ///     async fn forget_all(&self, who: Principal) -> Result<(), Unavailable> {
+    ///         self.0.forget_all(who).await
+    ///     }
+    ///
+    ///     async fn unshare(&self, owners: &[Tag]) -> Result<(), Unavailable> {
+    ///         self.0.unshare(owners).await
+    ///     }
+    ///
+    ///     async fn sweep(&self, now: Time) -> Result<(), Unavailable> {
+    ///         self.0.sweep(now).await
+    ///     }
+    ///
+    ///     fn bytes(&self) -> u64 {
+    ///         self.0.bytes()
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = Config::load("gatekeep.yaml".as_ref())?;
+    /// let clock = Arc::new(System);
+    /// let answers = Discreet(HeldResponses::new(64 << 20), vec![583_231]);
+    /// let stores = Stores {
+    ///     sessions: Arc::new(Memory::new(clock.clone())),
+    ///     answers: Some(Arc::new(answers)),
+    /// };
+    /// let (metrics, log) = (Arc::new(Metrics::new()), AccessLog::to_stdout());
+    /// Server::bind_with(config, None, clock, stores, metrics, log)?.run(Stop::OnSignal)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bind_with(
         config: Config,
         file: Option<PathBuf>,
         clock: Arc<dyn Clock>,
-        store: Arc<dyn Store>,
+        stores: impl Into<Stores>,
         metrics: Arc<Metrics>,
         access_log: AccessLog,
     ) -> Result<Self, StartError> {
@@ -148,7 +233,7 @@ impl Server {
             .collect::<Result<_, StartError>>()?;
         let admin = config.admin.map(bind).transpose()?;
         let (grace, threads) = (config.grace, config.threads);
-        let gateway = Gateway::new(store, &config.cache, clock, metrics.clone())?;
+        let gateway = Gateway::new(stores.into(), &config.cache, clock, metrics.clone())?;
         let admittance = Admittance::new(config.limits.clone(), metrics.clone());
         let certificates = Certificates::of_all(&config)?;
         let running = ArcSwap::from_pointee(Running::new(&gateway, config)?);
@@ -225,6 +310,8 @@ impl Server {
         let _ = shutdown.send(true);
         pingora::apps::HttpServerApp::http_cleanup(&*proxy).await;
         drop(tokio::time::timeout(self.grace, self.shared.admittance.all_gone()).await);
+        // What is not written by then can be had again.
+        drop(tokio::time::timeout(SETTLED_WITHIN, self.shared.gateway.settle()).await);
         Ok(())
     }
 
@@ -279,14 +366,6 @@ impl Running {
         let backends = Backends::new(&config.routes);
         Ok(Self { snapshot: gateway.snapshot(config)?, backends })
     }
-}
-
-fn open_store(kind: &StoreKind, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StartError> {
-    Ok(match kind {
-        StoreKind::Memory => Arc::new(Memory::new(clock)),
-        StoreKind::Embedded(directory) => Arc::new(Embedded::open(directory, clock)?),
-        StoreKind::Redis(settings) => Arc::new(Redis::connect(settings.clone(), clock)?),
-    })
 }
 
 fn listen_hint(error: &std::io::Error) -> &'static str {

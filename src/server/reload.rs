@@ -31,6 +31,7 @@ async fn reload(shared: &Shared, file: &Path) -> Result<(), StartError> {
     shared.note_reload(made.is_ok());
     let (running, certificates) = made?;
     running.backends.resolve_now().await;
+    shared.gateway.take_keys(&running.snapshot.config);
     shared.running.store(Arc::new(running));
     for (address, old) in &shared.certificates {
         let new = certificates.iter().find(|(known, new)| known == address && new.is_some());
@@ -59,6 +60,7 @@ fn warn_of_restart(shared: &Shared, new: &Config) {
         ("store", !old.store.is_like(&new.store)),
         ("cache.size", old.cache.size != new.cache.size),
         ("cache.github", old.cache.github != new.cache.github),
+        ("cache.persist", old.cache.persist != new.cache.persist),
         ("threads", old.threads != new.threads),
         ("grace", old.grace != new.grace),
         ("limits.connections", old.limits.connections != new.limits.connections),

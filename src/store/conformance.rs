@@ -17,6 +17,7 @@ pub async fn run(store: Arc<dyn Store>, clock: &dyn Clock, advance: Advance<'_>)
     what_was_put_is_got(&*store, clock).await;
     tables_are_apart(&*store, clock).await;
     only_what_was_read_is_replaced(&*store, clock).await;
+    what_may_be_lost_is_overwritten(&*store, clock, advance).await;
     a_row_ends_on_time(&*store, clock, advance).await;
     one_of_many_inserts(store.clone(), clock).await;
     one_of_many_replaces(store.clone(), clock).await;
@@ -64,6 +65,27 @@ async fn only_what_was_read_is_replaced(store: &dyn Store, clock: &dyn Clock) {
     assert_eq!(store.get(Table::Account, b"r").await, Ok(None));
     assert_eq!(store.insert(Table::Account, b"r", vec![], end).await, Ok(true));
     assert_eq!(store.take(Table::Account, b"r").await, Ok(Some(vec![])));
+}
+
+async fn what_may_be_lost_is_overwritten(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    advance: Advance<'_>,
+) {
+    let (soon, later) =
+        (clock.now() + Duration::from_secs(2), clock.now() + Duration::from_secs(60));
+    let put = |value: &'static [u8], end| store.put(Table::Answer, b"p", value.to_vec(), end);
+    assert_eq!(put(b"one", soon).await, Ok(()));
+    assert_eq!(store.get(Table::Answer, b"p").await, Ok(Some(b"one".to_vec())));
+    assert_eq!(put(b"two", later).await, Ok(()));
+    advance(Duration::from_secs(2));
+    assert_eq!(store.get(Table::Answer, b"p").await, Ok(Some(b"two".to_vec())), "its end is later");
+    assert_eq!(put(b"three", clock.now() + Duration::from_secs(2)).await, Ok(()));
+    advance(Duration::from_secs(2));
+    assert_eq!(store.get(Table::Answer, b"p").await, Ok(None), "its end is sooner");
+    assert_eq!(put(b"four", later).await, Ok(()));
+    assert_eq!(put(b"five", clock.now()).await, Ok(()));
+    assert_eq!(store.get(Table::Answer, b"p").await, Ok(None), "it has ended already");
 }
 
 async fn a_row_ends_on_time(store: &dyn Store, clock: &dyn Clock, advance: Advance<'_>) {

@@ -82,6 +82,17 @@ impl Store for Memory {
         Ok(true)
     }
 
+    async fn put(
+        &self,
+        table: Table,
+        key: &[u8],
+        value: Vec<u8>,
+        end: Time,
+    ) -> Result<(), Unavailable> {
+        self.rows.insert((table, key.into()), Row { value, end });
+        Ok(())
+    }
+
     async fn take(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
         let taken = self.rows.remove(&(table, key.into()));
         Ok(taken.filter(|(_, row)| !self.has_ended(row)).map(|(_, row)| row.value))

@@ -1,5 +1,6 @@
 //! Where state is kept: a small trait, its backends, and the managers that give it meaning.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,8 +39,11 @@ pub use live::{Live, Memo};
 pub use memory::Memory;
 pub use news::News;
 pub use rekey::{Place as RekeyPlace, Rekey, RekeyError, Rekeyed};
+#[doc(hidden)]
+pub use responses::conformance as response_conformance;
 pub use responses::{
-    Body, BodyHash, HeldResponses, Principal, ResponseKey, ResponseStore, Shared, Validation,
+    Body, BodyHash, HeldResponses, Keeping, KeptResponses, Principal, ResponseKey, ResponseStore,
+    Shared, Validation,
 };
 pub use sessions::{Doomed, Listed, Made, Sessions, SweepReport};
 pub use signing_keys::{Changed, KeysError, SigningKeys};
@@ -65,6 +69,12 @@ pub enum Table {
     SigningKeys,
     /// Webhooks that were heeded, so that each counts once.
     Delivery,
+    /// What GitHub has shown somebody at a URL, and what was last shown there to anybody.
+    Answer,
+    /// Bodies of such answers, by what they say.
+    AnswerBody,
+    /// A word of each asker, without which none of their answers opens.
+    Asker,
 }
 
 /// The store gave no answer. It is neither "there" nor "not there": nobody is signed out for it.
@@ -122,6 +132,26 @@ pub trait Store: Send + Sync + 'static {
         end: Time,
     ) -> Result<bool, Unavailable>;
 
+    /// Writes a row, whatever is there: for what may be lost and can be had again, and for nothing
+    /// that anybody could have ended meanwhile.
+    async fn put(
+        &self,
+        table: Table,
+        key: &[u8],
+        value: Vec<u8>,
+        end: Time,
+    ) -> Result<(), Unavailable> {
+        loop {
+            if self.insert(table, key, value.clone(), end).await? {
+                return Ok(());
+            }
+            let Some(old) = self.get(table, key).await? else { continue };
+            if self.replace(table, key, &old, value.clone(), end).await? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Removes a row and returns it. Of many at once, one gets it.
     async fn take(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable>;
 
@@ -140,6 +170,24 @@ pub trait Store: Send + Sync + 'static {
     async fn listen(&self, since: Option<&[u8]>) -> Result<Heard, Unavailable>;
 }
 
+/// Where a gateway keeps what it must know again.
+#[derive(Clone)]
+pub struct Stores {
+    /// Sessions, accounts and tokens.
+    pub sessions: Arc<dyn Store>,
+    /// Answers of GitHub; in memory alone where nothing is said.
+    pub answers: Option<Arc<dyn ResponseStore>>,
+}
+
+// === impl Stores ===
+
+impl From<Arc<dyn Store>> for Stores {
+    /// Answers of GitHub are in memory.
+    fn from(sessions: Arc<dyn Store>) -> Self {
+        Self { sessions, answers: None }
+    }
+}
+
 // === impl Table ===
 
 impl Table {
@@ -154,6 +202,9 @@ impl Table {
         Self::Lease,
         Self::SigningKeys,
         Self::Delivery,
+        Self::Answer,
+        Self::AnswerBody,
+        Self::Asker,
     ];
 
     /// Its name: in associated data, and wherever a backend writes it.
@@ -168,6 +219,9 @@ impl Table {
             Self::Lease => "lease",
             Self::SigningKeys => "signing-keys",
             Self::Delivery => "delivery",
+            Self::Answer => "answer",
+            Self::AnswerBody => "answer-body",
+            Self::Asker => "asker",
         }
     }
 }

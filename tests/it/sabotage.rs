@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use gatekeep::defence::Defence;
 
 /// Each defence and the attacks that it alone repels.
-const ATTACKS: [(Defence, &[&str]); 27] = [
+const ATTACKS: [(Defence, &[&str]); 28] = [
     (
         Defence::StripHeaders,
         &[
@@ -79,6 +79,7 @@ const ATTACKS: [(Defence, &[&str]); 27] = [
             "github_api::privacy::an_old_answer_in_github_s_trouble_is_its_asker_s_alone",
         ],
     ),
+    (Defence::AnswerBinding, &["github_api::kept::a_kept_answer_in_another_s_place_is_nobody_s"]),
     (
         Defence::Confirmation,
         &["github_api::privacy::who_may_not_see_it_learns_nothing_of_what_another_saw"],
@@ -176,6 +177,7 @@ proofs! {
     without_handover_binding_codes_are_stolen: HandoverBinding,
     without_api_key_scope_a_key_opens_every_route: ApiKeyScope,
     without_own_answers_visitors_see_each_other_s: OwnAnswers,
+    without_answer_binding_answers_change_places: AnswerBinding,
     without_confirmation_guesses_are_shown: Confirmation,
     without_flow_ends_a_download_outlives_its_session: FlowEnds,
     without_whole_uploads_a_half_counts_as_all: WholeUploads,

@@ -85,6 +85,7 @@ impl Check<'_> {
                 self.problem(&at.place, fault.help("`256MiB` is the default"));
             }
         }
+        meant.persist = cache.persist.value() != Some(&false);
         meant
     }
 }

@@ -72,7 +72,7 @@ impl Api {
     pub async fn forget_all(&self, who: Principal) {
         let ended = Happened { ended: vec![who], ..Happened::default() };
         if let Err(unavailable) = self.apply(&ended).await {
-            self.store_failed(&unavailable);
+            self.store_failed("forget", &unavailable);
         }
         self.outbox.put(ended);
     }
@@ -116,7 +116,7 @@ impl Api {
         self.flows.sweep();
         self.room.sweep();
         if let Err(unavailable) = self.store.sweep(now).await {
-            self.store_failed(&unavailable);
+            self.store_failed("sweep", &unavailable);
         }
         self.metrics.github_cache_bytes.set(i64::try_from(self.store.bytes()).unwrap_or(i64::MAX));
     }

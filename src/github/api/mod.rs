@@ -16,7 +16,7 @@ use super::budgets::{BudgetKey, Budgets, Call, Permit};
 use crate::budget::{Kind, Resource};
 use crate::clock::Clock;
 use crate::freshness::{ApiPath, Directives, Handling, Storable, poll_interval, tags::Tag};
-use crate::keys::random;
+use crate::keys::{Keys, random};
 use crate::metrics::Metrics;
 use crate::passage::cache_status::Source;
 use crate::secret::Secret;
@@ -254,6 +254,16 @@ impl Api {
         Arrival::Flowing(Box::new(Flow::new(large, source, resource, place)))
     }
 
+    /// Waits until what is held is where it outlives the process, if it does at all.
+    pub async fn settle(&self) {
+        self.store.settle().await;
+    }
+
+    /// Other keys are in force from now on.
+    pub fn take_keys(&self, keys: &Keys) {
+        self.store.take_keys(keys);
+    }
+
     fn counted(&self, reply: Reply) -> Reply {
         self.count(reply.mode);
         if reply.mode.is_of_the_past() {
@@ -270,8 +280,8 @@ impl Api {
         }
     }
 
-    fn store_failed(&self, unavailable: &Unavailable) {
-        self.metrics.store_failures.inc();
-        tracing::warn!("answers of GitHub cannot be held: {unavailable}");
+    fn store_failed(&self, operation: &str, unavailable: &Unavailable) {
+        self.metrics.github_cache_failures.with_label_values(&[operation]).inc();
+        tracing::debug!("answers of GitHub cannot be held: {}", unavailable.0);
     }
 }

@@ -166,7 +166,7 @@ impl Api {
             // Past that not even GitHub's word helps: its tag is not over what expires in the body.
             Ok(known) => known.filter(|(shown, _)| now.since(shown.asked) <= shown.longest),
             Err(unavailable) => {
-                self.store_failed(&unavailable);
+                self.store_failed("read", &unavailable);
                 None
             }
         }
@@ -461,7 +461,7 @@ impl Api {
         let asked_after = shown.change;
         self.briefs.forget(question);
         if let Err(unavailable) = self.store.note(question.who, question.key, shown, body).await {
-            self.store_failed(&unavailable);
+            self.store_failed("write", &unavailable);
         }
         // Looked at afterwards: whoever forgets an asker says so first.
         if self.changes.is_all_outdated(question.who, asked_after) {
@@ -471,7 +471,7 @@ impl Api {
 
     async fn forget(&self, question: &Question) {
         if let Err(unavailable) = self.store.forget(question.who, &question.key).await {
-            self.store_failed(&unavailable);
+            self.store_failed("forget", &unavailable);
         }
     }
 

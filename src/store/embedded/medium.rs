@@ -11,6 +11,7 @@ use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, Durability, StorageBackend};
 
 use super::open::OpenError;
+use super::room::Room;
 
 /// Opens the bytes of a database, again and again.
 pub(super) trait Medium: Send + Sync + 'static {
@@ -36,6 +37,16 @@ pub(super) trait Medium: Send + Sync + 'static {
         true
     }
 
+    /// Bytes of memory for pages of the file. The system's own cache lies beneath it.
+    fn pages(&self) -> usize {
+        64 << 20
+    }
+
+    /// What the rows may weigh, where that is bounded.
+    fn room(&self) -> Option<Room> {
+        None
+    }
+
     /// The shortest and the longest pause between failures.
     fn pauses(&self) -> RangeInclusive<Duration> {
         Duration::from_millis(50)..=Duration::from_secs(5)
@@ -43,7 +54,10 @@ pub(super) trait Medium: Send + Sync + 'static {
 }
 
 /// A file.
-pub(super) struct OnDisk(PathBuf);
+pub(super) struct OnDisk {
+    path: PathBuf,
+    room: Option<Room>,
+}
 
 /// Bytes that are ours alone.
 #[derive(Debug)]
@@ -53,6 +67,9 @@ pub(super) struct Held {
 
 /// The file's name in its directory.
 const FILE: &str = "gatekeep.redb";
+
+/// The name of the file beside it that may be lost.
+const CACHE_FILE: &str = "github.redb";
 
 /// What a database begins with.
 const MAGIC: &[u8; 9] = b"redb\x1a\x0a\xa9\x0d\x0a";
@@ -68,10 +85,26 @@ const CHUNK: u64 = 1 << 20;
 impl OnDisk {
     /// Sees to it that directory and file are there and closed to others.
     pub(super) fn prepare(dir: &Path) -> Result<Self, OpenError> {
-        let path = dir.join(FILE);
+        Self::prepare_file(dir, FILE, None)
+    }
+
+    /// The same for the file that may be lost, whose rows weigh so much at most.
+    pub(super) fn prepare_cache(dir: &Path, bound: u64) -> Result<Self, OpenError> {
+        Self::prepare_file(dir, CACHE_FILE, Some(Room::new(bound)))
+    }
+
+    fn prepare_file(dir: &Path, name: &str, room: Option<Room>) -> Result<Self, OpenError> {
+        let path = dir.join(name);
         let prepared = make_directory(dir).and_then(|()| make_file(&path));
         prepared.map_err(|error| OpenError::unusable(path.display().to_string(), &error))?;
-        Ok(Self(path))
+        Ok(Self { path, room })
+    }
+
+    /// Throws the file away.
+    pub(super) fn discard(dir: &Path) -> Result<(), OpenError> {
+        let path = dir.join(CACHE_FILE);
+        std::fs::remove_file(&path)
+            .map_err(|error| OpenError::unusable(path.display().to_string(), &error))
     }
 }
 
@@ -79,17 +112,26 @@ impl Medium for OnDisk {
     /// Does not make the file: one that has gone missing while Gatekeep runs is an error, and no
     /// reason to sign everybody out.
     fn backend(&self) -> io::Result<Box<dyn StorageBackend>> {
-        let file = OpenOptions::new().read(true).write(true).open(&self.0)?;
+        let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
         Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
     }
 
     fn reading(&self) -> io::Result<Box<dyn StorageBackend>> {
-        let file = File::open(&self.0)?;
+        let file = File::open(&self.path)?;
         Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
     }
 
     fn place(&self) -> String {
-        self.0.display().to_string()
+        self.path.display().to_string()
+    }
+
+    /// What may be lost is read once, when its copy in memory is gone.
+    fn pages(&self) -> usize {
+        if self.room.is_some() { 8 << 20 } else { 64 << 20 }
+    }
+
+    fn room(&self) -> Option<Room> {
+        self.room
     }
 }
 

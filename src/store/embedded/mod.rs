@@ -17,6 +17,7 @@ use crate::clock::{Clock, Time};
 mod aside;
 mod medium;
 mod open;
+mod room;
 mod rows;
 mod shelf;
 mod writer;
@@ -40,6 +41,22 @@ impl Embedded {
     /// Opens the store in a directory of its own, which is made if it is missing.
     pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         Self::on(Box::new(OnDisk::prepare(dir)?), clock)
+    }
+
+    /// Opens a file beside the store's for rows that may be lost, and that weigh `bound` bytes at
+    /// most: what was written longest ago gives way. One that is damaged is thrown away.
+    pub fn open_cache(dir: &Path, bound: u64, clock: &Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let open = || Self::on(Box::new(OnDisk::prepare_cache(dir, bound)?), clock.clone());
+        match open() {
+            Err(error @ (OpenError::Damaged { .. } | OpenError::Newer { .. })) => {
+                tracing::warn!(
+                    "begun anew, for it holds nothing that cannot be had again: {error}"
+                );
+                OnDisk::discard(dir)?;
+                open()
+            }
+            opened => opened,
+        }
     }
 
     fn on(medium: Box<dyn Medium>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
@@ -94,6 +111,16 @@ impl Store for Embedded {
     ) -> Result<bool, Unavailable> {
         let (key, old) = (key.to_vec(), old.to_vec());
         self.change(Operation::Replace { table, key, old, new, end }).await
+    }
+
+    async fn put(
+        &self,
+        table: Table,
+        key: &[u8],
+        value: Vec<u8>,
+        end: Time,
+    ) -> Result<(), Unavailable> {
+        self.change(Operation::Put { table, key: key.to_vec(), value, end }).await.map(drop)
     }
 
     async fn take(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {

@@ -67,13 +67,10 @@ pub enum OpenError {
     },
 }
 
-/// Memory for pages of the file. The system's own cache lies beneath it.
-const CACHE: usize = 64 << 20;
-
 /// Opens a database, or makes it.
 pub(super) fn open(medium: &dyn Medium) -> Result<Database, OpenError> {
     known(medium, || {
-        let database = on(Held::open(medium)?)?;
+        let database = on(Held::open(medium)?, medium)?;
         if layout(&database)?.is_none() {
             begin(&database)?;
         }
@@ -83,12 +80,12 @@ pub(super) fn open(medium: &dyn Medium) -> Result<Database, OpenError> {
 
 /// Opens a database that was there: one that is empty now was not emptied by us.
 pub(super) fn reopen(medium: &dyn Medium) -> Result<Database, OpenError> {
-    known(medium, || Ok(on(Held::open(medium)?)?))
+    known(medium, || Ok(on(Held::open(medium)?, medium)?))
 }
 
 /// Opens a database that cannot be written for now. What is written to it is forgotten.
 pub(super) fn for_reading(medium: &dyn Medium) -> Result<Database, OpenError> {
-    known(medium, || Ok(on(Aside::open(medium)?)?))
+    known(medium, || Ok(on(Aside::open(medium)?, medium)?))
 }
 
 /// Opens a database and sees to it that its layout is the one we know.
@@ -113,8 +110,8 @@ fn known(
     }
 }
 
-fn on(bytes: impl StorageBackend) -> Result<Database, DatabaseError> {
-    Builder::new().set_cache_size(CACHE).create_with_backend(bytes)
+fn on(bytes: impl StorageBackend, medium: &dyn Medium) -> Result<Database, DatabaseError> {
+    Builder::new().set_cache_size(medium.pages()).create_with_backend(bytes)
 }
 
 /// The layout of a file that is not empty.

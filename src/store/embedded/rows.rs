@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redb::{ReadTransaction, ReadableTable, StorageError, TableDefinition, WriteTransaction};
 
+use super::room::Room;
 use crate::clock::Time;
 use crate::store::{Page, SWEPT_AFTER, Table};
 
@@ -28,6 +29,7 @@ const STEP: usize = 1_000;
 pub(super) enum Operation {
     Insert { table: Table, key: Vec<u8>, value: Vec<u8>, end: Time },
     Replace { table: Table, key: Vec<u8>, old: Vec<u8>, new: Vec<u8>, end: Time },
+    Put { table: Table, key: Vec<u8>, value: Vec<u8>, end: Time },
     Take { table: Table, key: Vec<u8> },
     Sweep,
 }
@@ -43,14 +45,16 @@ pub(super) enum Outcome {
 pub(super) struct Batch<'a> {
     transaction: &'a WriteTransaction,
     now: Time,
+    /// What the rows may weigh, where that is bounded.
+    room: Option<Room>,
     changed: bool,
 }
 
 // === impl Batch ===
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(transaction: &'a WriteTransaction, now: Time) -> Self {
-        Self { transaction, now, changed: false }
+    pub(super) fn new(transaction: &'a WriteTransaction, now: Time, room: Option<Room>) -> Self {
+        Self { transaction, now, room, changed: false }
     }
 
     /// Whether there is anything to commit.
@@ -75,6 +79,10 @@ impl<'a> Batch<'a> {
                     self.put(*table, key, new, *end)?;
                 }
                 Ok(Outcome::Changed(matches))
+            }
+            Operation::Put { table, key, value, end } => {
+                self.put(*table, key, value, *end)?;
+                Ok(Outcome::Changed(true))
             }
             Operation::Take { table, key } => {
                 let value = self.there(*table, key)?;
@@ -108,6 +116,20 @@ impl<'a> Batch<'a> {
             ends.remove(end_key(ended, table, key).as_slice())?;
         }
         ends.insert(end_key(end, table, key).as_slice(), ())?;
+        match self.room {
+            Some(_) => Room::take(self.transaction, &name(table, key), row.len()),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes what was written longest ago, until the rest fits.
+    pub(super) fn make_room(&mut self) -> Result<(), redb::Error> {
+        let Some(room) = self.room else { return Ok(()) };
+        while let Some(name) = room.oldest_beyond(self.transaction)? {
+            let table = Table::ALL.iter().find(|table| name.first() == Some(&tag(**table)));
+            let strange = || StorageError::Corrupted("a row of a table that is none".to_owned());
+            self.remove(*table.ok_or_else(strange)?, &name[1..])?;
+        }
         Ok(())
     }
 
@@ -119,7 +141,10 @@ impl<'a> Batch<'a> {
             let (end, _) = split(before.value())?;
             ends.remove(end_key(end, table, key).as_slice())?;
         }
-        Ok(())
+        match self.room {
+            Some(_) => Room::leave(self.transaction, &name(table, key)),
+            None => Ok(()),
+        }
     }
 
     fn sweep(&mut self) -> Result<Outcome, redb::Error> {
@@ -134,6 +159,9 @@ impl<'a> Batch<'a> {
             let mut rows = self.transaction.open_table(rows_of(*table))?;
             for key in gone.iter().filter(|key| key.get(8) == Some(&tag(*table))) {
                 rows.remove(&key[9..])?;
+                if self.room.is_some() {
+                    Room::leave(self.transaction, &key[8..])?;
+                }
             }
         }
         for key in &gone {
@@ -150,6 +178,7 @@ pub(super) fn lay_out(transaction: &WriteTransaction) -> Result<(), redb::Error>
         transaction.open_table(rows_of(*table))?;
     }
     transaction.open_table(ENDS)?;
+    Room::lay_out(transaction)?;
     transaction.open_table(ABOUT)?.insert(SCHEMA_ROW, SCHEMA)?;
     Ok(())
 }
@@ -210,6 +239,11 @@ fn split(row: &[u8]) -> Result<(Time, &[u8]), redb::Error> {
     Ok((Time::from_unix(i64::from_be_bytes(*end)), value))
 }
 
+/// A row's name among those of all tables.
+fn name(table: Table, key: &[u8]) -> Vec<u8> {
+    [&[tag(table)][..], key].concat()
+}
+
 fn end_key(end: Time, table: Table, key: &[u8]) -> Vec<u8> {
     [&in_order(end), &[tag(table)][..], key].concat()
 }
@@ -231,6 +265,9 @@ const fn tag(table: Table) -> u8 {
         Table::Lease => 7,
         Table::SigningKeys => 8,
         Table::Delivery => 9,
+        Table::Answer => 10,
+        Table::AnswerBody => 11,
+        Table::Asker => 12,
     }
 }
 
@@ -245,7 +282,9 @@ mod tests {
         let tags: HashSet<u8> = Table::ALL.iter().map(|table| tag(*table)).collect();
         assert_eq!(tags.len(), Table::ALL.len());
         let mut names: HashSet<&str> = Table::ALL.iter().map(|table| table.name()).collect();
-        assert!(names.insert("ends") && names.insert("about"), "a table has the name of ours");
+        for ours in ["ends", "about", "turns", "written"] {
+            assert!(names.insert(ours), "a table has the name of ours");
+        }
     }
 
     #[test]

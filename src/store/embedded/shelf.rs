@@ -11,6 +11,7 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase};
 
 use super::medium::Medium;
 use super::open::{self, OpenError};
+use super::room::Room;
 use crate::store::Unavailable;
 
 /// The database and where it comes from.
@@ -56,6 +57,10 @@ impl Shelf {
 
     pub(super) fn is_two_phase(&self) -> bool {
         self.medium.is_two_phase()
+    }
+
+    pub(super) fn room(&self) -> Option<Room> {
+        self.medium.room()
     }
 
     pub(super) fn pauses(&self) -> RangeInclusive<Duration> {

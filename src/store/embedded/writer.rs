@@ -178,9 +178,10 @@ impl Work {
         let mut transaction = database.begin_write()?;
         transaction.set_durability(self.shelf.durability())?;
         transaction.set_quick_repair(self.shelf.is_two_phase());
-        let mut changes = Batch::new(&transaction, self.clock.now());
+        let mut changes = Batch::new(&transaction, self.clock.now(), self.shelf.room());
         let outcomes =
             batch.iter().map(|job| changes.apply(&job.operation)).collect::<Result<_, _>>()?;
+        changes.make_room()?;
         if changes.has_changed() {
             transaction.commit()?;
             #[cfg(test)]

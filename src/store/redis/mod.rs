@@ -159,6 +159,21 @@ impl Store for Redis {
         }
     }
 
+    async fn put(
+        &self,
+        table: Table,
+        key: &[u8],
+        value: Vec<u8>,
+        end: Time,
+    ) -> Result<(), Unavailable> {
+        let Some(left) = self.left(end) else { return self.take(table, key).await.map(drop) };
+        let command = cmd("SET").arg(self.key(table, key)).arg(value).arg("PX").arg(left).take();
+        match self.link.ask(Nature::Writes, &command).await? {
+            Value::Okay => Ok(()),
+            _ => Err(Trouble::nonsense().into()),
+        }
+    }
+
     async fn take(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
         let command = cmd("GETDEL").arg(self.key(table, key)).take();
         Ok(bytes(self.link.ask(Nature::Writes, &command).await?)?)

@@ -32,12 +32,12 @@ pub struct HeldResponses {
 struct Shown(Arc<Validation>);
 
 /// What others may be shown, too.
-#[derive(Clone)]
-struct Offer {
-    body: BodyHash,
-    media_type: HeaderValue,
-    about: Tag,
-    since: Time,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Offer {
+    pub(super) body: BodyHash,
+    pub(super) media_type: HeaderValue,
+    pub(super) about: Tag,
+    pub(super) since: Time,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -68,6 +68,29 @@ impl HeldResponses {
             bodies: cache(bytes - entries - shared, 3 * 1024),
             shared: cache(shared, 128),
         }
+    }
+
+    /// A body that is held, whoever was shown it.
+    pub(super) fn body(&self, hash: &BodyHash) -> Option<Body> {
+        self.bodies.get(hash).map(|bytes| Body { hash: *hash, bytes })
+    }
+
+    /// Holds what may be offered to others.
+    pub(super) fn offer(&self, key: ResponseKey, offer: Offer, body: &Body) {
+        self.bodies.insert(body.hash, body.bytes.clone());
+        self.shared.insert(key, offer);
+    }
+}
+
+// === impl Offer ===
+
+impl Offer {
+    /// What may be offered of what somebody was shown, if anything.
+    pub(super) fn of(shown: &Validation) -> Option<Self> {
+        let media_type = shown.headers.get(CONTENT_TYPE)?.clone();
+        let (about, since) = (shown.about.clone(), shown.asked);
+        let is_offered = shown.offered && shown.formula_holds;
+        is_offered.then_some(Self { body: shown.body, media_type, about, since })
     }
 }
 
@@ -105,13 +128,8 @@ impl ResponseStore for HeldResponses {
             // A buffer that grew as the body came in may be twice as long.
             self.bodies.insert(body.hash, Bytes::copy_from_slice(&body.bytes));
         }
-        if validation.offered
-            && validation.formula_holds
-            && let Some(media_type) = validation.headers.get(CONTENT_TYPE)
-        {
-            let (media_type, about) = (media_type.clone(), validation.about.clone());
-            let since = validation.asked;
-            self.shared.insert(key, Offer { body: body.hash, media_type, about, since });
+        if let Some(offer) = Offer::of(&validation) {
+            self.shared.insert(key, offer);
         }
         self.shown.insert((who, key), Shown(validation));
         Ok(())

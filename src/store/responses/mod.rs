@@ -12,11 +12,17 @@ use serde::{Deserialize, Serialize};
 use super::Unavailable;
 use crate::clock::Time;
 use crate::freshness::tags::Tag;
+use crate::keys::Keys;
 
+mod kept;
 mod memory;
 #[cfg(test)]
 mod tests;
+/// The suite that every implementation passes, for implementations of others.
+#[doc(hidden)]
+pub mod conformance;
 
+pub use kept::{Keeping, KeptResponses};
 pub use memory::HeldResponses;
 
 /// What is asked for: a URL in one representation.
@@ -99,12 +105,14 @@ pub struct Validation {
 
 /// How long it is remembered that somebody was shown something, since GitHub last said so. Who comes
 /// again has seen to it; who does not may have left without a word.
-pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
+const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a body is offered to others, since GitHub last said to anybody that it is true.
-pub(super) const OFFERED: Duration = Duration::from_secs(7 * 24 * 3600);
+const OFFERED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Where answers are kept. A failure is no fault of a request: the engine asks GitHub then.
+///
+/// A programme that embeds the gateway may bring one of its own: see [`Stores`](super::Stores).
 #[async_trait]
 pub trait ResponseStore: Send + Sync + 'static {
     /// What an asker was shown, with its body.
@@ -139,11 +147,18 @@ pub trait ResponseStore: Send + Sync + 'static {
     async fn unshare(&self, owners: &[Tag]) -> Result<(), Unavailable>;
 
     /// Forgets what an asker was shown a day ago and what others were offered for a week, and bodies
-    /// that neither needs.
+    /// that neither needs. It is called every minute or so.
     async fn sweep(&self, now: Time) -> Result<(), Unavailable>;
 
     /// Bytes that are held in this process.
     fn bytes(&self) -> u64;
+
+    /// Waits until what was noted is where it outlives the process, if it does at all: it is called
+    /// before a stop.
+    async fn settle(&self) {}
+
+    /// Other keys are in force from now on: whatever is sealed is sealed by these.
+    fn take_keys(&self, _keys: &Keys) {}
 }
 
 // === impl Principal ===

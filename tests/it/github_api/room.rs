@@ -63,6 +63,11 @@ impl Room {
     pub(super) fn of(upstream: &str) -> Self {
         let routes = ROUTES.replace("upstream: github", &format!("upstream: {upstream}"));
         let world = World::with("", &routes);
+        Self::within(world)
+    }
+
+    /// In a world of the test's own.
+    pub(super) fn within(world: World) -> Self {
         world.github.expire_tokens(Some(ExpiringTokens::default()));
         Self { world, answers: Mutex::default() }
     }

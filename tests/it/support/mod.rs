@@ -13,9 +13,9 @@ use gatekeep::config::Config;
 use gatekeep::keys::Keys;
 use gatekeep::log::AccessLog;
 use gatekeep::metrics::Metrics;
-use gatekeep::server::{Server, Stop};
+use gatekeep::server::{Server, StartError, Stop};
 use gatekeep::simulator::{Echo, EchoSettings, Simulator};
-use gatekeep::store::{Memory, SigningKeys, Store};
+use gatekeep::store::{Memory, SigningKeys, Store, Stores};
 
 pub(crate) mod browser;
 pub(crate) mod child;
@@ -101,12 +101,22 @@ impl World {
         routes: &str,
         store: impl FnOnce(Arc<Manual>) -> Arc<dyn Store>,
     ) -> Self {
+        Self::launch(keys, routes, |yaml| Gate::start(yaml, store))
+    }
+
+    /// A world whose gateway opens the stores that its configuration names.
+    pub(crate) fn configured(keys: &str, routes: &str) -> Self {
+        Self::launch(keys, routes, Gate::configured)
+    }
+
+    /// A world around a gateway of the test's own.
+    pub(crate) fn launch(keys: &str, routes: &str, gate: impl FnOnce(&str) -> Gate) -> Self {
         let any = || "127.0.0.1:0".parse().expect("an address");
         let github = Simulator::start(any()).expect("the simulator starts");
         let app = Echo::start(any(), EchoSettings { jwks_url: None, prefix: "/.gatekeep".into() })
             .expect("the app starts");
         let yaml = yaml(&github, keys, &routes.replace("@APP@", app.url()));
-        let gate = Gate::start(&yaml, store);
+        let gate = gate(&yaml);
         github.register_callback(&gate.callback);
         Self { github, app, gate }
     }
@@ -185,20 +195,41 @@ impl Gate {
         file: Option<&Path>,
         store: impl FnOnce(Arc<Manual>) -> Arc<dyn Store>,
     ) -> Self {
+        Self::launch(yaml, file, |config, clock, log| {
+            let (metrics, file) = (Arc::new(Metrics::new()), file.map(Path::to_owned));
+            Server::bind_with(config, file, clock.clone(), store(clock), metrics, log)
+        })
+    }
+
+    /// A gateway on the stores that its configuration names.
+    pub(crate) fn configured(yaml: &str) -> Self {
+        Self::launch(yaml, None, |config, clock, log| Server::bind(config, None, clock, log))
+    }
+
+    /// A gateway whose answers of GitHub are kept as the test wants it.
+    pub(crate) fn keeping(
+        yaml: &str,
+        stores: impl FnOnce(&Config, Arc<Manual>, Arc<Metrics>) -> Stores,
+    ) -> Self {
+        Self::launch(yaml, None, |config, clock, log| {
+            let metrics = Arc::new(Metrics::new());
+            let stores = stores(&config, clock.clone(), metrics.clone());
+            Server::bind_with(config, None, clock, stores, metrics, log)
+        })
+    }
+
+    fn launch(
+        yaml: &str,
+        file: Option<&Path>,
+        bind: impl FnOnce(Config, Arc<Manual>, AccessLog) -> Result<Server, StartError>,
+    ) -> Self {
         let config = Config::parse(file.unwrap_or(Path::new("gatekeep.yaml")), yaml, &|_| None)
             .unwrap_or_else(|problems| panic!("{problems}\n{yaml}"));
         let (callback, keys) = (config.callback_url(), config.keys.clone());
         let clock = Arc::new(Manual::at(real_time()));
         let log = Lines::default();
-        let server = Server::bind_with(
-            config,
-            file.map(Path::to_owned),
-            clock.clone(),
-            store(clock.clone()),
-            Arc::new(Metrics::new()),
-            AccessLog::to(log.clone()),
-        )
-        .expect("the gateway starts");
+        let server =
+            bind(config, clock.clone(), AccessLog::to(log.clone())).expect("the gateway starts");
         let (addresses, admin) = (server.addresses(), server.admin_address());
         let signing_keys = server.signing_keys();
         let (stop, stopped) = tokio::sync::oneshot::channel();

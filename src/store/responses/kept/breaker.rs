@@ -1,0 +1,74 @@
+//! A store that fails is left alone for a while: no request waits for what will not come.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::store::Unavailable;
+
+/// Whether the store is asked.
+#[derive(Default)]
+pub(super) struct Breaker(Mutex<Option<Trouble>>);
+
+struct Trouble {
+    until: Instant,
+    told: Instant,
+}
+
+/// How long a store that failed is not asked.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// How often the log says so, as long as it fails.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+// === impl Breaker ===
+
+impl Breaker {
+    /// How much longer the store is not asked; `None` when it is.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let trouble = self.trouble();
+        let left = trouble.as_ref()?.until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// The store has failed.
+    pub(super) fn failed(&self, cause: &Unavailable) {
+        let (mut trouble, now) = (self.trouble(), Instant::now());
+        let told = trouble.as_ref().map(|trouble| trouble.told);
+        let told = told.filter(|told| now.duration_since(*told) < TOLD_EVERY);
+        if told.is_none() {
+            tracing::warn!("answers of GitHub are not kept for now: {}", cause.0);
+        }
+        *trouble = Some(Trouble { until: now + PAUSE, told: told.unwrap_or(now) });
+    }
+
+    /// The store has answered.
+    pub(super) fn worked(&self) {
+        let mut trouble = self.trouble();
+        // What was asked before it failed may well be answered after.
+        if trouble.as_ref().is_some_and(|trouble| trouble.until <= Instant::now()) {
+            *trouble = None;
+            tracing::info!("answers of GitHub are kept again");
+        }
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<Trouble>> {
+        // Two moments hold whatever happened to whoever held them.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_failed_is_left_alone() {
+        let breaker = Breaker::default();
+        assert_eq!(breaker.left(), None);
+        breaker.failed(&Unavailable("it is down".into()));
+        let left = breaker.left().expect("it is left alone");
+        assert!(left <= PAUSE, "{left:?}");
+        breaker.worked();
+        assert!(breaker.left().is_some(), "an answer to an older question");
+    }
+}

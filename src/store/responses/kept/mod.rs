@@ -1,0 +1,370 @@
+//! Answers that outlive the process: in memory first, and behind it in a store, which is asked only for
+//! what is not in memory, and written when the answer has been given.
+//!
+//! What comes from the store is never fresh: what has changed since it was written, nobody here knows.
+//! GitHub is asked with its validator, and a 304 is free.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::memory::Offer;
+use super::{
+    Body, BodyHash, HeldResponses, KEPT, OFFERED, Principal, ResponseKey, ResponseStore, Shared,
+    Validation,
+};
+use crate::clock::{Clock, Time};
+use crate::freshness::tags::Tag;
+use crate::keys::Keys;
+use crate::metrics::Metrics;
+use crate::store::{Store, Unavailable};
+
+mod breaker;
+mod queue;
+mod row;
+mod writer;
+mod written;
+#[cfg(test)]
+mod tests;
+
+use breaker::Breaker;
+use queue::{Forget, Note, Queue, Told};
+use row::{Row, Word};
+use written::{Written, mark_of};
+
+/// Answers in memory and in a store.
+pub struct KeptResponses {
+    held: HeldResponses,
+    kept: Arc<Kept>,
+    /// How often something was forgotten: what was read before that is not believed.
+    forgotten: AtomicU64,
+}
+
+/// Where answers are kept, and with what.
+pub struct Keeping {
+    /// Where: nothing else may be in its tables for answers.
+    pub store: Arc<dyn Store>,
+    /// What the rows may weigh, in bytes.
+    pub bound: u64,
+    /// Whether the store keeps to the bound by itself; else this process removes what it has written
+    /// beyond it.
+    pub is_bounded: bool,
+    /// What the rows are sealed with.
+    pub keys: Keys,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where failures are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// What the readers share with the task that writes.
+struct Kept {
+    store: Arc<dyn Store>,
+    is_bounded: bool,
+    keys: ArcSwap<Keys>,
+    queue: Queue,
+    written: Written,
+    breaker: Breaker,
+    is_written: AtomicBool,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+/// What expires sooner than that stays in memory.
+const LEAST: Duration = Duration::from_secs(3600);
+
+/// How long a client waits for the store, when memory has nothing for it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long somebody waits for something to be forgotten in the store as well: it is not given from
+/// there meanwhile.
+const FORGOTTEN_WITHIN: Duration = Duration::from_secs(1);
+
+// === impl KeptResponses ===
+
+impl KeptResponses {
+    /// Holds in memory what `held` has room for, and keeps it.
+    pub fn new(held: HeldResponses, keeping: Keeping) -> Self {
+        let kept = Kept {
+            store: keeping.store,
+            is_bounded: keeping.is_bounded,
+            keys: ArcSwap::from_pointee(keeping.keys),
+            queue: Queue::default(),
+            written: Written::new(keeping.bound),
+            breaker: Breaker::default(),
+            is_written: AtomicBool::new(false),
+            clock: keeping.clock,
+            metrics: keeping.metrics,
+        };
+        Self { held, kept: Arc::new(kept), forgotten: AtomicU64::new(0) }
+    }
+
+    /// What is in the store, and in memory from now on.
+    async fn restored(
+        &self,
+        who: Principal,
+        key: &ResponseKey,
+    ) -> Result<Option<(Arc<Validation>, Body)>, Unavailable> {
+        let before = self.forgotten.load(Ordering::SeqCst);
+        if self.kept.queue.is_to_forget(who, key) {
+            return Ok(None);
+        }
+        let found = self.kept.ask(self.kept.shown(&self.held, who, key)).await;
+        let Some((shown, body)) = found else { return Ok(None) };
+        let shown = Arc::new(shown);
+        self.held.note(who, *key, shown.clone(), body.clone()).await?;
+        if self.forgotten.load(Ordering::SeqCst) != before {
+            self.held.forget(who, key).await?;
+            return Ok(None);
+        }
+        Ok(Some((shown, body)))
+    }
+
+    /// Has something forgotten in the store, and not given from there from now on.
+    fn forget_kept(&self, forget: Forget, told: Option<Told>) {
+        self.kept.queue.forget(forget, told);
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        Kept::begin(&self.kept);
+    }
+}
+
+#[async_trait]
+impl ResponseStore for KeptResponses {
+    async fn shown(
+        &self,
+        who: Principal,
+        key: &ResponseKey,
+    ) -> Result<Option<(Arc<Validation>, Body)>, Unavailable> {
+        match self.held.shown(who, key).await? {
+            None => self.restored(who, key).await,
+            held => Ok(held),
+        }
+    }
+
+    async fn shown_to_anybody(&self, key: &ResponseKey) -> Result<Option<Shared>, Unavailable> {
+        if let Some(shared) = self.held.shown_to_anybody(key).await? {
+            return Ok(Some(shared));
+        }
+        let before = self.forgotten.load(Ordering::SeqCst);
+        let found = self.kept.ask(self.kept.offer(&self.held, key)).await;
+        let Some((offer, body)) = found else { return Ok(None) };
+        let (about, media_type) = ([offer.about.clone()], offer.media_type.clone());
+        self.held.offer(*key, offer, &body);
+        if self.forgotten.load(Ordering::SeqCst) != before {
+            self.held.unshare(&about).await?;
+            return Ok(None);
+        }
+        Ok(Some(Shared { body, media_type }))
+    }
+
+    async fn note(
+        &self,
+        who: Principal,
+        key: ResponseKey,
+        validation: Arc<Validation>,
+        body: Body,
+    ) -> Result<(), Unavailable> {
+        self.held.note(who, key, validation.clone(), body.clone()).await?;
+        Kept::note(&self.kept, Note { who, key, shown: validation, body });
+        Ok(())
+    }
+
+    /// From the store as soon as may be; it is not given from there meanwhile.
+    async fn forget(&self, who: Principal, key: &ResponseKey) -> Result<(), Unavailable> {
+        self.forget_kept(Forget::Shown(who, *key), None);
+        self.held.forget(who, key).await
+    }
+
+    /// From the store when this returns, or, where that takes long, as soon as may be; it is not given
+    /// from there meanwhile.
+    async fn forget_all(&self, who: Principal) -> Result<(), Unavailable> {
+        let (told, forgotten) = oneshot::channel();
+        self.forget_kept(Forget::All(who.subject()), Some(told));
+        self.held.forget_all(who).await?;
+        if self.kept.breaker.left().is_none() {
+            // Done or not, somebody is at it.
+            drop(timeout(FORGOTTEN_WITHIN, forgotten).await);
+        }
+        Ok(())
+    }
+
+    async fn unshare(&self, owners: &[Tag]) -> Result<(), Unavailable> {
+        for about in owners {
+            self.forget_kept(Forget::Offers(about.clone()), None);
+        }
+        self.held.unshare(owners).await
+    }
+
+    async fn sweep(&self, now: Time) -> Result<(), Unavailable> {
+        self.held.sweep(now).await?;
+        if self.kept.breaker.left().is_none() {
+            self.kept.store.sweep().await?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.held.bytes()
+    }
+
+    async fn settle(&self) {
+        let (told, settled) = oneshot::channel();
+        self.kept.queue.settle(told);
+        Kept::begin(&self.kept);
+        // Whoever writes may have been stopped with its runtime.
+        drop(settled.await);
+    }
+
+    fn take_keys(&self, keys: &Keys) {
+        self.kept.keys.store(Arc::new(keys.clone()));
+    }
+}
+
+impl Drop for KeptResponses {
+    /// What waits is written, and then the store is let go.
+    fn drop(&mut self) {
+        self.kept.queue.close();
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// Takes an answer to be written, if that is worth it and the store keeps up.
+    fn note(this: &Arc<Self>, note: Note) {
+        let row = Row::Shown(note.who, note.key);
+        if note.shown.longest < LEAST {
+            // What was written before is older than what is held.
+            if this.written.knows(row) {
+                this.queue.forget(Forget::Shown(note.who, note.key), None);
+                Self::begin(this);
+            }
+            return;
+        }
+        if this.written.is_recent(row, &mark_of(&note.shown), this.clock.now()) {
+            return;
+        }
+        if this.breaker.left().is_none() && this.queue.note(note) {
+            Self::begin(this);
+        } else {
+            this.metrics.github_cache_dropped.inc();
+        }
+    }
+
+    /// Asks the store, unless it is better left alone. Its failure is nobody's but its own.
+    async fn ask<T>(
+        &self,
+        question: impl Future<Output = Result<Option<T>, Unavailable>>,
+    ) -> Option<T> {
+        if self.breaker.left().is_some() {
+            return None;
+        }
+        let answer = timeout(PATIENCE, question).await;
+        match answer.unwrap_or_else(|_| Err(Unavailable("it takes too long".into()))) {
+            Ok(found) => {
+                self.breaker.worked();
+                self.metrics.github_cache_restored.inc_by(u64::from(found.is_some()));
+                found
+            }
+            Err(unavailable) => {
+                self.failed("read", &unavailable);
+                None
+            }
+        }
+    }
+
+    fn failed(&self, operation: &str, unavailable: &Unavailable) {
+        self.metrics.github_cache_failures.with_label_values(&[operation]).inc();
+        self.breaker.failed(unavailable);
+    }
+
+    /// What an asker was shown, if that is not too long ago.
+    async fn shown(
+        &self,
+        held: &HeldResponses,
+        who: Principal,
+        key: &ResponseKey,
+    ) -> Result<Option<(Validation, Body)>, Unavailable> {
+        let row = Row::Shown(who, *key);
+        let (word, sealed) = tokio::join!(self.word(who), self.sealed(row));
+        let (Some(word), Some(sealed)) = (word?, sealed?) else { return Ok(None) };
+        let shown = row.open(&self.keys.load(), &word, &sealed);
+        let shown = shown.and_then(|packed| row::read_shown(&packed));
+        let is_recent =
+            |shown: &Validation| self.clock.now().since(shown.asked) < KEPT.min(shown.longest);
+        let Some(shown) = shown.filter(is_recent) else { return Ok(None) };
+        let body = self.body(held, &shown.body).await?;
+        Ok(body.map(|body| (shown, body)))
+    }
+
+    /// What may be offered to others, unless that was taken back since.
+    async fn offer(
+        &self,
+        held: &HeldResponses,
+        key: &ResponseKey,
+    ) -> Result<Option<(Offer, Body)>, Unavailable> {
+        let row = Row::Shared(*key);
+        let Some(sealed) = self.sealed(row).await? else { return Ok(None) };
+        let opened = row.open(&self.keys.load(), &[], &sealed);
+        let is_recent = |offer: &Offer| self.clock.now().since(offer.since) < OFFERED;
+        let offer = opened.and_then(|packed| row::read_offer(&packed)).filter(is_recent);
+        let Some(offer) = offer else { return Ok(None) };
+        if self.is_unshared(&offer).await? {
+            return Ok(None);
+        }
+        let body = self.body(held, &offer.body).await?;
+        Ok(body.map(|body| (offer, body)))
+    }
+
+    /// Whether nothing is offered of what was shown so long ago. What does not open says so of all.
+    async fn is_unshared(&self, offer: &Offer) -> Result<bool, Unavailable> {
+        if self.queue.is_to_unshare(&offer.about) {
+            return Ok(true);
+        }
+        let row = Row::unshared(&offer.about);
+        let Some(sealed) = self.sealed(row).await? else { return Ok(false) };
+        let since = row.open(&self.keys.load(), &[], &sealed);
+        let since = since.and_then(|bytes| row::read_time(&bytes));
+        Ok(since.is_none_or(|since| offer.since <= since))
+    }
+
+    async fn body(
+        &self,
+        held: &HeldResponses,
+        hash: &BodyHash,
+    ) -> Result<Option<Body>, Unavailable> {
+        if let Some(body) = held.body(hash) {
+            return Ok(Some(body));
+        }
+        let (row, hash, keys) = (Row::Body(*hash), *hash, self.keys.load_full());
+        let Some(sealed) = self.sealed(row).await? else { return Ok(None) };
+        let opened = tokio::task::spawn_blocking(move || {
+            row.open(&keys, &[], &sealed).and_then(|packed| row::read_body(&hash, &packed))
+        });
+        Ok(opened.await.unwrap_or_default())
+    }
+
+    /// An asker's word; `None` where nothing is kept for that asker.
+    async fn word(&self, who: Principal) -> Result<Option<Word>, Unavailable> {
+        let row = Row::Word(who);
+        let sealed = self.sealed(row).await?;
+        let opened = sealed.and_then(|sealed| row.open(&self.keys.load(), &[], &sealed));
+        Ok(opened.and_then(|word| word.try_into().ok()))
+    }
+
+    /// A row as it stands, under whatever name it has.
+    async fn sealed(&self, row: Row) -> Result<Option<Vec<u8>>, Unavailable> {
+        let names = row.names(&self.keys.load());
+        for name in names {
+            if let Some(sealed) = self.store.get(row.table(), &name).await? {
+                return Ok(Some(sealed));
+            }
+        }
+        Ok(None)
+    }
+}

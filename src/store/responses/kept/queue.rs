@@ -1,0 +1,303 @@
+//! What waits to be written behind the answers: bounded, for no client waits for it. What is to be
+//! forgotten is never dropped.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+
+use super::super::{Body, Principal, ResponseKey, Validation};
+use crate::freshness::tags::Tag;
+
+/// Jobs in their order.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Something waits.
+    filled: Notify,
+    /// Something waits that shall not wait for more.
+    hurried: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    notes: usize,
+    bytes: usize,
+    /// What is to be forgotten and may still be in the store, and how often that was said.
+    forgets: HashMap<Forget, usize>,
+    closed: bool,
+}
+
+/// Something to be done to the store.
+enum Job {
+    Note(Note),
+    Forget(Forget, Option<Told>),
+    Settle(oneshot::Sender<()>),
+}
+
+/// What is done next.
+pub(super) enum Work {
+    /// Answers are written, together.
+    Notes(Vec<Note>),
+    /// Something is forgotten: [`Queue::forgotten`] or [`Queue::give_back`] follows.
+    Forget(Forget, Option<Told>),
+    /// All before this is done, and somebody waits to hear it.
+    Settle(oneshot::Sender<()>),
+}
+
+/// What an asker was shown.
+pub(super) struct Note {
+    pub(super) who: Principal,
+    pub(super) key: ResponseKey,
+    pub(super) shown: Arc<Validation>,
+    pub(super) body: Body,
+}
+
+/// What is to be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Forget {
+    /// What an asker was shown at a URL.
+    Shown(Principal, ResponseKey),
+    /// All that an asker was shown, by the one behind it.
+    All(Principal),
+    /// That anybody was shown anything of a repository or account.
+    Offers(Tag),
+}
+
+/// Who waits for something to be forgotten.
+pub(super) type Told = oneshot::Sender<()>;
+
+/// Answers that wait at most, and the bytes of their bodies: they are in memory until then.
+const MOST: usize = 1024;
+const MOST_BYTES: usize = 32 << 20;
+
+/// URLs that wait to be forgotten, each by itself; beyond that all of an asker's are.
+const MOST_FORGETS: usize = 10_000;
+
+/// What is written together waits so long for more: one sync of a disk serves all.
+const GATHERED: Duration = Duration::from_millis(250);
+
+// === impl Queue ===
+
+impl Queue {
+    /// Takes an answer, unless there is no room for it: says whether it did.
+    pub(super) fn note(&self, note: Note) -> bool {
+        let mut waiting = self.waiting();
+        let bytes = waiting.bytes + note.body.bytes.len();
+        if waiting.closed || waiting.notes == MOST || (bytes > MOST_BYTES && waiting.notes > 0) {
+            return false;
+        }
+        waiting.notes += 1;
+        waiting.bytes = bytes;
+        waiting.jobs.push_back(Job::Note(note));
+        drop(waiting);
+        self.filled.notify_one();
+        true
+    }
+
+    /// Takes something to forget. As long as the store does not answer, once is enough.
+    pub(super) fn forget(&self, mut forget: Forget, told: Option<Told>) {
+        let mut waiting = self.waiting();
+        if let (Forget::Shown(who, _), MOST_FORGETS..) = (&forget, waiting.forgets.len()) {
+            forget = Forget::All(who.subject());
+        }
+        if told.is_none() && waiting.notes == 0 && waiting.forgets.contains_key(&forget) {
+            return;
+        }
+        *waiting.forgets.entry(forget.clone()).or_default() += 1;
+        waiting.jobs.push_back(Job::Forget(forget, told));
+        drop(waiting);
+        self.hurry();
+    }
+
+    /// Takes the word of somebody who waits until all before it is done.
+    pub(super) fn settle(&self, told: oneshot::Sender<()>) {
+        self.waiting().jobs.push_back(Job::Settle(told));
+        self.hurry();
+    }
+
+    /// Whether what an asker was shown at a URL is to be forgotten, and may still be in the store.
+    pub(super) fn is_to_forget(&self, who: Principal, key: &ResponseKey) -> bool {
+        let forgets = &self.waiting().forgets;
+        let meant = [Forget::Shown(who, *key), Forget::All(who.subject())];
+        meant.iter().any(|forget| forgets.contains_key(forget))
+    }
+
+    /// Whether nothing of a repository or account is to be offered, and may still be in the store.
+    pub(super) fn is_to_unshare(&self, about: &Tag) -> bool {
+        self.waiting().forgets.contains_key(&Forget::Offers(about.clone()))
+    }
+
+    /// It is forgotten.
+    pub(super) fn forgotten(&self, forget: &Forget) {
+        let mut waiting = self.waiting();
+        if let Some(times) = waiting.forgets.get_mut(forget) {
+            *times -= 1;
+            if *times == 0 {
+                waiting.forgets.remove(forget);
+            }
+        }
+    }
+
+    /// It could not be forgotten: it comes first again.
+    pub(super) fn give_back(&self, forget: Forget, told: Option<Told>) {
+        self.waiting().jobs.push_front(Job::Forget(forget, told));
+    }
+
+    /// No more will come.
+    pub(super) fn close(&self) {
+        self.waiting().closed = true;
+        self.hurry();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.waiting().closed
+    }
+
+    /// What is to be done next, once there is something and other answers have had time to join it.
+    /// `None` when no more will come.
+    pub(super) async fn next(&self) -> Option<Work> {
+        while self.waiting().jobs.is_empty() {
+            if self.is_closed() {
+                return None;
+            }
+            self.filled.notified().await;
+        }
+        if !self.waiting().is_in_a_hurry() {
+            // In vain or not: what waits by then is taken.
+            drop(timeout(GATHERED, self.hurried.notified()).await);
+        }
+        self.waiting().next()
+    }
+
+    fn hurry(&self) {
+        self.filled.notify_one();
+        self.hurried.notify_one();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics while it is held.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn is_in_a_hurry(&self) -> bool {
+        self.closed || self.jobs.len() > self.notes
+    }
+
+    fn next(&mut self) -> Option<Work> {
+        let mut notes = Vec::new();
+        while let Some(Job::Note(_)) = self.jobs.front() {
+            if let Some(Job::Note(note)) = self.jobs.pop_front() {
+                self.bytes -= note.body.bytes.len();
+                notes.push(note);
+            }
+        }
+        self.notes -= notes.len();
+        if !notes.is_empty() {
+            return Some(Work::Notes(notes));
+        }
+        match self.jobs.pop_front()? {
+            Job::Note(note) => Some(Work::Notes(vec![note])),
+            Job::Forget(forget, told) => Some(Work::Forget(forget, told)),
+            Job::Settle(told) => Some(Work::Settle(told)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::clock::Time;
+
+    const OCTOCAT: Principal = Principal::User { realm: 1, id: 583_231 };
+    const HUBOT: Principal = Principal::User { realm: 1, id: 2 };
+
+    fn note(bytes: usize) -> Note {
+        let body = Body::new(Bytes::from(vec![7; bytes]));
+        let shown = Arc::new(Validation {
+            body: body.hash,
+            about: Tag::from("repo:acme/wiki".to_owned()),
+            etag: "".into(),
+            token: [0; 16],
+            offered: false,
+            formula_holds: false,
+            headers: Arc::new(HeaderMap::new()),
+            linked: Time::from_unix(0),
+            items: None,
+            asked: Time::from_unix(0),
+            change: 0,
+            fresh: Duration::ZERO,
+            longest: Duration::MAX,
+        });
+        Note { who: OCTOCAT, key: [1; 32], shown, body }
+    }
+
+    fn all_of(who: Principal) -> Forget {
+        Forget::All(who)
+    }
+
+    #[tokio::test]
+    async fn it_is_full_of_answers_and_never_of_what_is_to_be_forgotten() {
+        let queue = Queue::default();
+        for _ in 0..MOST {
+            assert!(queue.note(note(1)));
+        }
+        assert!(!queue.note(note(1)));
+        queue.forget(all_of(OCTOCAT), None);
+        assert!(queue.is_to_forget(OCTOCAT, &[1; 32]));
+        assert!(!queue.is_to_forget(HUBOT, &[1; 32]));
+        let Some(Work::Notes(notes)) = queue.next().await else { panic!("answers come first") };
+        assert_eq!(notes.len(), MOST);
+        assert!(queue.note(note(MOST_BYTES)), "there is room again");
+        assert!(!queue.note(note(1)), "but not for so many bytes");
+        let Some(Work::Forget(forget, None)) = queue.next().await else { panic!("then this") };
+        assert!(queue.is_to_forget(OCTOCAT, &[1; 32]), "it is under way");
+        queue.forgotten(&forget);
+        assert!(!queue.is_to_forget(OCTOCAT, &[1; 32]));
+        queue.close();
+        assert!(matches!(queue.next().await, Some(Work::Notes(_))), "what came before the end");
+        assert!(queue.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_forgotten_comes_first_again() {
+        let queue = Queue::default();
+        queue.forget(all_of(OCTOCAT), None);
+        queue.forget(all_of(HUBOT), None);
+        queue.forget(all_of(OCTOCAT), None);
+        let Some(Work::Forget(forget, _)) = queue.next().await else { panic!("it waits") };
+        queue.give_back(forget, None);
+        assert!(queue.is_to_forget(OCTOCAT, &[1; 32]));
+        let mut order = Vec::new();
+        for _ in 0..2 {
+            let Some(Work::Forget(forget, _)) = queue.next().await else { panic!("they wait") };
+            queue.forgotten(&forget);
+            order.push(forget);
+        }
+        assert_eq!(order, [all_of(OCTOCAT), all_of(HUBOT)], "said twice, done once");
+        queue.close();
+        assert!(queue.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn too_many_urls_to_forget_are_all_of_their_asker_s() {
+        let queue = Queue::default();
+        for n in 0..=MOST_FORGETS as u64 {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&n.to_be_bytes());
+            queue.forget(Forget::Shown(OCTOCAT, key), None);
+        }
+        assert!(queue.is_to_forget(OCTOCAT, &[255; 32]));
+        assert!(!queue.is_to_forget(HUBOT, &[255; 32]));
+    }
+}
