@@ -21,14 +21,12 @@ use crate::store::Principal;
 
 /// In whose name GitHub is asked.
 pub(super) struct Asker {
-    /// The visitor's account.
+    /// The visitor's account, which waits in one line however many sessions and keys ask for it.
     pub(super) account: u64,
     /// Whose rights GitHub applies.
     pub(super) who: Principal,
     /// Whose budget it counts against.
     pub(super) budget: BudgetKey,
-    /// Who asks, of those that share the budget.
-    pub(super) caller: u64,
 }
 
 /// A token in use.
@@ -50,22 +48,20 @@ impl Gateway {
         api: &Api,
         visitor: &Visitor,
     ) -> Result<Asker, Reason> {
-        let live = visitor.session();
-        let (account, key) = (live.account.id, live.key.as_bytes());
-        let caller = u64::from_le_bytes(key[..8].try_into().expect("a key has sixteen bytes"));
+        let account = visitor.session().account.id;
         let realm = request.config().keys.realm();
         match &api.acts_as {
             ActsAs::Visitor => {
                 let budget = BudgetKey::User(account);
                 let id = if stands(Defence::OwnAnswers) { account } else { 0 };
-                Ok(Asker { account, who: Principal::User { realm, id }, budget, caller })
+                Ok(Asker { account, who: Principal::User { realm, id }, budget })
             }
             ActsAs::Installation(which) => {
                 let id = self.installation(request.snapshot, request.id, which).await?;
                 let scope = Scope::whole().hash();
                 let scope = u64::from_le_bytes(scope[..8].try_into().expect("it has 32 bytes"));
                 let who = Principal::Installation { realm, id: id.0, scope };
-                Ok(Asker { account, who, budget: BudgetKey::Installation(id.0), caller })
+                Ok(Asker { account, who, budget: BudgetKey::Installation(id.0) })
             }
         }
     }

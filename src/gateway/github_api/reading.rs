@@ -108,7 +108,7 @@ fn question(
         who: asker.who,
         account: asker.account,
         budget: asker.budget.clone(),
-        caller: asker.caller,
+
         key: *Key::of(&wanted).as_bytes(),
         handling: handling(&path, accept),
         tags: tags::tags_of(&path, asker.who.user()),

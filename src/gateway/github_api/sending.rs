@@ -68,7 +68,7 @@ impl Gateway {
             who: asker.who,
             account: asker.account,
             budget: asker.budget.clone(),
-            caller: asker.caller,
+
             method: request.method.clone(),
             changes: !is_read,
             max_wait: patience(request),

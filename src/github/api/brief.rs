@@ -56,7 +56,7 @@ impl Briefs {
         let holds =
             now >= kept.asked && !changes.is_outdated(question.who, &question.tags, kept.change);
         let known = holds.then_some(Validated { age, window: kept.span, untouched: true });
-        if plan(known.as_ref(), &question.wishes, Duration::ZERO) != Plan::Serve {
+        if plan(known.as_ref(), &question.wishes(), Duration::ZERO) != Plan::Serve {
             return None;
         }
         let mut reply = kept.reply;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::reply::Landed;
 use crate::store::{Principal, ResponseKey};
@@ -18,20 +19,34 @@ pub(super) struct Flights(DashMap<(Principal, ResponseKey), Flight>);
 struct Flight {
     /// The last change that was known when it was asked.
     change: u64,
-    terms: Terms,
-    landed: Weak<Landing>,
+    landing: Weak<Landing>,
 }
 
-/// Where the answer will be told. Held by each who waits for it, and by nobody else.
-pub(super) type Landing = watch::Receiver<Option<Landed>>;
+/// Where it is told how a question goes. Held by each who waits for the answer, and by nobody else.
+pub(super) struct Landing(watch::Receiver<Stage>);
 
-/// What decides beside GitHub how a question ends: who wants something else asks alone.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Terms {
-    /// How long it may wait for its turn.
-    pub(super) max_wait: Duration,
-    /// How old the answer may be where GitHub gives none.
-    pub(super) stale_if_error: Option<Duration>,
+/// How far a question is.
+enum Stage {
+    /// Its turn comes at once, as far as is known.
+    Begun,
+    /// It waits for its turn.
+    Queued,
+    /// GitHub is asked.
+    Asked,
+    /// That is what came of it.
+    Landed(Landed),
+}
+
+/// How waiting for another's answer ended.
+pub(super) enum Waited {
+    /// With what came of it.
+    For(Landed),
+    /// Whoever led has gone without a word.
+    ForNobody,
+    /// Its turn has not come for as long as this one may wait.
+    TooLong,
+    /// GitHub has been asked, and nothing came of it.
+    InVain,
 }
 
 /// What a question finds.
@@ -47,9 +62,12 @@ pub(super) struct Lead {
     flights: Arc<Flights>,
     key: (Principal, ResponseKey),
     change: u64,
-    landed: Weak<Landing>,
-    tell: watch::Sender<Option<Landed>>,
+    landing: Weak<Landing>,
+    tell: watch::Sender<Stage>,
 }
+
+/// How long one waits for another's answer: longer than GitHub takes at most.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 // === impl Flights ===
 
@@ -59,21 +77,19 @@ impl Flights {
     pub(super) fn enter(
         self: &Arc<Self>,
         key: (Principal, ResponseKey),
-        terms: Terms,
         latest: u64,
         is_outdated: impl Fn(u64) -> bool,
     ) -> Place {
-        let (tell, landing) = watch::channel(None);
-        let landing = Arc::new(landing);
-        let landed = Arc::downgrade(&landing);
-        let flight = Flight { change: latest, terms, landed: landed.clone() };
+        let (tell, landing) = watch::channel(Stage::Begun);
+        let own = Arc::new(Landing(landing));
+        let landing = Arc::downgrade(&own);
+        let flight = Flight { change: latest, landing: landing.clone() };
         match self.0.entry(key) {
             Entry::Occupied(mut under_way) => {
-                let joined = under_way.get().landed.upgrade();
-                let is_equal =
-                    under_way.get().terms == terms && !is_outdated(under_way.get().change);
-                if let Some(joined) = joined.filter(|_| is_equal) {
-                    return Place::Join(joined);
+                // Where all have left nobody can join any more.
+                let others = under_way.get().landing.upgrade();
+                if let Some(others) = others.filter(|_| !is_outdated(under_way.get().change)) {
+                    return Place::Join(others);
                 }
                 under_way.insert(flight);
             }
@@ -81,7 +97,7 @@ impl Flights {
                 free.insert(flight);
             }
         }
-        Place::Lead(Lead { flights: self.clone(), key, change: latest, landed, tell }, landing)
+        Place::Lead(Lead { flights: self.clone(), key, change: latest, landing, tell }, own)
     }
 }
 
@@ -93,20 +109,30 @@ impl Lead {
         self.change
     }
 
+    /// Its turn is still to come.
+    pub(super) fn wait_in_line(&self) {
+        self.tell.send_replace(Stage::Queued);
+    }
+
+    /// Its turn has come.
+    pub(super) fn take_off(&self) {
+        self.tell.send_replace(Stage::Asked);
+    }
+
     /// Tells those who wait.
     pub(super) fn land(self, landed: Landed) {
         // Who comes from now on asks anew.
         self.leave();
-        self.tell.send_replace(Some(landed));
+        self.tell.send_replace(Stage::Landed(landed));
     }
 
-    /// Waits until nobody waits for the answer any more; nobody can join it then.
+    /// Waits until nobody waits for the answer any more.
     pub(super) async fn is_deserted(&self) {
         self.tell.closed().await;
     }
 
     fn leave(&self) {
-        let is_ours = |_: &_, flight: &Flight| Weak::ptr_eq(&flight.landed, &self.landed);
+        let is_ours = |_: &_, flight: &Flight| Weak::ptr_eq(&flight.landing, &self.landing);
         self.flights.0.remove_if(&self.key, is_ours);
     }
 }
@@ -114,5 +140,32 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+// === impl Landing ===
+
+impl Landing {
+    /// Waits for another's answer, and for its turn not longer than until then.
+    pub(super) async fn wait(&self, turn_by: Instant) -> Waited {
+        let mut stage = self.0.clone();
+        loop {
+            let is_queued = match &*stage.borrow_and_update() {
+                Stage::Landed(landed) => return Waited::For(landed.clone()),
+                Stage::Queued => true,
+                Stage::Begun | Stage::Asked => false,
+            };
+            let next = if is_queued {
+                timeout_at(turn_by, stage.changed()).await
+            } else {
+                timeout(PATIENCE, stage.changed()).await
+            };
+            match next {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Waited::ForNobody,
+                Err(_) if is_queued => return Waited::TooLong,
+                Err(_) => return Waited::InVain,
+            }
+        }
     }
 }

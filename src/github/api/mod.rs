@@ -36,6 +36,7 @@ mod read;
 mod reply;
 mod room;
 mod tally;
+mod together;
 mod write;
 
 pub use exchange::Broken;
@@ -49,7 +50,7 @@ use brief::Briefs;
 use changes::Changes;
 use coverage::Coverage;
 use exchange::{Exchange, Large, Whole};
-use flights::{Flights, Terms};
+use flights::Flights;
 use flows::Flows;
 use limits::Limits;
 use outage::Outage;
@@ -77,15 +78,14 @@ pub struct Api {
 }
 
 /// What somebody wants to read.
+#[derive(Clone)]
 pub struct Question {
     /// In whose name.
     pub who: Principal,
-    /// Whose account asks.
+    /// Whose account asks, of those who share the budget.
     pub account: u64,
     /// Whose budget it counts against.
     pub budget: BudgetKey,
-    /// Who asks, of those who share the budget.
-    pub caller: u64,
     /// Path and query below the API.
     pub path: ApiPath,
     /// Which URL in which representation.
@@ -125,10 +125,10 @@ impl Question {
         self.share && self.handling.share
     }
 
-    fn call<'q>(&'q self, _means: &Means, kind: Kind) -> Call<'q> {
+    fn call(&self, kind: Kind) -> Call<'_> {
         Call {
             key: self.budget.clone(),
-            caller: self.caller,
+            caller: self.account,
             method: &Method::GET,
             path: self.path.path(),
             template: self.path.template(),
@@ -137,8 +137,16 @@ impl Question {
         }
     }
 
-    fn terms(&self) -> Terms {
-        Terms { max_wait: self.max_wait, stale_if_error: self.wishes.stale_if_error }
+    /// What the client says about caches, as far as it is heeded: people may know that something old
+    /// will do for them, and not for all who ask in the name of an installation.
+    fn wishes(&self) -> Directives {
+        let max_stale = self.wishes.max_stale.filter(|_| self.who.user().is_some());
+        Directives { max_stale, ..self.wishes }
+    }
+
+    /// The same, to wait no longer than that for its turn.
+    fn with_patience(&self, max_wait: Duration) -> Self {
+        Self { max_wait, ..self.clone() }
     }
 
     /// The whole repository or account that it is about.

@@ -5,6 +5,8 @@
 //! from that body and that token, with no other validator beside it. The validator is a hash over
 //! both, so GitHub says 304 only where it would send that very body.
 
+use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +14,8 @@ use http::header::{CONTENT_TYPE, ETAG, LINK};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::exchange::{Broken, Got, Whole};
-use super::flights::{Landing, Lead, Place};
-use super::reply::{Arrival, Landed, Mode, Reply, forwarded};
+use super::flights::Lead;
+use super::reply::{Finding, Mode, Outcome, Reply, forwarded};
 use super::{Api, Means, Question};
 use crate::budget::{Kind, Limited};
 use crate::clock::Time;
@@ -48,16 +50,13 @@ enum Origin {
 }
 
 /// What the asker has been shown.
-type Known = Option<(Arc<Validation>, Body)>;
+pub(super) type Known = Option<(Arc<Validation>, Body)>;
 
 /// Letters of a tag that may be made by the formula, with its quotes.
 const FORMULA: usize = 66;
 
 /// The largest answer that names are learnt from: parsing takes a millisecond.
 const LARGEST_LEARNT: usize = 256 << 10;
-
-/// How long one waits for another's answer: longer than GitHub takes at most.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 // === impl Candidate ===
 
@@ -81,12 +80,11 @@ impl Api {
         }
         let known = if question.handling.store { self.known(question).await } else { None };
         let now = self.clock.now();
-        let validated = known.as_ref().map(|(shown, _)| Validated {
-            age: now.since(shown.asked),
-            window: shown.fresh,
-            untouched: now >= shown.asked && self.is_untouched(question, shown),
+        let validated = known.as_ref().and_then(|(shown, _)| {
+            let untouched = self.is_untouched(question, shown);
+            Some(Validated { age: shown.age(now)?, window: shown.fresh, untouched })
         });
-        match plan(validated.as_ref(), &question.wishes, STALE_PRIVATE) {
+        match plan(validated.as_ref(), &question.wishes(), STALE_PRIVATE) {
             Plan::Serve => {
                 let (shown, body) = known?;
                 Some(self.counted(Reply::held(&shown, body, question.resource, now)))
@@ -104,67 +102,12 @@ impl Api {
         self.changes.left_untouched(question.who, &question.tags, shown.asked, shown.change)
     }
 
-    /// The answer, asked of GitHub where it must be. Whoever asks the same meanwhile gets the same.
-    pub async fn read(self: &Arc<Self>, question: &Arc<Question>, means: &Arc<Means>) -> Arrival {
-        let may_be_held = question.handling.store && !question.wishes.no_store;
-        if !may_be_held && !question.is_about_limits() {
-            return self.fetch(question, means, None).await;
-        }
-        loop {
-            let outdated = |number| self.changes.is_outdated(question.who, &question.tags, number);
-            let (key, latest) = ((question.who, question.key), self.changes.latest());
-            match self.flights.enter(key, question.terms(), latest, outdated) {
-                Place::Lead(lead, landing) => {
-                    return self.lead(question, means, lead, landing).await;
-                }
-                Place::Join(landed) => match wait(landed).await {
-                    Waited::For(Landed::Reply(reply)) => {
-                        return Arrival::Whole(self.counted(reply.collapsed()));
-                    }
-                    Waited::For(Landed::TooLarge) => {
-                        return self.fetch(question, means, None).await;
-                    }
-                    Waited::InVain => {
-                        return Arrival::Whole(self.failed(question, &None, Broken::TimedOut));
-                    }
-                    // Whoever led has gone without a word.
-                    Waited::ForNobody => {}
-                },
-            }
-        }
-    }
-
-    /// Asks in a task of its own: others may wait when the client that came first has left. It holds
-    /// the landing for as long as it waits, as the others do.
-    async fn lead(
-        self: &Arc<Self>,
-        question: &Arc<Question>,
-        means: &Arc<Means>,
-        lead: Lead,
-        _landing: Arc<Landing>,
-    ) -> Arrival {
-        let (api, asked) = (self.clone(), question.clone());
-        let means = means.clone();
-        let flight = tokio::spawn(async move {
-            let known = api.known(&asked).await;
-            let arrival = api.fetch(&asked, &means, Some((&lead, known))).await;
-            lead.land(match &arrival {
-                Arrival::Whole(reply) => Landed::Reply(reply.clone()),
-                Arrival::Flowing(_) => Landed::TooLarge,
-            });
-            arrival
-        });
-        match flight.await {
-            Ok(arrival) => arrival,
-            Err(_) => Arrival::Whole(self.failed(question, &None, Broken::Cut)),
-        }
-    }
-
-    async fn known(&self, question: &Question) -> Known {
+    /// What the asker was shown, where it is of any use.
+    pub(super) async fn known(&self, question: &Question) -> Known {
         let now = self.clock.now();
         match self.store.shown(question.who, &question.key).await {
             // Past that not even GitHub's word helps: its tag is not over what expires in the body.
-            Ok(known) => known.filter(|(shown, _)| now.since(shown.asked) <= shown.longest),
+            Ok(known) => known.filter(|(shown, _)| shown.may_be_shown(now)),
             Err(unavailable) => {
                 self.store_failed("read", &unavailable);
                 None
@@ -172,36 +115,31 @@ impl Api {
         }
     }
 
-    /// Asks GitHub. `flight` is there where the answer may be held.
-    async fn fetch(
+    /// Asks GitHub. There is a lead where the answer may be held.
+    pub(super) async fn fetch(
         &self,
         question: &Question,
         means: &Means,
-        flight: Option<(&Lead, Known)>,
-    ) -> Arrival {
-        let (lead, known) = match flight {
-            Some((lead, known)) => (Some(lead), known),
-            None => (None, None),
-        };
+        lead: Option<&Lead>,
+        known: &Known,
+    ) -> Outcome {
         let candidate = match lead {
-            Some(_) => self.candidate(question, means, &known).await,
+            Some(_) => self.candidate(question, means, known).await,
             None => None,
         };
         let asked = self.clock.now();
-        if let Some(stale) = self.stale_in_an_outage(question, &known, asked) {
-            return Arrival::Whole(self.counted(stale));
+        if self.is_left_alone(question, known, asked) {
+            return Outcome::Found(Finding::LeftAlone);
         }
         let offered = candidate.as_ref().map(|candidate| candidate.tag.clone());
         let mut tag = offered.clone();
         loop {
             let is_exact = tag.is_some() && !candidate.as_ref().is_some_and(Candidate::is_a_guess);
-            let mut permit = match self.take_turn(question, means, is_exact, lead).await {
+            let mut permit = match self.take_turn(question, is_exact, lead).await {
                 Some(Ok(permit)) => permit,
-                Some(Err(refused)) => {
-                    return Arrival::Whole(self.not_asked(question, &known, refused));
-                }
+                Some(Err(refused)) => return Outcome::Found(Finding::Refused(refused)),
                 // Nobody hears what is answered.
-                None => return Arrival::Whole(self.failed(question, &known, Broken::Unreachable)),
+                None => return Outcome::Found(Finding::Broken(Broken::Unreachable)),
             };
             let began = std::time::Instant::now();
             let got = self.exchange.read(&means.url(question), &means.fields, tag.as_ref()).await;
@@ -209,13 +147,14 @@ impl Api {
             let whole = match got {
                 Err(broken) => {
                     permit.unanswered(broken.word());
-                    return Arrival::Whole(self.failed(question, &known, broken));
+                    return Outcome::Found(Finding::Broken(broken));
                 }
                 Ok(Got::Large(large)) => {
                     permit.answered(large.status, &large.headers, &large.start, began.elapsed());
                     let source = forwarded(why(question, offered.as_ref()), Some(large.status));
                     let whose = (question.account, question.max_wait);
-                    return self.flow(large, source, question.resource, whose, permit).await;
+                    let flow = self.flow(large, source, question.resource, whose, permit).await;
+                    return Outcome::Alone(Box::new(flow));
                 }
                 Ok(Got::Whole(whole)) => whole,
             };
@@ -224,17 +163,20 @@ impl Api {
                 whole.status == StatusCode::NOT_MODIFIED || !stands(Defence::Confirmation);
             if let (true, Some(candidate), Some(_)) = (is_confirmed, &candidate, &tag) {
                 let reply =
-                    self.confirmed(question, means, candidate, &known, &whole, lead, asked).await;
+                    self.confirmed(question, means, candidate, known, &whole, lead, asked).await;
                 match reply {
-                    Some(reply) => return Arrival::Whole(self.counted(reply)),
+                    Some(reply) => return Outcome::Found(Finding::Answer(reply)),
                     // It cannot be the whole truth: asked once more, without a condition.
                     None => tag = None,
                 }
                 continue;
             }
-            let reply =
-                self.fetched(question, means, whole, known, offered.as_ref(), lead, asked).await;
-            return Arrival::Whole(self.counted(reply));
+            let trouble = trouble(&whole);
+            let reply = self.fetched(question, means, whole, offered.as_ref(), lead, asked).await;
+            return Outcome::Found(match trouble {
+                Some(why) => Finding::Trouble(reply, why),
+                None => Finding::Answer(reply),
+            });
         }
     }
 
@@ -242,19 +184,15 @@ impl Api {
     async fn take_turn(
         &self,
         question: &Question,
-        means: &Means,
         is_exact: bool,
         lead: Option<&Lead>,
     ) -> Option<Result<Permit, Refused>> {
         let is_free = is_exact || question.is_about_limits();
         let kind = if is_free { Kind::Revalidation } else { Kind::Ordinary };
-        let turn = self.budgets.enter(question.call(means, kind));
+        let turn = self.budgets.enter(question.call(kind));
         let mut taken = match lead {
+            Some(lead) => in_line(turn, lead).await?,
             None => turn.await,
-            Some(lead) => tokio::select! {
-                taken = turn => taken,
-                () = lead.is_deserted() => return None,
-            },
         };
         if let (Ok(permit), true) = (&mut taken, question.is_about_limits()) {
             permit.costs_nothing();
@@ -309,7 +247,9 @@ impl Api {
             link: own.and_then(|(shown, _)| text(&shown.headers, &LINK)),
             items: link::items_of(&candidate.body.bytes),
             per_page: link::per_page(question.path.query()),
-            link_age: own.map_or(Duration::MAX, |(shown, _)| asked.since(shown.linked)),
+            link_age: own
+                .filter(|(shown, _)| shown.linked <= asked)
+                .map_or(Duration::MAX, |(shown, _)| asked.since(shown.linked)),
             covered: self.covers(question),
         };
         let verdict = link::on_not_modified(&page, new_link);
@@ -361,14 +301,10 @@ impl Api {
         question: &Question,
         means: &Means,
         whole: Whole,
-        known: Known,
         tag: Option<&HeaderValue>,
         lead: Option<&Lead>,
         asked: Time,
     ) -> Reply {
-        if let Some(stale) = self.rather_stale(question, &known, &whole) {
-            return stale;
-        }
         let headers = response::fields(&whole.headers);
         let mut reply = Reply {
             headers: Arc::new(headers),
@@ -475,6 +411,22 @@ impl Api {
         }
     }
 
+    /// What a question's own conditions make of what GitHub told.
+    pub(super) fn made_of(&self, found: Finding, question: &Question, known: &Known) -> Reply {
+        match found {
+            Finding::Answer(reply) => reply,
+            Finding::Trouble(reply, why) => {
+                let asked = forwarded(Why::Stale, Some(reply.status));
+                self.stale(question, known, why, Some(asked)).unwrap_or(reply)
+            }
+            Finding::Broken(broken) => self.failed(question, known, broken),
+            Finding::LeftAlone => self
+                .stale(question, known, Cause::Outage, None)
+                .unwrap_or_else(|| self.failed(question, known, Broken::Unreachable)),
+            Finding::Refused(refused) => self.not_asked(question, known, refused),
+        }
+    }
+
     /// The budget does not allow the question: what is held, if it may be that old, or a refusal.
     fn not_asked(&self, question: &Question, known: &Known, refused: Refused) -> Reply {
         let why = match refused.kind {
@@ -488,7 +440,7 @@ impl Api {
             reply.mode = Mode::Refused;
             reply
         });
-        self.counted(Reply { refused: Some(refused), ..reply })
+        Reply { refused: Some(refused), ..reply }
     }
 
     /// GitHub gave no answer.
@@ -498,32 +450,19 @@ impl Api {
             Broken::Unreachable | Broken::Cut => (Cause::UpstreamError, StatusCode::BAD_GATEWAY),
         };
         let asked = forwarded(Why::Stale, None);
-        let stale = self.stale(question, known, why, Some(asked));
-        self.counted(stale.unwrap_or_else(|| Reply {
+        self.stale(question, known, why, Some(asked)).unwrap_or_else(|| Reply {
             mode: Mode::Miss,
             ..Reply::bare(status, question.resource, forwarded(Why::UriMiss, None))
-        }))
+        })
     }
 
-    /// What is held in the place of GitHub's trouble, or of its refusal to answer any more for now.
-    fn rather_stale(&self, question: &Question, known: &Known, whole: &Whole) -> Option<Reply> {
-        let why = match limited(whole) {
-            Some(Limited::Primary { .. }) => Cause::PrimaryRateLimit,
-            Some(Limited::Secondary { .. }) => Cause::SecondaryRateLimit,
-            None if whole.status.is_server_error() => Cause::UpstreamError,
-            None => return None,
-        };
-        self.stale(question, known, why, Some(forwarded(Why::Stale, Some(whole.status))))
-    }
-
-    /// What is held, where GitHub has failed so often that it is left alone for now.
-    fn stale_in_an_outage(&self, question: &Question, known: &Known, now: Time) -> Option<Reply> {
-        let stale = self.stale(question, known, Cause::Outage, None)?;
-        self.outage.is_on(now).then_some(stale)
+    /// Whether GitHub has failed so often that it is left alone for now, and something held helps.
+    fn is_left_alone(&self, question: &Question, known: &Known, now: Time) -> bool {
+        self.stale(question, known, Cause::Outage, None).is_some() && self.outage.is_on(now)
     }
 
     /// What this asker was shown before, where it is not too old for that.
-    fn stale(
+    pub(super) fn stale(
         &self,
         question: &Question,
         known: &Known,
@@ -532,7 +471,7 @@ impl Api {
     ) -> Option<Reply> {
         let (shown, body) = known.as_ref()?;
         let now = self.clock.now();
-        let age = now.since(shown.asked);
+        let age = shown.age(now)?;
         let is_allowed =
             may_be_stale(&question.handling, false, age, &question.wishes) && age <= shown.longest;
         is_allowed
@@ -540,21 +479,25 @@ impl Api {
     }
 }
 
-/// How waiting for another's answer ended.
-enum Waited {
-    For(Landed),
-    ForNobody,
-    InVain,
-}
-
-async fn wait(landing: Arc<Landing>) -> Waited {
-    let mut landed = Landing::clone(&landing);
-    let landing = async { landed.wait_for(Option::is_some).await.ok().and_then(|it| it.clone()) };
-    match tokio::time::timeout(PATIENCE, landing).await {
-        Ok(Some(landed)) => Waited::For(landed),
-        Ok(None) => Waited::ForNobody,
-        Err(_) => Waited::InVain,
-    }
+/// Waits for a turn that several share, and tells the others how far it is.
+async fn in_line<T>(turn: impl Future<Output = T>, lead: &Lead) -> Option<T> {
+    let mut turn = pin!(turn);
+    let at_once = tokio::select! {
+        biased;
+        taken = &mut turn => Some(taken),
+        () = ready(()) => None,
+    };
+    let taken = if at_once.is_some() {
+        at_once
+    } else {
+        lead.wait_in_line();
+        tokio::select! {
+            taken = turn => Some(taken),
+            () = lead.is_deserted() => None,
+        }
+    };
+    lead.take_off();
+    taken
 }
 
 fn computed(means: &Means, body: Body, media_type: Option<HeaderValue>) -> Candidate {
@@ -583,6 +526,16 @@ fn merged(stored: Option<&HeaderMap>, candidate: &Candidate, confirmed: &HeaderM
 /// Answers that are GitHub's last word on what the asker may see. A limit says nothing of that.
 fn is_authoritative(whole: &Whole) -> bool {
     matches!(whole.status.as_u16(), 401 | 403 | 404 | 410 | 451) && limited(whole).is_none()
+}
+
+/// Whether what came is no answer to the question, and why not: GitHub's trouble, or its refusal to
+/// answer any more for now.
+fn trouble(whole: &Whole) -> Option<Cause> {
+    match limited(whole) {
+        Some(Limited::Primary { .. }) => Some(Cause::PrimaryRateLimit),
+        Some(Limited::Secondary { .. }) => Some(Cause::SecondaryRateLimit),
+        None => whole.status.is_server_error().then_some(Cause::UpstreamError),
+    }
 }
 
 fn limited(whole: &Whole) -> Option<Limited> {

@@ -68,11 +68,34 @@ pub enum Arrival {
     Flowing(Box<Flow>),
 }
 
+/// What asking GitHub came to.
+pub(super) enum Outcome {
+    /// Something that can be told to all who wait for it.
+    Found(Finding),
+    /// Something for the one alone who asked: an answer that is too large to hold.
+    Alone(Box<Arrival>),
+}
+
+/// What there is to tell: each who hears it makes of it what its own conditions allow.
+#[derive(Clone)]
+pub(super) enum Finding {
+    /// GitHub's answer.
+    Answer(Reply),
+    /// GitHub's answer, which is its trouble: what is held may stand in for it.
+    Trouble(Reply, Cause),
+    /// There is no answer.
+    Broken(Broken),
+    /// GitHub was not asked, for it has failed again and again, and what is held will do.
+    LeftAlone,
+    /// It was not asked, for the budget does not allow it.
+    Refused(Refused),
+}
+
 /// What those are told who wait for another's answer.
 #[derive(Clone)]
 pub(super) enum Landed {
-    /// The same answer.
-    Reply(Reply),
+    /// The same.
+    Found(Finding),
     /// It is too large to share: each asks alone.
     TooLarge,
 }
@@ -173,9 +196,29 @@ impl Reply {
     pub(super) fn collapsed(mut self) -> Self {
         if let Source::Forwarded(forwarded) = &mut self.account.source {
             forwarded.collapsed = true;
-            self.mode = Mode::Collapsed;
+            self.mode = if self.stale.is_some() { self.mode } else { Mode::Collapsed };
         }
         self
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// What those are told who wait for it.
+    pub(super) fn landed(&self) -> Landed {
+        match self {
+            Self::Found(found) => Landed::Found(found.clone()),
+            Self::Alone(_) => Landed::TooLarge,
+        }
+    }
+
+    /// What the one gets who asked.
+    pub(super) fn arrival(self, made_of: impl FnOnce(Finding) -> Reply) -> Arrival {
+        match self {
+            Self::Found(found) => Arrival::Whole(made_of(found)),
+            Self::Alone(arrival) => *arrival,
+        }
     }
 }
 

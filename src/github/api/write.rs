@@ -20,12 +20,10 @@ use crate::store::{Body, Principal};
 pub struct Order {
     /// In whose name.
     pub who: Principal,
-    /// Whose account sends it.
+    /// Whose account sends it, of those who share the budget.
     pub account: u64,
     /// Whose budget it counts against.
     pub budget: BudgetKey,
-    /// Who sends it, of those who share the budget.
-    pub caller: u64,
     /// The method.
     pub method: Method,
     /// The whole URL.
@@ -65,7 +63,7 @@ impl Order {
     fn call(&self) -> Call<'_> {
         Call {
             key: self.budget.clone(),
-            caller: self.caller,
+            caller: self.account,
             method: &self.method,
             path: self.path_text(),
             template: self.path.as_ref().map_or("/graphql", ApiPath::template),

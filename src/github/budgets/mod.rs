@@ -56,7 +56,8 @@ pub enum BudgetKey {
 pub struct Call<'a> {
     /// Who is charged.
     pub key: BudgetKey,
-    /// Who asks, of those that share the budget: a session or an app. They take turns.
+    /// Who asks, of those that share the budget: an account, whatever sessions and keys it has. They
+    /// take turns.
     pub caller: u64,
     /// Its method.
     pub method: &'a Method,
@@ -130,12 +131,17 @@ impl Budgets {
                 .github_wait
                 .with_label_values(&[resource])
                 .observe(began.elapsed().as_secs_f64()),
-            Err(refused) => {
-                let labels = [resource, refused.kind.word()];
-                self.metrics.github_refused.with_label_values(&labels).inc();
-            }
+            Err(refused) => self.count(refused, asking.resource),
         }
         entered
+    }
+
+    /// The refusal for a request that has waited long enough for another's turn, which it shares.
+    pub fn too_late(&self, call: &Call<'_>) -> Refused {
+        let asking = Asking::of(call);
+        let refused = self.purse(&call.key).too_late(&asking);
+        self.count(&refused, asking.resource);
+        refused
     }
 
     /// What is left of a limit, if GitHub has said so: for the rate fields of every answer.
@@ -200,6 +206,11 @@ impl Budgets {
             // What is not there need not be taken away.
             None => drop(gauge.remove_label_values(&labels)),
         }
+    }
+
+    fn count(&self, refused: &Refused, resource: Resource) {
+        let labels = [resource.word(), refused.kind.word()];
+        self.metrics.github_refused.with_label_values(&labels).inc();
     }
 
     async fn admit(

@@ -54,6 +54,9 @@ struct State {
 /// Requests that wait for one budget.
 const MOST_WAITING: usize = 100;
 
+/// Those of one caller among them.
+const MOST_OF_ONE: usize = 20;
+
 /// A queue that only waits for an end is looked at this often all the same.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
@@ -83,6 +86,13 @@ impl Purse {
         }
         self.tend(&mut state);
         Ok((Place { purse: self.clone(), id, asking }, told))
+    }
+
+    /// The refusal for who has waited long enough elsewhere.
+    pub(super) fn too_late(&self, asking: &Asking) -> Refused {
+        let state = self.state();
+        let ahead = state.queue.ahead_of_newcomer(asking);
+        state.books.give_up(asking, ahead, self.clocks.now())
     }
 
     pub(super) fn standings(&self) -> Vec<(Resource, Standing)> {
@@ -217,13 +227,15 @@ impl State {
     /// even without the others.
     fn turned_away(&self, id: u64, max_wait: Duration, now: Now) -> Option<Refused> {
         let asking = self.queue.find(id)?.asking;
-        let is_full = self.queue.len() > MOST_WAITING && asking.kind != Kind::Reserved;
+        let has_room = self.queue.len() <= MOST_WAITING
+            && self.queue.len_of(asking.caller) <= MOST_OF_ONE
+            || asking.kind == Kind::Reserved;
         let is_late = match self.books.judge(&asking, now) {
             Verdict::Wait(wait) => wait.is_some_and(|wait| wait > max_wait),
             _ => false,
         };
         let ahead = self.queue.ahead_of(id);
-        (is_full || is_late).then(|| self.books.give_up(&asking, ahead, now))
+        (!has_room || is_late).then(|| self.books.give_up(&asking, ahead, now))
     }
 }
 

@@ -67,9 +67,17 @@ impl Queue {
     /// How many wait for the same as this one and came before it.
     pub(super) fn ahead_of(&self, id: u64) -> usize {
         let Some(this) = self.find(id) else { return 0 };
-        let is_ahead =
-            |one: &&Waiting| one.id < id && this.asking.load.queues_behind(&one.asking.load);
-        self.all().filter(is_ahead).count()
+        self.all().filter(|one| one.id < id && one.is_before(&this.asking)).count()
+    }
+
+    /// How many wait for the same as a newcomer would.
+    pub(super) fn ahead_of_newcomer(&self, asking: &Asking) -> usize {
+        self.all().filter(|one| one.is_before(asking)).count()
+    }
+
+    /// How many of a caller's wait.
+    pub(super) fn len_of(&self, caller: u64) -> usize {
+        self.callers.iter().find(|(of, _)| *of == caller).map_or(0, |(_, line)| line.len())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -78,6 +86,14 @@ impl Queue {
 
     fn all(&self) -> impl Iterator<Item = &Waiting> {
         self.callers.iter().flat_map(|(_, line)| line)
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn is_before(&self, asking: &Asking) -> bool {
+        asking.load.queues_behind(&self.asking.load)
     }
 }
 

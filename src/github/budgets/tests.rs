@@ -207,12 +207,13 @@ async fn searches_keep_their_distance() {
 async fn who_leaves_frees_the_place() {
     let world = World::new();
     drop(world.enter(create(1)).await.unwrap());
-    let mut left: Vec<_> = (0..100).map(|_| Box::pin(world.budgets.enter(create(1)))).collect();
+    let left = (0..100).map(|n| Box::pin(world.budgets.enter(create(1 + n % 5))));
+    let mut left: Vec<_> = left.collect();
     for waiting in &mut left {
         let moment = tokio::time::timeout(Duration::ZERO, waiting).await;
         assert!(moment.is_err(), "it waits");
     }
-    let full = world.enter(create(2)).await.err().unwrap();
+    let full = world.enter(create(6)).await.err().unwrap();
     assert_eq!(full.kind, RefusedKind::Queue);
     assert_eq!(full.retry_after, Duration::from_secs(3 + 20 * 3), "there are many ahead");
     let own = world.enter(of_kind(Kind::Reserved)).await;
@@ -224,6 +225,40 @@ async fn who_leaves_frees_the_place() {
     let begun = Instant::now();
     assert!(world.enter(create(2)).await.is_ok());
     assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_caller_does_not_fill_the_queue() {
+    let world = World::new();
+    drop(world.enter(create(1)).await.unwrap());
+    let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(world.enter(create(1)))).collect();
+    for one in &mut waiting {
+        assert!(tokio::time::timeout(Duration::ZERO, one).await.is_err(), "it waits");
+    }
+    let begun = Instant::now();
+    let refused = world.enter(create(1)).await.err().unwrap();
+    assert_eq!((refused.kind, begun.elapsed()), (RefusedKind::Queue, Duration::ZERO));
+    assert!(world.enter(Call { kind: Kind::Reserved, ..get(1) }).await.is_ok());
+    let other = tokio::time::timeout(Duration::ZERO, world.enter(create(2))).await;
+    assert!(other.is_err(), "it waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_for_another_s_turn_hears_why_it_did_not_come() {
+    let world = World::new();
+    let later = |call: &Call<'_>| {
+        let refused = world.budgets.too_late(call);
+        (refused.kind, refused.retry_after.as_secs())
+    };
+    drop(world.enter(create(1)).await.unwrap());
+    let waiting = world.enter(create(1));
+    let mut waiting = std::pin::pin!(waiting);
+    assert!(tokio::time::timeout(Duration::ZERO, &mut waiting).await.is_err(), "it waits");
+    assert_eq!(later(&create(1)), (RefusedKind::Queue, 6));
+    drop(waiting.await.unwrap());
+    world.ask(get(1), 403, &rate("core", 0, NOW + 900), "").await;
+    let confirming = of_kind(Kind::Revalidation);
+    assert_eq!(later(&confirming), (RefusedKind::Primary, 901));
 }
 
 #[tokio::test(start_paused = true)]

@@ -182,6 +182,20 @@ impl Principal {
     }
 }
 
+// === impl Validation ===
+
+impl Validation {
+    /// How long ago GitHub was asked. `None` where that cannot be told, for the clock was set back.
+    pub fn age(&self, now: Time) -> Option<Duration> {
+        (now >= self.asked).then(|| now.since(self.asked))
+    }
+
+    /// Whether nothing in it has expired.
+    pub fn may_be_shown(&self, now: Time) -> bool {
+        self.longest == Duration::MAX || self.age(now).is_some_and(|age| age <= self.longest)
+    }
+}
+
 // === impl Body ===
 
 impl Body {

@@ -8,6 +8,22 @@ async fn memory_conforms() {
     run(&HeldResponses::new(1 << 20), Time::from_unix(1_000)).await;
 }
 
+#[test]
+fn what_was_asked_in_the_future_has_no_age() {
+    let page = body("page");
+    let asked = Validation {
+        longest: Duration::from_secs(60),
+        ..(*validation(&page, true, START)).clone()
+    };
+    let seconds = |seconds| Time::from_unix(seconds);
+    assert_eq!(asked.age(seconds(7)), Some(Duration::from_secs(7)));
+    assert!(asked.may_be_shown(seconds(60)) && !asked.may_be_shown(seconds(61)));
+    assert_eq!(asked.age(seconds(-1)), None);
+    assert!(!asked.may_be_shown(seconds(-1)));
+    let lasting = Validation { longest: Duration::MAX, ..asked };
+    assert!(lasting.may_be_shown(seconds(-1)), "GitHub can confirm it");
+}
+
 #[tokio::test]
 async fn it_stays_within_its_bound() {
     let bound = 1 << 20;

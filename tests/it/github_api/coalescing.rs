@@ -6,12 +6,27 @@ use std::time::Duration;
 use gatekeep::simulator::{Gate, Trouble};
 
 use super::{ask, begin, script_of, under_way, world_of_writers};
+use crate::support::World;
 use crate::support::browser::Browser;
 use crate::support::http::Response;
 
 const ISSUE: &str = "/repos/acme/rocket/issues/1";
 const GET: &str = "GET /repos/acme/rocket/issues/1";
 const SOON: Duration = Duration::from_secs(20);
+const PATIENT: (&str, &str) = ("x-gatekeep-max-wait", "30");
+const WANTED: &str = "GET /repos/acme/rocket/issues/11";
+const CROWD: [&str; 10] = [
+    "GET /repos/acme/rocket/issues/1",
+    "GET /repos/acme/rocket/issues/2",
+    "GET /repos/acme/rocket/issues/3",
+    "GET /repos/acme/rocket/issues/4",
+    "GET /repos/acme/rocket/issues/5",
+    "GET /repos/acme/rocket/issues/6",
+    "GET /repos/acme/rocket/issues/7",
+    "GET /repos/acme/rocket/issues/8",
+    "GET /repos/acme/rocket/issues/9",
+    "GET /repos/acme/rocket/issues/10",
+];
 
 fn details(answer: &Response) -> &str {
     answer.header("cache-status").expect("an account of the cache")
@@ -125,30 +140,125 @@ fn who_writes_and_then_reads_gets_what_was_written() {
     assert_eq!(world.github.calls(GET), 2);
 }
 
-/// Ten requests are under way, so the next ones wait for their turn: those who lose patience do not
-/// decide for the others.
+/// Has ten requests of somebody under way until the gate opens, so that the next one waits for its turn.
+fn crowd<'s>(
+    scope: &'s Scope<'s, '_>,
+    world: &World,
+    script: &'s Browser,
+    gate: &Gate,
+) -> Vec<ScopedJoinHandle<'s, Response>> {
+    let held = CROWD.iter().map(|line| {
+        world.github.knobs().at(&line["GET ".len()..], Trouble::Hold(gate.clone()));
+        asks(scope, script, line, &[])
+    });
+    let held = held.collect();
+    assert!(gate.wait_for(CROWD.len(), SOON));
+    held
+}
+
+fn refusal(answer: &Response) -> (u16, Option<&str>) {
+    (answer.status, answer.header("x-gatekeep-refused"))
+}
+
+fn staleness(answer: &Response) -> (u16, Option<&str>) {
+    (answer.status, answer.header("x-gatekeep-stale"))
+}
+
 #[test]
 fn the_impatient_do_not_decide_for_the_patient() {
     let world = world_of_writers("");
     let script = script_of(&world, "octocat");
     let gate = Gate::new();
-    let pages: Vec<_> = (1..=10).map(|n| format!("GET /repos/acme/rocket/issues/{n}")).collect();
-    for page in &pages {
-        world.github.knobs().at(&page["GET ".len()..], Trouble::Hold(gate.clone()));
-    }
-    let wanted = "GET /repos/acme/rocket/issues/11";
     std::thread::scope(|scope| {
-        let first: Vec<_> = pages.iter().map(|page| asks(scope, &script, page, &[])).collect();
-        assert!(gate.wait_for(10, SOON));
-        let impatient = asks(scope, &script, wanted, &[("x-gatekeep-max-wait", "3")]);
+        let held = crowd(scope, &world, &script, &gate);
+        let impatient = asks(scope, &script, WANTED, &[("x-gatekeep-max-wait", "3")]);
         under_way(&world, 11);
-        let patient = asks(scope, &script, wanted, &[("x-gatekeep-max-wait", "30")]);
-        let refused = impatient.join().expect("an answer");
-        assert_eq!((refused.status, refused.header("x-gatekeep-refused")), (403, Some("queue")));
-        assert_eq!(world.github.calls(wanted), 0, "control: it was not asked yet");
+        let patient = [(); 2].map(|()| asks(scope, &script, WANTED, &[PATIENT]));
+        under_way(&world, 13);
+        assert_eq!(refusal(&impatient.join().expect("an answer")), (403, Some("queue")));
+        under_way(&world, 12);
+        assert_eq!(world.github.calls(WANTED), 0, "control: it was not asked yet");
         gate.release();
-        assert_eq!(patient.join().expect("an answer").status, 200);
-        assert!(first.into_iter().all(|one| one.join().expect("an answer").status == 200));
+        for one in patient.into_iter().chain(held) {
+            assert_eq!(one.join().expect("an answer").status, 200);
+        }
     });
-    assert_eq!(world.github.calls(wanted), 1);
+    assert_eq!(world.github.calls(WANTED), 1, "one of them asks for both");
+}
+
+#[test]
+fn the_patient_do_not_decide_for_the_impatient() {
+    let world = world_of_writers("");
+    let script = script_of(&world, "octocat");
+    let gate = Gate::new();
+    std::thread::scope(|scope| {
+        let held = crowd(scope, &world, &script, &gate);
+        let patient = asks(scope, &script, WANTED, &[PATIENT]);
+        under_way(&world, 11);
+        for wait in ["1", "0"] {
+            let impatient = ask(&script, WANTED, &[("x-gatekeep-max-wait", wait)], "");
+            assert_eq!(refusal(&impatient), (403, Some("queue")));
+        }
+        gate.release();
+        for one in [patient].into_iter().chain(held) {
+            assert_eq!(one.join().expect("an answer").status, 200);
+        }
+    });
+    assert_eq!(world.github.calls(WANTED), 1);
+}
+
+/// Who would rather have something old than wait gets it, and nobody else for that.
+#[test]
+fn something_old_is_for_whom_it_will_do() {
+    let world = world_of_writers("");
+    let script = script_of(&world, "octocat");
+    assert_eq!(ask(&script, WANTED, &[], "").status, 200);
+    let gate = Gate::new();
+    std::thread::scope(|scope| {
+        let held = crowd(scope, &world, &script, &gate);
+        let hasty = asks(scope, &script, WANTED, &[("x-gatekeep-max-wait", "2")]);
+        under_way(&world, 11);
+        let patient = asks(scope, &script, WANTED, &[PATIENT]);
+        under_way(&world, 12);
+        let old = hasty.join().expect("an answer");
+        assert_eq!(staleness(&old), (200, Some("secondary-rate-limit")));
+        gate.release();
+        let patient = patient.join().expect("an answer");
+        assert_eq!(staleness(&patient), (200, None));
+        assert_eq!(details(&patient), "gatekeep; fwd=stale; fwd-status=304");
+        assert!(held.into_iter().all(|one| one.join().expect("an answer").status == 200));
+    });
+}
+
+/// GitHub's trouble is told to all who wait, and each decides whether something old will do.
+#[test]
+fn each_decides_what_to_make_of_github_s_trouble() {
+    for order in [[0, 1], [1, 0]] {
+        let world = world_of_writers("");
+        let script = script_of(&world, "octocat");
+        assert_eq!(ask(&script, WANTED, &[], "").status, 200);
+        let oops = Trouble::answer(502, "text/html", "<b>oops</b>");
+        world.github.knobs().at(&WANTED["GET ".len()..], oops);
+        let gate = Gate::new();
+        std::thread::scope(|scope| {
+            let held = crowd(scope, &world, &script, &gate);
+            let wishes: [&[(&str, &str)]; 2] =
+                [&[PATIENT], &[PATIENT, ("cache-control", "stale-if-error=0")]];
+            let mut asked = Vec::new();
+            for (count, one) in (11..).zip(order) {
+                asked.push((one, asks(scope, &script, WANTED, wishes[one])));
+                under_way(&world, count);
+            }
+            gate.release();
+            asked.sort_by_key(|(one, _)| *one);
+            let answers = asked.into_iter().map(|(_, one)| one.join().expect("an answer"));
+            let answers: Vec<_> = answers.collect();
+            assert_eq!(staleness(&answers[0]), (200, Some("upstream-error")), "{order:?}");
+            assert_eq!(staleness(&answers[1]), (502, None), "{order:?}");
+            let second = details(&answers[order[1]]);
+            assert!(second.contains("; collapsed"), "{second}");
+            assert!(held.into_iter().all(|one| one.join().expect("an answer").status == 200));
+        });
+        assert_eq!(world.github.calls(WANTED), 3, "once, and twice in vain");
+    }
 }

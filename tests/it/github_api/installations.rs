@@ -54,6 +54,21 @@ fn an_installation_that_is_gone_is_no_outage() {
     assert!(gone.text().contains("installation-unusable"), "{}", gone.text());
 }
 
+/// Many ask in its name, and what one of them thinks to be recent enough is not the others' word.
+#[test]
+fn nobody_gets_anything_older_for_the_asking() {
+    let (world, mut browser) = world();
+    let mut with = |wishes: &str| {
+        let fields = [("accept", "application/json"), ("cache-control", wishes)];
+        browser.send("GET", &at(LIST), &fields, "")
+    };
+    assert_eq!(with("").status, 200);
+    world.gate.clock.advance(Duration::from_secs(30));
+    let confirmed = with("max-stale=60");
+    assert_eq!(confirmed.header("cache-status"), Some("gatekeep; fwd=stale; fwd-status=304"));
+    assert_eq!(with("max-stale, only-if-cached").status, 504);
+}
+
 /// GitHub's validators are made with the token; what is held outlives it all the same.
 #[test]
 fn a_new_token_fetches_nothing_anew() {

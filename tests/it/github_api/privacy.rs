@@ -5,7 +5,18 @@ use std::time::Duration;
 
 use gatekeep::simulator::{Etags, Gate as Barrier, Person, Trouble};
 
+use super::ROUTES;
 use super::room::{Room, STORED, UNCHANGED, account, validator};
+use crate::support::World;
+
+/// Another route for the same, by which nothing is shared.
+const UNSHARED: &str = r"
+  - name: alone
+    host: app.example.com
+    path: /alone
+    upstream: { github: { share: false } }
+    allow: anyone
+";
 
 const SHARED: &str = "gatekeep; fwd=stale; fwd-status=304; detail=cross-principal";
 const SECRET: &str = "/repos/acme/rocket";
@@ -260,4 +271,19 @@ fn a_route_that_does_not_share_offers_nobody_anything() {
     assert_eq!(his.body, hers.body);
     assert_eq!(validator(&mona.asked(ISSUE)[0]), None);
     assert_eq!((account(&mona.get(ISSUE)), mona.charged(ISSUE)), (UNCHANGED, 1));
+}
+
+/// Nor does what came by it serve for guesses elsewhere.
+#[test]
+fn a_route_that_does_not_share_tells_other_routes_nothing() {
+    let room = Room::within(World::with("", &format!("{ROUTES}{UNSHARED}")));
+    let (mut octocat, mut mona) = (room.visitor("octocat"), room.visitor("mona"));
+    let mut hubot = room.visitor("hubot");
+    let unshared = format!("https://app.example.com/alone{ISSUE}");
+    assert_eq!(account(&octocat.browser.fetch(&unshared)), STORED);
+    assert_eq!(account(&mona.get(ISSUE)), STORED);
+    assert_eq!(validator(&mona.asked(ISSUE)[0]), None);
+    // What is confirmed there is no guess either, and what is shared stays so.
+    assert_eq!(account(&octocat.browser.fetch(&unshared)), UNCHANGED);
+    assert_eq!(account(&hubot.get(ISSUE)), SHARED, "control: her route shares");
 }

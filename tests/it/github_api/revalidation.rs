@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use gatekeep::clock::Clock as _;
 use gatekeep::simulator::Trouble;
 
 use super::room::{Room, STORED, UNCHANGED, Visitor, account, validator};
@@ -312,6 +313,24 @@ fn a_client_may_take_something_older() {
     assert_eq!(account(&with(&mut octocat, ISSUE, "max-stale=29")), UNCHANGED);
     room.later(3601);
     assert_eq!(account(&with(&mut octocat, ISSUE, "max-stale")), UNCHANGED, "up to a point");
+}
+
+/// Nobody can tell how old something is after the clock was set back.
+#[test]
+fn what_comes_from_the_future_is_neither_fresh_nor_old_enough() {
+    let room = Room::new();
+    let mut octocat = room.visitor("octocat");
+    let path = commit(&mut octocat);
+    assert_eq!(account(&octocat.get(&path)), STORED);
+    assert_eq!(account(&octocat.get(&path)), "gatekeep; hit; ttl=300", "control: it is fresh");
+    let now = room.world.gate.clock.now();
+    room.world.gate.clock.set(now - Duration::from_secs(60));
+    assert_eq!(with(&mut octocat, &path, "max-stale, only-if-cached").status, 504);
+    room.world.github.knobs().at(&path, Trouble::Refuse);
+    assert_eq!(octocat.get(&path).status, 502);
+    room.world.github.knobs().off(&path);
+    assert_eq!(account(&with(&mut octocat, &path, "max-stale")), UNCHANGED, "GitHub can tell");
+    assert_eq!(account(&octocat.get(&path)), "gatekeep; hit; ttl=300");
 }
 
 #[test]

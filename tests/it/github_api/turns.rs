@@ -213,6 +213,37 @@ fn searches_are_seconds_apart_and_who_leaves_is_not_waited_for() {
     assert!(smallest_gap(&searched[1..]) > Duration::from_secs(1), "{searched:?}");
 }
 
+/// However many sessions somebody has, twenty requests wait at most; the next is refused at once.
+#[test]
+fn one_person_waits_with_twenty() {
+    let world = world_of_writers("");
+    let sessions = [(); 2].map(|()| script_of(&world, "octocat"));
+    let other = script_of(&world, "hubot");
+    let gate = Gate::new();
+    let issue = |n: usize| format!("/repos/octocat/hello-world/issues/{n}");
+    let mut lines = Vec::new();
+    for n in 1..=10 {
+        world.github.knobs().at(&issue(n), Trouble::Hold(gate.clone()));
+        lines.push(begin(&world, &sessions[n % 2], &format!("GET {}", issue(n)), ""));
+    }
+    assert!(gate.wait_for(10, SOON));
+    for n in 11..=30 {
+        lines.push(begin(&world, &sessions[n % 2], &format!("GET {}", issue(n)), ""));
+    }
+    under_way(&world, 30);
+    for session in &sessions {
+        let refused = ask(session, &format!("GET {}", issue(31)), &[PATIENT], "");
+        assert_eq!((refused.status, refused.header("x-gatekeep-refused")), (403, Some("queue")));
+    }
+    under_way(&world, 30);
+    assert_eq!(ask(&other, &format!("GET {}", issue(31)), &[], "").status, 200, "others may");
+    gate.release();
+    for mut line in lines {
+        assert_eq!(line.receive(false).expect("an answer").status, 200);
+    }
+    assert_eq!(ask(&sessions[0], &format!("GET {}", issue(31)), &[], "").status, 200);
+}
+
 /// Who sends the next request before the answer has not left, and a byte that was read to see that is
 /// not missing in what is taken for that request.
 #[test]
