@@ -79,7 +79,7 @@ impl Mix {
             repositories: people.div_ceil(2),
             each: people.min(5),
             openings: requests / people / (PAGE.len() + 1),
-            changes: (people / 2).max(1),
+            changes: (people / 10).max(1),
             webhooks: std::env::var_os("GATEKEEP_DAY_WEBHOOKS").is_some(),
         }
     }
@@ -121,7 +121,8 @@ impl Mix {
         (0..self.people).map(begin).collect()
     }
 
-    /// Lets a day pass. Returns how often GitHub was asked for something that counted.
+    /// Lets a day pass. Returns how often GitHub was asked for something that counted, by the gateway
+    /// itself as well: it wants to know who somebody is.
     fn pass(&self, world: &World, workers: &mut [Worker]) -> u64 {
         let before = world.github.charged();
         let mut done = 0;

@@ -194,8 +194,8 @@ fn an_upload_ends_with_its_session() {
         let fields = "transfer-encoding: chunked\r\nexpect: 100-continue\r\n";
         connection.send(&head(&browser, &line, fields)).expect("the gateway reads");
         // Who is asked to go on was let in.
-        let word = read_head(connection.stream()).expect("a word");
-        assert!(word.starts_with("HTTP/1.1 100 "), "{word}");
+        let go_on = read_head(connection.stream()).expect("a word");
+        assert!(go_on.starts_with("HTTP/1.1 100 "), "{go_on}");
         connection.send(&half).expect("the gateway reads");
         if is_signed_out {
             let done = world.gate.operate("POST", "/sessions/revoke", r#"{"user": "octocat"}"#);
