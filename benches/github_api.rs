@@ -98,8 +98,8 @@ const FIELDS: [(&str, &str); 23] = [
 /// People that share the work: GitHub's pace is kept for each.
 const PEOPLE: usize = 40;
 
-/// Questions of one kind that each of them may ask in a minute.
-const QUICKLY: usize = 600;
+/// Questions on one connection, which the gateway ends after ten thousand.
+const ON_ONE_CONNECTION: usize = 9_000;
 
 /// About as long as an answer of GitHub's is in the middle.
 const PAGE: &str = "/repos/octocat/hello-world/issues?per_page=2";
@@ -163,7 +163,7 @@ fn held(what: &str, sizes: &[usize]) {
 /// What the gateway itself keeps beside a body: the same few bodies at very many URLs.
 fn fields() {
     let stage = Stage::new();
-    let count = count().min(PEOPLE * QUICKLY);
+    let count = count().min(ON_ONE_CONNECTION);
     let mut connection = Connection::open(stage.gateway.address);
     let mut ask = |number: usize| {
         let path = format!("/github/repos/octocat/hello-world/commits?per_page=1&n={number}");
@@ -189,7 +189,7 @@ fn fields() {
 fn asked() {
     let stage = Stage::new();
     let bare = through_pingora(stage.github.address());
-    let rounds = count().min(PEOPLE * QUICKLY);
+    let rounds = count().min(ON_ONE_CONNECTION);
     let open = |name, address| Way { name, connection: Connection::open(address), took: vec![] };
     let mut ways = [
         open("GitHub itself, asked for a 304", stage.github.address()),
