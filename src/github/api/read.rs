@@ -295,7 +295,6 @@ impl Api {
     }
 
     /// GitHub sent an answer of its own.
-    #[expect(clippy::too_many_arguments, reason = "what was known, what was asked, what came")]
     async fn fetched(
         &self,
         question: &Question,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::exchange::Broken;
 use super::flights::{Landing, Lead, Place, Waited};
-use super::reply::{Arrival, Finding, Landed};
+use super::reply::{Arrival, Finding, Landed, Outcome};
 use super::{Api, Means, Question};
 use crate::budget::Kind;
 use crate::freshness::Cause;
@@ -67,15 +67,11 @@ impl Api {
             lead.land(outcome.landed());
             (outcome, known)
         });
-        match flight.await {
-            Ok((outcome, known)) => {
-                outcome.arrival(|found| self.counted(self.made_of(found, &question, &known)))
-            }
-            Err(_) => {
-                let found = Finding::Broken(Broken::Cut);
-                Arrival::Whole(self.counted(self.made_of(found, &question, &None)))
-            }
-        }
+        let (outcome, known) = flight.await.unwrap_or_else(|_| {
+            let broken = Finding::Broken(Broken::Cut);
+            (Outcome::Found(broken), None)
+        });
+        outcome.arrival(|found| self.counted(self.made_of(found, &question, &known)))
     }
 
     /// What one gets who waited for another's answer; `None` where it has to ask for itself.

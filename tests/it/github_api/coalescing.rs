@@ -171,7 +171,7 @@ fn the_impatient_do_not_decide_for_the_patient() {
     let gate = Gate::new();
     std::thread::scope(|scope| {
         let held = crowd(scope, &world, &script, &gate);
-        let impatient = asks(scope, &script, WANTED, &[("x-gatekeep-max-wait", "3")]);
+        let impatient = asks(scope, &script, WANTED, &[("x-gatekeep-max-wait", "5")]);
         under_way(&world, 11);
         let patient = [(); 2].map(|()| asks(scope, &script, WANTED, &[PATIENT]));
         under_way(&world, 13);
@@ -216,7 +216,7 @@ fn something_old_is_for_whom_it_will_do() {
     let gate = Gate::new();
     std::thread::scope(|scope| {
         let held = crowd(scope, &world, &script, &gate);
-        let hasty = asks(scope, &script, WANTED, &[("x-gatekeep-max-wait", "2")]);
+        let hasty = asks(scope, &script, WANTED, &[("x-gatekeep-max-wait", "4")]);
         under_way(&world, 11);
         let patient = asks(scope, &script, WANTED, &[PATIENT]);
         under_way(&world, 12);

@@ -86,7 +86,8 @@ fn all_hammer(world: &World, scripts: &[Browser], clients: usize, span: Duration
 }
 
 /// A GitHub that bans at the first refusal for haste bans nobody, though the clients want far more
-/// than it gives. `GATEKEEP_SOAK=600` has 500 clients do so for ten minutes.
+/// than it gives. `GATEKEEP_SOAK=600` has 500 clients do so for ten minutes:
+/// `GATEKEEP_SOAK=600 cargo test --test it github_api::soak:: -- --nocapture`.
 #[test]
 fn however_hasty_the_clients_nobody_is_banned() {
     let asked = std::env::var("GATEKEEP_SOAK").ok().and_then(|seconds| seconds.parse().ok());
@@ -99,7 +100,9 @@ fn however_hasty_the_clients_nobody_is_banned() {
     assert!(!world.github.banned(), "{tally:?}");
     assert_eq!(world.github.violations(), 0);
     assert!((5..=10).contains(&at_once), "ten at once, and that many there are");
-    assert!(tally.contains_key("403 queue"), "control: they want more than they get: {tally:?}");
+    let is_paced =
+        ["403 queue", "200 secondary-rate-limit"].iter().any(|it| tally.contains_key(*it));
+    assert!(is_paced, "control: they want more than they get: {tally:?}");
     assert!(tally["200 well"] > MOST / 2, "and they get what there is: {tally:?}");
     let expected = [
         "200 well",

@@ -39,6 +39,8 @@ fn things_are_created_one_after_the_other_while_others_read() {
     let world = world_of_writers("");
     let script = script_of(&world, "octocat");
     let phone = script_of(&world, "octocat");
+    let gate = Gate::new();
+    world.github.knobs().once(ISSUES, Trouble::Hold(gate.clone()));
     std::thread::scope(|scope| {
         let created: Vec<_> = (0..4)
             .map(|n| {
@@ -46,9 +48,10 @@ fn things_are_created_one_after_the_other_while_others_read() {
                 scope.spawn(move || ask(script, CREATE, &[JSON, PATIENT], &title(&n.to_string())))
             })
             .collect();
-        under_way(&world, 3);
+        under_way(&world, 4);
         assert_eq!(ask(&phone, "GET /user", &[], "").status, 200, "who reads does not wait");
-        under_way(&world, 3);
+        under_way(&world, 4);
+        gate.release();
         assert!(created.into_iter().all(|one| one.join().expect("an answer").status == 201));
     });
     let created = reached(&world, "POST", ISSUES);
