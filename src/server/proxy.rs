@@ -144,7 +144,8 @@ impl Proxy {
     }
 
     /// What becomes of an action once GitHub has been asked, where it is about that; `None` when the
-    /// body is larger than the route allows.
+    /// body is larger than the route allows. What only some requests wait for is boxed, here and
+    /// below: the future of every request is moved about, and would be as large as the largest.
     async fn ask_github(
         &self,
         session: &mut Session,
@@ -157,13 +158,13 @@ impl Proxy {
             Action::Read(reading) => {
                 (ctx.route, ctx.user) =
                     (Some(reading.route.clone()), Some(reading.visitor.clone()));
-                onward::read(session, gateway, snapshot, *reading).await.map(Some)
+                Box::pin(onward::read(session, gateway, snapshot, *reading)).await.map(Some)
             }
             Action::Send(sending) => {
                 (ctx.route, ctx.user) =
                     (Some(sending.route.clone()), Some(sending.visitor.clone()));
                 let may_go_on = |visitor: &Visitor| self.may_go_on(visitor);
-                onward::send(session, gateway, snapshot, *sending, may_go_on).await
+                Box::pin(onward::send(session, gateway, snapshot, *sending, may_go_on)).await
             }
             action => Ok(Some(action)),
         }
@@ -210,7 +211,8 @@ impl ProxyHttp for Proxy {
             Next::Forward => return Ok(false),
             Next::Answer(response) => write(session, response).await?,
             Next::Stream(streamed) => {
-                onward::stream(session, *streamed, |visitor| self.may_go_on(visitor)).await?;
+                let may_go_on = |visitor: &Visitor| self.may_go_on(visitor);
+                Box::pin(onward::stream(session, *streamed, may_go_on)).await?;
             }
         }
         Ok(true)
