@@ -11,8 +11,8 @@ use super::purse::Place;
 use crate::budget::{Limited, Resource};
 use crate::metrics::Metrics;
 
-/// A place among the requests under way: hold it until GitHub's answer is read to its end, and drop
-/// it then.
+/// A place among the requests under way: hold it until GitHub's answer is read to its end, or flows
+/// on to a client in a place of its own, and drop it then.
 #[must_use = "a request is under way for as long as its permit is held"]
 pub struct Permit {
     place: Place,
