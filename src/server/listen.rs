@@ -10,6 +10,7 @@ use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::{GetSocketDigest, SocketDigest, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
+use socket2::SockRef;
 use std::os::fd::AsRawFd;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -112,8 +113,37 @@ impl Entrance {
     }
 }
 
+/// Connections that wait to be taken. The kernel has a bound of its own (`net.core.somaxconn`); the
+/// standard library's 128 are gone in one burst, and who comes then waits for seconds.
+const BACKLOG: i32 = 4096;
+
+/// Binds an address: from now on connections wait there.
+pub(super) fn bind(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+    let failed = |e| StartError::Listen(address, e);
+    let socket = std::net::TcpListener::bind(address).map_err(failed)?;
+    SockRef::from(&socket).listen(BACKLOG).map_err(failed)?;
+    socket.set_nonblocking(true).map_err(failed)?;
+    Ok(socket)
+}
+
 /// Puts a bound socket under the runtime's care.
 pub(super) fn listener(socket: std::net::TcpListener) -> Result<TcpListener, StartError> {
     let address = socket.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
     TcpListener::from_std(socket).map_err(|e| StartError::Listen(address, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_of_connections_waits_to_be_taken() {
+        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = socket.local_addr().unwrap();
+        let come = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900));
+        let waiting: Vec<_> = (0..400).map(come).collect::<Result<_, _>>().unwrap();
+        assert_eq!(waiting.len(), 400);
+    }
 }

@@ -229,9 +229,9 @@ impl Server {
         let listeners = config
             .listen
             .iter()
-            .map(|Listener { address, kind }| Ok((bind(*address)?, kind.clone())))
+            .map(|Listener { address, kind }| Ok((listen::bind(*address)?, kind.clone())))
             .collect::<Result<_, StartError>>()?;
-        let admin = config.admin.map(bind).transpose()?;
+        let admin = config.admin.map(listen::bind).transpose()?;
         let (grace, threads) = (config.grace, config.threads);
         let gateway = Gateway::new(stores.into(), &config.cache, clock, metrics.clone())?;
         let admittance = Admittance::new(config.limits.clone(), metrics.clone());
@@ -374,13 +374,6 @@ fn listen_hint(error: &std::io::Error) -> &'static str {
     } else {
         "is another program using it? `listen` and `admin` choose the addresses"
     }
-}
-
-fn bind(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
-    let failed = |e| StartError::Listen(address, e);
-    let socket = std::net::TcpListener::bind(address).map_err(failed)?;
-    socket.set_nonblocking(true).map_err(failed)?;
-    Ok(socket)
 }
 
 async fn sweep_forever(shared: Arc<Shared>) {
