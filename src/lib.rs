@@ -13,7 +13,9 @@
 //! [`gateway::Request`], whose [`target::Target`] is the one canonical form of host and path.
 //! [`gateway::Gateway::handle`] answers it: one of our own pages, or [`gateway::Gateway::decide`]
 //! finds the route, the session and the verdict, and the request is forwarded with the visitor's
-//! identity, or the visitor is asked to sign in, or refused with a reason.
+//! identity, or the visitor is asked to sign in, or refused with a reason. On a route to GitHub's API
+//! `gateway/github_api` answers: at once from what is held, or once the server has brought it what the
+//! client sends.
 //!
 //! # What always holds
 //!

@@ -166,6 +166,8 @@ fn every_metric_is_explained_and_none_names_a_visitor() {
         "gatekeep_decisions_total",
         "gatekeep_facts_kept_total",
         "gatekeep_github_cache_bytes",
+        "gatekeep_github_cache_dropped_total",
+        "gatekeep_github_cache_restored_total",
         "gatekeep_github_link_refetches_total",
         "gatekeep_github_saved_total",
         "gatekeep_github_sign_in_duration_seconds",

@@ -79,9 +79,9 @@ impl Limits {
         Self(Cache::new(MOST))
     }
 
-    /// Forgets what an asker was told.
+    /// Forgets what an asker was told, whatever its scope.
     pub(super) fn forget_all(&self, who: Principal) {
-        self.0.retain(|(owner, _), _| *owner != who);
+        self.0.retain(|(owner, _), _| owner.subject() != who.subject());
     }
 }
 

@@ -118,6 +118,9 @@ pub struct Means {
 /// The longest time that anything is fresh.
 const LONGEST_FRESH: Duration = Duration::from_secs(3600);
 
+/// How long a large answer waits for a place to flow: nobody else's does so meanwhile.
+const FLOWS_SOON: Duration = Duration::from_secs(2);
+
 // === impl Question ===
 
 impl Question {
@@ -244,7 +247,7 @@ impl Api {
         &self.room
     }
 
-    /// An answer that flows, if there is a place for it. The permit is held until then.
+    /// An answer that flows, if there is a place for it soon.
     async fn flow(
         &self,
         large: Large,
@@ -253,8 +256,9 @@ impl Api {
         (account, max_wait): (u64, Duration),
         permit: Permit,
     ) -> Arrival {
-        let place = self.flows.enter(account, max_wait).await;
+        // GitHub has answered: who waits for a place here keeps nobody from asking.
         drop(permit);
+        let place = self.flows.enter(account, max_wait.min(FLOWS_SOON)).await;
         let Some(place) = place else {
             return Arrival::Whole(self.counted(Reply::crowded(resource, source)));
         };

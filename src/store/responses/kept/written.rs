@@ -94,11 +94,13 @@ impl Written {
         self.rows.remove(&row);
     }
 
-    /// Forgets what was written for an asker, and says what that was.
+    /// Forgets what was written for an asker, whatever its scope, and says what that was.
     pub(super) fn forget_all(&self, who: Principal) -> Vec<Row> {
+        let who = who.subject();
         let rows = Mutex::new(Vec::new());
         self.rows.retain(|row, _| {
-            let is_theirs = matches!(row, Row::Shown(owner, _) | Row::Word(owner) if *owner == who);
+            let is_theirs =
+                matches!(row, Row::Shown(owner, _) | Row::Word(owner) if owner.subject() == who);
             if is_theirs {
                 rows.lock().unwrap_or_else(PoisonError::into_inner).push(*row);
             }
