@@ -23,12 +23,14 @@ use crate::secret::Secret;
 use crate::store::{Principal, ResponseKey, ResponseStore, Unavailable};
 
 mod brief;
+mod candidate;
 mod changes;
 mod coverage;
 mod exchange;
 mod flights;
 mod flows;
 mod happenings;
+mod inquiry;
 mod limits;
 mod outage;
 mod outbox;

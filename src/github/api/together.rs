@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::exchange::Broken;
 use super::flights::{Landing, Lead, Place, Waited};
+use super::inquiry::Inquiry;
 use super::reply::{Arrival, Finding, Landed, Outcome};
 use super::{Api, Means, Question};
 use crate::budget::Kind;
@@ -46,7 +47,7 @@ impl Api {
 
     /// What those get whose question is nobody else's.
     async fn ask_alone(&self, question: &Question, means: &Means) -> Arrival {
-        let asked = self.fetch(question, means, None, &None).await;
+        let asked = Inquiry::new(self, question, means, None, &None).make().await;
         asked.arrival(|found| self.counted(self.made_of(found, question, &None)))
     }
 
@@ -63,7 +64,7 @@ impl Api {
         let asked = question.clone();
         let flight = tokio::spawn(async move {
             let known = api.known(&asked).await;
-            let outcome = api.fetch(&asked, &means, Some(&lead), &known).await;
+            let outcome = Inquiry::new(&api, &asked, &means, Some(&lead), &known).make().await;
             lead.land(outcome.landed());
             (outcome, known)
         });
