@@ -40,28 +40,44 @@ pub(super) async fn read(
     if content_length(session.req_header()).is_some_and(|n| n > plan.largest as u64) {
         return Ok(None);
     }
-    let place = plan.takes_room.then(|| room.place_for(client.address));
-    tokio::time::timeout(TIMEOUT, read_by(session, plan, place))
-        .await
-        .unwrap_or_else(|_| Err(Error::new(ErrorType::ReadTimedout).into_down()))
+    if plan.takes_room {
+        // Cold, and large: most requests post nothing here.
+        return Box::pin(in_time(TIMEOUT, read_in_place(session, plan.largest, client, room)))
+            .await;
+    }
+    let bytes = in_time(TIMEOUT, collect(session, plan.largest)).await?;
+    Ok(bytes.map(|bytes| Body { bytes, _place: None }))
 }
 
-async fn read_by(
+/// Takes the room first, and then reads.
+async fn read_in_place(
     session: &mut Session,
-    plan: Plan,
-    mut place: Option<Place>,
+    largest: usize,
+    client: &RequestClient,
+    room: &Room,
 ) -> Result<Option<Body>> {
+    let announced = content_length(session.req_header());
+    let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
+    let place = room.place_for(client.address, announced, largest).await;
+    let bytes = in_time(place.patience, collect(session, place.bytes)).await?;
+    Ok(bytes.map(|bytes| Body { bytes, _place: Some(place) }))
+}
+
+async fn collect(session: &mut Session, largest: usize) -> Result<Option<Bytes>> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = session.read_request_body().await? {
-        if bytes.len() + chunk.len() > plan.largest {
+        if bytes.len() + chunk.len() > largest {
             return Ok(None);
-        }
-        if let Some(place) = &mut place {
-            place.grow(chunk.len()).await;
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Some(Body { bytes: bytes.freeze(), _place: place }))
+    Ok(Some(bytes.freeze()))
+}
+
+async fn in_time<T>(patience: Duration, reading: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(patience, reading)
+        .await
+        .unwrap_or_else(|_| Err(Error::new(ErrorType::ReadTimedout).into_down()))
 }
 
 // === impl Body ===

@@ -1,8 +1,10 @@
 //! Room for the bodies of webhooks: anybody can send some, and none is believed before its end. All of
-//! them together take so much memory at most, and what one sender takes keeps no other out.
+//! them together take so much memory at most, what one sender takes keeps no other out, and what is
+//! large keeps nothing small out.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,40 +15,63 @@ pub(super) struct Room {
     senders: DashMap<IpAddr, Weak<Share>>,
 }
 
-/// The place of one body.
+/// The place of one body, all of it taken before the first byte is read: whoever has one waits for
+/// nothing more, so nobody waits for ever.
 pub(super) struct Place {
-    /// Of the sender's share, and of that of all.
-    parts: [Part; 2],
-    bytes: usize,
+    /// How long its body may be, in bytes.
+    pub(super) bytes: usize,
+    /// How long its body may take to come.
+    pub(super) patience: Duration,
+    /// Kept while the sender has something here, for the next body to be counted with it.
+    _share: Arc<Share>,
+    _own: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
 }
 
-/// What a body has of a share.
-struct Part {
-    share: Arc<Share>,
-    small: Option<OwnedSemaphorePermit>,
-    large: Option<OwnedSemaphorePermit>,
+/// How large a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// As nearly all of GitHub's are.
+    Small,
+    Medium,
+    /// Counted as the largest there are.
+    Large,
 }
 
-/// What is left of the room, or of a sender's part of it.
+/// What is left of the room, or of a sender's part of it: none of a size is for another one.
 struct Share {
-    /// In bytes, for small bodies.
+    /// In bytes.
     small: Arc<Semaphore>,
-    /// Large bodies that may be there at once.
+    /// In bytes.
+    medium: Arc<Semaphore>,
+    /// In bodies.
     large: Arc<Semaphore>,
 }
 
-/// Bodies up to here count by the bytes that have come, so whoever sends slowly keeps nobody out.
-/// Nearly all of GitHub's are a hundred times smaller.
-const SMALL: usize = 1024 * 1024;
+/// The largest body that is small, in bytes.
+const SMALL: usize = 64 * 1024;
 
-/// Bytes of small bodies at once.
-const ROOM: usize = 32 * SMALL;
+/// The largest that is not large.
+const MEDIUM: usize = 1024 * 1024;
 
-/// Large bodies at once, each counted as the largest: none ever waits for the rest of its room.
+/// Bytes of small bodies at once, and as many of medium ones.
+const ROOM: usize = 16 * 1024 * 1024;
+
+/// Large bodies at once.
 const LARGE: usize = 4;
 
-/// A sender's part of it.
+/// A sender's part of the room for small bodies, where most of the waiting would be: it takes a
+/// crowd of networks to make GitHub wait for seconds.
+const SMALL_SENDER: usize = ROOM / 8;
+
+/// A sender's part of the other room.
 const SENDER: usize = 4;
+
+/// A small body comes in a few packets. Whoever takes longer makes room for others.
+const PATIENCE_SMALL: Duration = Duration::from_secs(3);
+
+/// GitHub waits no longer for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Senders that are remembered before those who have gone are looked for.
 const SENDERS: usize = 1024;
@@ -55,13 +80,26 @@ const SENDERS: usize = 1024;
 
 impl Room {
     pub(super) fn new() -> Self {
-        Self { all: Arc::new(Share::new(ROOM, LARGE)), senders: DashMap::new() }
+        let all = Arc::new(Share::new(ROOM, ROOM, LARGE));
+        Self { all, senders: DashMap::new() }
     }
 
-    /// A place for a body of this sender, empty yet.
-    pub(super) fn place_for(&self, sender: IpAddr) -> Place {
-        let shares = [self.share_of(network(sender)), self.all.clone()];
-        Place { parts: shares.map(|share| Part { share, small: None, large: None }), bytes: 0 }
+    /// Waits for the place of a body of this sender, of as many bytes as it announces. One that
+    /// announces nothing may become as large as `largest`.
+    pub(super) async fn place_for(
+        &self,
+        sender: IpAddr,
+        announced: Option<usize>,
+        largest: usize,
+    ) -> Place {
+        let bytes = announced.unwrap_or(largest);
+        let size = Size::of(bytes);
+        let share = self.share_of(network(sender));
+        // First what is the sender's own: whoever waits for that keeps nothing of the others'.
+        let own = share.take(size, bytes).await;
+        let of_all = self.all.take(size, bytes).await;
+        let patience = size.patience();
+        Place { bytes, patience, _share: share, _own: own, _of_all: of_all }
     }
 
     fn share_of(&self, sender: IpAddr) -> Arc<Share> {
@@ -70,43 +108,30 @@ impl Room {
         }
         let mut known = self.senders.entry(sender).or_default();
         known.upgrade().unwrap_or_else(|| {
-            let share = Arc::new(Share::new(ROOM / SENDER, LARGE / SENDER));
+            let share = Arc::new(Share::new(SMALL_SENDER, ROOM / SENDER, LARGE / SENDER));
             *known = Arc::downgrade(&share);
             share
         })
     }
 }
 
-// === impl Place ===
+// === impl Size ===
 
-impl Place {
-    /// Makes room for so many bytes more, and waits for it if need be.
-    pub(super) async fn grow(&mut self, bytes: usize) {
-        self.bytes += bytes;
-        let is_large = self.bytes > SMALL;
-        for part in &mut self.parts {
-            if is_large { part.become_large().await } else { part.grow(bytes).await }
-        }
-    }
-}
-
-// === impl Part ===
-
-impl Part {
-    async fn grow(&mut self, bytes: usize) {
-        let bytes = u32::try_from(bytes).expect("a small body has few bytes");
-        let more = self.share.small.clone().acquire_many_owned(bytes).await;
-        let more = more.expect("it is never closed");
-        match &mut self.small {
-            Some(small) => small.merge(more),
-            None => self.small = Some(more),
+impl Size {
+    fn of(bytes: usize) -> Self {
+        if bytes <= SMALL {
+            Self::Small
+        } else if bytes <= MEDIUM {
+            Self::Medium
+        } else {
+            Self::Large
         }
     }
 
-    async fn become_large(&mut self) {
-        if self.large.is_none() {
-            let turn = self.share.large.clone().acquire_owned().await;
-            self.large = Some(turn.expect("it is never closed"));
+    fn patience(self) -> Duration {
+        match self {
+            Self::Small => PATIENCE_SMALL,
+            Self::Medium | Self::Large => PATIENCE,
         }
     }
 }
@@ -114,17 +139,31 @@ impl Part {
 // === impl Share ===
 
 impl Share {
-    fn new(bytes: usize, large: usize) -> Self {
-        let (small, large) = (Semaphore::new(bytes), Semaphore::new(large));
-        Self { small: Arc::new(small), large: Arc::new(large) }
+    fn new(small: usize, medium: usize, large: usize) -> Self {
+        let [small, medium, large] =
+            [small, medium, large].map(|count| Arc::new(Semaphore::new(count)));
+        Self { small, medium, large }
+    }
+
+    async fn take(&self, size: Size, bytes: usize) -> OwnedSemaphorePermit {
+        let (of, count) = match size {
+            Size::Small => (&self.small, bytes),
+            Size::Medium => (&self.medium, bytes),
+            Size::Large => (&self.large, 1),
+        };
+        let count = u32::try_from(count).expect("what is counted in bytes is a megabyte at most");
+        of.clone().acquire_many_owned(count).await.expect("it is never closed")
     }
 }
 
-/// Whoever has an IPv6 address has a network of them.
+/// Whoever has an IPv6 address has a network of them, and for the asking one of many networks.
+/// <https://www.rfc-editor.org/rfc/rfc6177>
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        IpAddr::V6(v6) => v6
+            .to_ipv4_mapped()
+            .map_or_else(|| Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80).into(), IpAddr::V4),
     }
 }
 
@@ -133,81 +172,129 @@ mod tests {
     use super::*;
 
     const GITHUB: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(140, 82, 112, 1));
+    const LARGEST: usize = 25 * MEDIUM;
 
     fn address(n: u8) -> IpAddr {
         IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, n))
     }
 
-    async fn fits(place: &mut Place, bytes: usize) -> bool {
+    /// The place of a body that announces so much, where there is one at once.
+    async fn at_once(room: &Room, sender: IpAddr, announced: Option<usize>) -> Option<Place> {
         tokio::select! {
             biased;
-            () = place.grow(bytes) => true,
-            () = tokio::task::yield_now() => false,
+            place = room.place_for(sender, announced, LARGEST) => Some(place),
+            () = tokio::task::yield_now() => None,
         }
+    }
+
+    /// All that these senders can have of bodies of this size.
+    async fn hoard(room: &Room, senders: impl Iterator<Item = u8>, bytes: usize) -> Vec<Place> {
+        let mut hoard = Vec::new();
+        for sender in senders {
+            while let Some(place) = at_once(room, address(sender), Some(bytes)).await {
+                hoard.push(place);
+            }
+        }
+        hoard
     }
 
     #[tokio::test]
     async fn what_one_sender_takes_keeps_no_other_out() {
-        let room = Room::new();
-        let mut hoard = Vec::new();
-        loop {
-            let mut place = room.place_for(address(1));
-            let is_in = fits(&mut place, SMALL).await;
-            hoard.push(place);
-            if !is_in {
-                break;
-            }
+        for bytes in [1000, SMALL, SMALL + 1, MEDIUM, MEDIUM + 1, LARGEST] {
+            let room = Room::new();
+            let taken = hoard(&room, 1..2, bytes).await;
+            assert!(!taken.is_empty());
+            assert!(at_once(&room, address(1), Some(bytes)).await.is_none(), "{bytes}");
+            assert!(at_once(&room, GITHUB, Some(bytes)).await.is_some(), "{bytes}");
+            drop(taken);
+            assert!(at_once(&room, address(1), Some(bytes)).await.is_some(), "{bytes}");
         }
-        assert_eq!(hoard.len(), ROOM / SENDER / SMALL + 1);
-        assert!(fits(&mut room.place_for(GITHUB), SMALL).await);
-        let mut large = room.place_for(address(1));
-        assert!(fits(&mut large, SMALL + 1).await, "a large one is another matter");
-        assert!(!fits(&mut room.place_for(address(1)), SMALL + 1).await);
-        let mut github = room.place_for(GITHUB);
-        assert!(fits(&mut github, SMALL + 1).await && fits(&mut github, 24 * SMALL).await);
-        drop((hoard, large));
-        assert!(fits(&mut room.place_for(address(1)), SMALL).await);
-        assert!(fits(&mut room.place_for(address(1)), SMALL + 1).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_large_keeps_nothing_small_out() {
+        let room = Room::new();
+        let mut taken = Vec::new();
+        for bytes in [SMALL + 1, MEDIUM, MEDIUM + 1] {
+            taken.extend(hoard(&room, 1..200, bytes).await);
+            assert!(at_once(&room, GITHUB, Some(bytes)).await.is_none(), "all is taken: {bytes}");
+        }
+        assert!(at_once(&room, GITHUB, None).await.is_none(), "the size of it may be any");
+        let small = hoard(&room, 200..202, SMALL).await;
+        assert_eq!(small.len(), 2 * SMALL_SENDER / SMALL);
+        assert!(at_once(&room, GITHUB, Some(SMALL)).await.is_some());
     }
 
     #[tokio::test]
     async fn all_senders_together_are_bounded() {
         let room = Room::new();
-        let mut large: Vec<_> = (1..6).map(|n| room.place_for(address(n))).collect();
-        let mut fitting = 0;
-        for place in &mut large {
-            fitting += usize::from(fits(place, SMALL + 1).await);
+        for (bytes, most) in [(SMALL, ROOM / SMALL), (MEDIUM, ROOM / MEDIUM), (LARGEST, LARGE)] {
+            let taken = hoard(&room, 0..255, bytes).await;
+            assert_eq!(taken.len(), most, "{bytes}");
+            assert!(at_once(&room, GITHUB, Some(bytes)).await.is_none(), "{bytes}");
         }
-        assert_eq!(fitting, LARGE);
-        let mut small: Vec<_> = (0..200).map(|n| room.place_for(address(n))).collect();
-        let mut fitting = 0;
-        for place in &mut small {
-            fitting += usize::from(fits(place, SMALL).await);
+    }
+
+    /// Each has what it announces from the beginning: however many begin, those who have begun end.
+    #[tokio::test]
+    async fn who_has_begun_waits_for_nothing() {
+        let room = Room::new();
+        let taken = hoard(&room, 0..255, MEDIUM).await;
+        assert!(taken.iter().all(|place| place.bytes == MEDIUM));
+        let waiting = room.place_for(GITHUB, Some(MEDIUM), LARGEST);
+        tokio::pin!(waiting);
+        assert!(now_or_never(&mut waiting).await.is_none());
+        drop(taken.into_iter().next());
+        assert_eq!(waiting.await.bytes, MEDIUM, "the first that ends makes room");
+    }
+
+    async fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            value = future => Some(value),
+            () = std::future::ready(()) => None,
         }
-        assert_eq!(fitting, ROOM / SMALL);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_announces_nothing_may_be_the_largest() {
+        let room = Room::new();
+        let place = at_once(&room, GITHUB, None).await.expect("there is room");
+        assert_eq!((place.bytes, place.patience), (LARGEST, PATIENCE));
+        assert!(at_once(&room, GITHUB, Some(LARGEST)).await.is_none());
+        let small = at_once(&room, GITHUB, Some(SMALL)).await.expect("there is room");
+        assert_eq!((small.bytes, small.patience), (SMALL, PATIENCE_SMALL));
+        assert!(at_once(&room, GITHUB, Some(0)).await.is_some());
     }
 
     #[tokio::test]
     async fn a_network_of_addresses_is_one_sender() {
         let room = Room::new();
-        let addresses = ["2001:db8::1", "2001:db8::ffff", "2001:db8:0:1::1"];
-        let mut places = addresses.map(|text| room.place_for(text.parse().unwrap()));
-        let mut fitting = Vec::new();
-        for place in &mut places {
-            fitting.push(fits(place, SMALL + 1).await);
+        let mut places = Vec::new();
+        for text in [
+            "2001:db8::1",
+            "2001:db8::ffff",
+            "2001:db8:0:ffff::1",
+            "2001:db8:1::1",
+            "192.0.2.1",
+            "::ffff:192.0.2.1",
+            "::ffff:192.0.2.2",
+        ] {
+            places.push(at_once(&room, text.parse().unwrap(), Some(LARGEST)).await);
         }
-        assert_eq!(fitting, [true, false, true]);
+        let fitting: Vec<_> = places.iter().map(Option::is_some).collect();
+        assert_eq!(fitting, [true, false, false, true, true, false, true]);
     }
 
-    #[test]
-    fn senders_who_have_gone_are_forgotten() {
+    #[tokio::test]
+    async fn senders_who_have_gone_are_forgotten() {
         let room = Room::new();
-        let kept = room.place_for(GITHUB);
+        let kept = at_once(&room, GITHUB, Some(LARGEST)).await;
         for n in 0..3 * u32::try_from(SENDERS).unwrap() {
-            drop(room.place_for(std::net::Ipv4Addr::from_bits(n).into()));
+            drop(at_once(&room, std::net::Ipv4Addr::from_bits(n).into(), Some(1)).await);
             assert!(room.senders.len() <= SENDERS);
         }
-        drop(room.place_for(GITHUB));
-        assert_eq!(Arc::strong_count(&kept.parts[0].share), 1);
+        assert!(at_once(&room, GITHUB, Some(LARGEST)).await.is_none(), "the one who stayed is not");
+        drop(kept);
     }
 }

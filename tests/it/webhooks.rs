@@ -410,6 +410,15 @@ fn chunked(webhook: &Webhook) -> Vec<u8> {
     bytes
 }
 
+/// Begins a delivery, and sends so much of its body.
+fn begun(nodes: &Nodes, webhook: &Webhook, part: usize) -> (Connection, Vec<u8>) {
+    let bytes = written(webhook, &format!("POST {PATH}"), HOST);
+    let sent = bytes.len() - webhook.body.len() + part;
+    let mut connection = Connection::open(nodes.world.gate.address);
+    connection.send(&bytes[..sent]).expect("the gateway or the network takes it");
+    (connection, bytes[sent..].to_vec())
+}
+
 /// Many who never finish, each with something that looks like a signature: they keep nobody out, and
 /// a body is taken in pieces.
 #[test]
@@ -417,51 +426,84 @@ fn who_sends_slowly_keeps_nobody_out() {
     let (nodes, [octocat, _]) = world();
     nodes.world.github.revoke_grant("octocat");
     let webhook = revoked(&nodes, SECRET);
-    let bytes = written(&webhook, &format!("POST {PATH}"), HOST);
-    let half = bytes.len() - webhook.body.len() / 2;
-    let mut slow: Vec<_> = (0..100)
-        .map(|_| {
-            let mut connection = Connection::open(nodes.world.gate.address);
-            connection.send(&bytes[..half]).expect("the gateway reads");
-            connection
-        })
-        .collect();
+    let half = webhook.body.len() / 2;
+    let slow: Vec<_> = (0..100).map(|_| begun(&nodes, &webhook, half)).collect();
     assert_eq!(deliver(&nodes, &webhook), is(200, "done"));
     assert_eq!(status(&octocat), 401);
-    let mut one = slow.pop().expect("there are many");
-    one.send(&bytes[half..]).expect("the gateway reads");
+    let (mut one, rest) = begun(&nodes, &webhook, half);
+    one.send(&rest).expect("the gateway reads");
     assert_eq!(outcome(&one.receive(false).expect("an answer")), is(200, "duplicate"));
+    // Whoever takes too long is let go.
+    for (mut connection, _) in slow.into_iter().take(3) {
+        assert!(connection.receive(false).is_none_or(|answer| answer.status >= 400));
+    }
+}
+
+/// An organisation's event of so many bytes, which changes nothing here.
+fn of_size(nodes: &Nodes, bytes: usize) -> Webhook {
+    let frame = json!({"action": "edited", "fill": ""}).to_string().len();
+    let payload = json!({"action": "edited", "fill": "x".repeat(bytes - frame)});
+    nodes.world.github.webhook("organization", payload, SECRET)
+}
+
+/// Two gateways behind a proxy that says whom a delivery comes from.
+fn behind_a_proxy() -> Nodes {
+    Nodes::new(&format!("{}trusted_proxies: [127.0.0.1]\n", keys(SECRET)))
+}
+
+fn from(webhook: &Webhook, place: &str) -> Webhook {
+    with(webhook, "x-forwarded-for", &[place])
 }
 
 /// One who fills all that a sender may have, at an address of its own, does not keep GitHub out, whose
 /// largest comes at the same time.
 #[test]
 fn who_sends_much_keeps_no_other_out() {
-    let keys = format!("{}trusted_proxies: [127.0.0.1]\n", keys(SECRET));
-    let nodes = Nodes::new(&keys);
-    let fill = "x".repeat(3 * 1024 * 1024);
-    let large = nodes.world.github.webhook("organization", json!({ "fill": fill }), SECRET);
-    let at = |place: &str| with(&large, "x-forwarded-for", &[place]);
-    let bytes = written(&at("192.0.2.1"), &format!("POST {PATH}"), HOST);
-    let part = bytes.len() - large.body.len() + 1024 * 1024 + 64 * 1024;
-    let mut pending: Vec<_> = (0..6)
-        .map(|_| {
-            let mut connection = Connection::open(nodes.world.gate.address);
-            connection.send(&bytes[..part]).expect("the gateway or the network takes it");
-            connection
-        })
-        .collect();
-    assert_eq!(deliver(&nodes, &at("140.82.112.1")), is(200, "ignored"));
+    let nodes = behind_a_proxy();
+    let large = of_size(&nodes, 3 * 1024 * 1024);
+    let mut pending: Vec<_> =
+        (0..6).map(|_| begun(&nodes, &from(&large, "192.0.2.1"), 64 * 1024)).collect();
+    assert_eq!(deliver(&nodes, &from(&large, "140.82.112.1")), is(200, "ignored"));
     // The control: one of them was there all the while, and is taken for its signature.
     let outcomes: Vec<_> = std::thread::scope(|scope| {
-        let finish = |connection: &mut Connection| {
-            drop(connection.send(&bytes[part..]));
+        let finish = |connection: &mut Connection, rest: &[u8]| {
+            drop(connection.send(rest));
             connection.receive(false).map(|answer| outcome(&answer))
         };
-        let sent: Vec<_> = pending.iter_mut().map(|one| scope.spawn(move || finish(one))).collect();
+        let sent: Vec<_> = pending
+            .iter_mut()
+            .map(|(connection, rest)| scope.spawn(move || finish(connection, rest)))
+            .collect();
         sent.into_iter().map(|sent| sent.join().expect("it ends")).collect()
     });
     assert!(outcomes.contains(&Some(is(200, "ignored"))), "{outcomes:?}");
+}
+
+/// A crowd of networks that fills all the room for large bodies does not keep out what GitHub nearly
+/// always sends.
+#[test]
+fn a_crowd_that_sends_much_keeps_nothing_small_out() {
+    const MIB: usize = 1024 * 1024;
+    let nodes = behind_a_proxy();
+    let (medium, large) = (of_size(&nodes, MIB), of_size(&nodes, MIB + 1));
+    let networks = (0..4).map(|n| format!("2001:db8:{n}::1"));
+    let crowd: Vec<_> = networks
+        .flat_map(|network| {
+            let four = std::iter::repeat_n(&medium, 4);
+            let [large, four] = [vec![&large], four.collect()];
+            let begin = |webhook: &Webhook| begun(&nodes, &from(webhook, &network), 1024);
+            large.into_iter().chain(four).map(begin).collect::<Vec<_>>()
+        })
+        .collect();
+    for bytes in [1024, 64 * 1024] {
+        let small = from(&of_size(&nodes, bytes), "140.82.112.1");
+        assert_eq!(deliver(&nodes, &small), is(200, "ignored"));
+    }
+    // The control: with the crowd goes what it held.
+    drop(crowd);
+    for webhook in [&medium, &large] {
+        assert_eq!(deliver(&nodes, &from(webhook, "140.82.112.1")), is(200, "ignored"));
+    }
 }
 
 /// A hook that is set to "form" at GitHub: signed over the form's very bytes.
