@@ -56,6 +56,8 @@ defences! {
     FactsAge => "facts-age",
     /// A webhook must be signed.
     WebhookSignature => "webhook-signature",
+    /// What is signed is believed under its own name, and of its own hook.
+    WebhookShape => "webhook-shape",
     /// A withdrawn authorisation is checked at GitHub.
     WebhookCheck => "webhook-check",
     /// What has changed at GitHub is not answered from what is held.

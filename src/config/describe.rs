@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::{Config, Listener, ListenerKind, StoreKind};
 use crate::github::app::App;
-use crate::github::scopes_for;
+use crate::github::{Hook, Settings, scopes_for};
 use crate::log::Format;
 use crate::passage::cors::Origins;
 use crate::policy::Policy;
@@ -61,9 +61,6 @@ fn listener(listener: &Listener) -> Value {
 fn github(config: &Config) -> Value {
     let github = &config.github;
     let needed = || scopes_for(config.routes.facts());
-    let secrets = list(github.webhook_secrets.iter().map(|_| text(&REDACTED)));
-    let webhook = mapping([("secret", secrets), ("redeliver", github.redeliver.into())]);
-    let webhook = if github.webhook_secrets.is_empty() { Value::Null } else { webhook };
     mapping([
         ("client_id", text(&github.client_id)),
         ("client_secret", text(&REDACTED)),
@@ -71,9 +68,26 @@ fn github(config: &Config) -> Value {
         ("api", text(&github.api)),
         ("scopes", texts(&github.scopes.clone().unwrap_or_else(needed))),
         ("timeout", text(&span(github.timeout))),
-        ("webhook", webhook),
+        ("webhook", webhook(github)),
         ("revoke_tokens", github.revoke_tokens.into()),
         ("app", github.app.as_deref().map_or(Value::Null, app)),
+    ])
+}
+
+fn webhook(github: &Settings) -> Value {
+    if github.webhook_secrets.is_empty() {
+        return Value::Null;
+    }
+    let secrets = |of: &[Hook]| {
+        let known = github.webhook_secrets.iter().filter(|known| of.contains(&known.hook));
+        let redacted: Vec<_> = known.map(|_| text(&REDACTED)).collect();
+        if redacted.is_empty() { Value::Null } else { Value::Sequence(redacted) }
+    };
+    mapping([
+        ("secret", secrets(&[Hook::Any, Hook::App])),
+        ("organization_secret", secrets(&[Hook::Organization])),
+        ("repository_secret", secrets(&[Hook::Repository])),
+        ("redeliver", github.redeliver.into()),
     ])
 }
 

@@ -111,6 +111,8 @@ mapping! {
     /// `webhook:` of `github:`.
     Webhook, "`webhook`" {
         secret: OneOrMany<SecretSource>,
+        organization_secret: OneOrMany<SecretSource>,
+        repository_secret: OneOrMany<SecretSource>,
         redeliver: bool,
     }
 

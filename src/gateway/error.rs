@@ -293,13 +293,13 @@ fn notice(reason: Reason) -> Notice {
         R::WebhookNotSigned => Notice(
             S::FORBIDDEN,
             "This webhook is not signed",
-            "It carries no `X-Hub-Signature-256` by a secret that is configured here.",
-            "Operators: `github.webhook.secret` and the secret at GitHub must be the same.",
+            "It carries no `X-Hub-Signature-256` by a secret that is configured here for such an event.",
+            "Operators: the secret in `github.webhook` and the one at GitHub must be the same.",
         ),
         R::WebhookUnreadable => Notice(
             S::BAD_REQUEST,
             "This webhook cannot be read",
-            "It is signed, but it is not the JSON of an event.",
+            "It is signed, but it is not the JSON of the event that it names.",
             "Operators: choose the content type `application/json` for the webhook at GitHub.",
         ),
         R::NoRoute => Notice(

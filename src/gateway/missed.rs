@@ -27,7 +27,7 @@ impl Gateway {
     /// [`MISSED_EVERY`](super::MISSED_EVERY).
     pub async fn recover_webhooks(&self, snapshot: &Snapshot) {
         let github = &snapshot.config.github;
-        if github.app.is_none() || github.webhook_secrets.is_empty() || !github.redeliver {
+        if github.app.is_none() || !github.takes_webhooks_of_the_app() || !github.redeliver {
             return;
         }
         match self.recover(snapshot).await {

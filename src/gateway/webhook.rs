@@ -82,45 +82,75 @@ impl Gateway {
         request: &Request<'_>,
         delivery: &Delivery,
     ) -> Result<Heeded, Trouble> {
+        match &delivery.event {
+            Event::AuthorizationRevoked { account } => {
+                self.heed_withdrawal(request, *account, delivery).await
+            }
+            Event::Ping => {
+                self.heed_change(request, delivery).await?;
+                Ok(Heeded::Done)
+            }
+            Event::Other if self.was_heeded(delivery).await? => {
+                let realm = request.config().keys.realm();
+                self.github_api.told_again(realm, &delivery.kind, &delivery.payload);
+                Ok(Heeded::Duplicate)
+            }
+            Event::Other => {
+                let heeded = self.heed_change(request, delivery).await?;
+                self.mark(delivery).await?;
+                Ok(heeded)
+            }
+        }
+    }
+
+    async fn heed_change(
+        &self,
+        request: &Request<'_>,
+        delivery: &Delivery,
+    ) -> Result<Heeded, Unavailable> {
         let Delivery { kind, target, payload, .. } = delivery;
         let realm = request.config().keys.realm();
         let told = self.github_api.told(realm, (kind, target), payload).await?;
         if let Some(id) = told.installation {
             self.installations.drop_installation(InstallationId(id));
         }
-        match &delivery.event {
-            Event::Other if !told.has_changed => Ok(Heeded::Ignored),
-            Event::Ping | Event::Other => Ok(Heeded::Done),
-            Event::AuthorizationRevoked { account, digest } => {
-                self.heed_withdrawal(request, *account, digest).await
-            }
-        }
+        Ok(if told.has_changed { Heeded::Done } else { Heeded::Ignored })
     }
 
     async fn heed_withdrawal(
         &self,
         request: &Request<'_>,
         account: u64,
-        digest: &[u8; 32],
+        delivery: &Delivery,
     ) -> Result<Heeded, Trouble> {
         let asking = request.snapshot.asking();
         // The same person's second withdrawal is the first one's very bytes, so where GitHub can be
         // asked whether it is true, that decides; else each counts once.
         let tokens = self.tokens.credentials().read(&asking.keys, account).await?;
-        if tokens.is_none() && self.was_heeded(digest).await? {
+        if tokens.is_none() && self.was_heeded(delivery).await? {
             return Ok(Heeded::Duplicate);
         }
         if !self.rechecks.check_authorization(&asking, account).await? {
             return Ok(Heeded::Ignored);
         }
-        // Marked when it is done: what breaks off half way is done again when it is sent again.
-        let end = self.clock.now() + REDELIVERED;
-        self.store.insert(Table::Delivery, digest, Vec::new(), end).await?;
+        self.mark(delivery).await?;
         Ok(Heeded::Done)
     }
 
-    async fn was_heeded(&self, digest: &[u8; 32]) -> Result<bool, Unavailable> {
-        Ok(self.store.get(Table::Delivery, digest).await?.is_some())
+    async fn was_heeded(&self, delivery: &Delivery) -> Result<bool, Unavailable> {
+        match &delivery.once {
+            Some(body) => Ok(self.store.get(Table::Delivery, body).await?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// Notes that it is done. What breaks off half way is done again when it is sent again.
+    async fn mark(&self, delivery: &Delivery) -> Result<(), Unavailable> {
+        if let Some(body) = &delivery.once {
+            let end = self.clock.now() + REDELIVERED;
+            self.store.insert(Table::Delivery, body, Vec::new(), end).await?;
+        }
+        Ok(())
     }
 }
 

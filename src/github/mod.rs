@@ -15,6 +15,7 @@ mod oauth;
 mod pauses;
 mod tokens;
 mod payload;
+mod shape;
 mod webhook;
 mod who;
 
@@ -22,7 +23,7 @@ pub use client::Client;
 pub use oauth::scopes_for;
 pub use pauses::{LONGEST_PAUSE, Pauses};
 pub use tokens::{Asking, TokenError, Tokens};
-pub use webhook::{Delivery, Event, Forged, Signature, signature};
+pub use webhook::{Delivery, Event, Forged, Hook, HookSecret, Signature, signature};
 pub use who::Said;
 
 /// GitHub's addresses and the gateway's credentials there.
@@ -41,7 +42,7 @@ pub struct Settings {
     /// For one answer of GitHub, from connecting to the last byte.
     pub timeout: Duration,
     /// What GitHub signs its webhooks with; several are a rotation, none takes no webhooks.
-    pub webhook_secrets: Vec<Secret<String>>,
+    pub webhook_secrets: Vec<HookSecret>,
     /// Whether GitHub is asked to send again what webhooks of the app nobody took.
     pub redeliver: bool,
     /// Whether a token is revoked at GitHub when its account's last session ends.
@@ -83,6 +84,11 @@ pub enum GitHubError {
 // === impl Settings ===
 
 impl Settings {
+    /// Whether webhooks of the app itself are taken.
+    pub fn takes_webhooks_of_the_app(&self) -> bool {
+        self.webhook_secrets.iter().any(|known| known.hook.may_be_of_app())
+    }
+
     /// The app at its GitHub: whose accounts and sessions these are.
     pub fn realm(&self) -> String {
         format!("{} {}", self.web, self.client_id)

@@ -8,12 +8,35 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::payload;
+use super::shape::{self, AUTHORIZATION};
 use crate::defence::{Defence, stands};
 use crate::secret::Secret;
 
 /// The signature of a delivery, as it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signature([u8; 32]);
+
+/// Whose hook a secret is for: all that it may tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Of any hook: there is one secret for all of them.
+    Any,
+    /// Of the app's own.
+    App,
+    /// Of an organization's: it speaks for no app.
+    Organization,
+    /// Of a repository's: it tells of repositories alone.
+    Repository,
+}
+
+/// What GitHub signs with.
+#[derive(Clone, Debug)]
+pub struct HookSecret {
+    /// Whose hook has it.
+    pub hook: Hook,
+    /// The secret itself.
+    pub secret: Secret<String>,
+}
 
 /// A delivery whose signature is good.
 #[derive(Debug)]
@@ -24,10 +47,13 @@ pub struct Delivery {
     pub name: &'static str,
     /// The event's name, as it was sent.
     pub kind: String,
-    /// Whose hook sends it, as GitHub says: `repository`, `organization` or `integration`.
+    /// Whose hook sends it, in GitHub's words: `repository`, `organization` or `integration`.
     pub target: String,
     /// What is heeded of the event.
     pub payload: Value,
+    /// Where it ends something: what tells its body from others. GitHub signs neither a time nor the
+    /// delivery's number, so one body does it once, whatever it is called.
+    pub once: Option<[u8; 32]>,
 }
 
 /// What has happened at GitHub.
@@ -39,8 +65,6 @@ pub enum Event {
     AuthorizationRevoked {
         /// The number of the account.
         account: u64,
-        /// What tells it from other deliveries: GitHub signs neither a time nor its number.
-        digest: [u8; 32],
     },
     /// Something that changes what may be held at most.
     Other,
@@ -49,7 +73,7 @@ pub enum Event {
 /// Why a delivery is not heeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forged {
-    /// No secret has signed this body.
+    /// No secret has signed this body that may tell what it says.
     NotSigned,
     /// It is signed, and cannot be read.
     Unreadable,
@@ -70,7 +94,6 @@ struct Sender {
 const SIGNATURE: &str = "x-hub-signature-256";
 const EVENT: &str = "x-github-event";
 const TARGET: &str = "x-github-hook-installation-target-type";
-const AUTHORIZATION: &str = "github_app_authorization";
 
 /// The names that metric and log print; any other is `other`.
 const NAMES: [&str; 38] = [
@@ -131,34 +154,67 @@ pub fn signature(headers: &HeaderMap) -> Option<Signature> {
 
 impl Delivery {
     /// Reads a delivery: first its signature, over the very bytes that came, and then the rest.
-    pub fn read(
-        headers: &HeaderMap,
-        body: &[u8],
-        secrets: &[Secret<String>],
-    ) -> Result<Self, Forged> {
+    pub fn read(headers: &HeaderMap, body: &[u8], secrets: &[HookSecret]) -> Result<Self, Forged> {
         let signature = signature(headers).ok_or(Forged::NotSigned)?;
-        let key = signed_by(secrets, body, signature).ok_or(Forged::NotSigned)?;
+        let (hook, key) = signed_by(secrets, body, signature).ok_or(Forged::NotSigned)?;
         let kind = only(headers, EVENT).ok_or(Forged::Unreadable)?;
         let name = NAMES.into_iter().find(|name| *name == kind).unwrap_or("other");
         let content_type = only(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
         let payload = payload::event(content_type, body).ok_or(Forged::Unreadable)?;
-        let event = Event::of(name, &payload, || digest(&key, kind, body))?;
-        let target = only(headers, TARGET).unwrap_or_default().to_owned();
-        Ok(Self { event, name, kind: kind.to_owned(), target, payload })
+        if stands(Defence::WebhookShape) {
+            if !hook.may_tell(kind, &payload) {
+                return Err(Forged::NotSigned);
+            }
+            if !shape::fits(kind, &payload) {
+                return Err(Forged::Unreadable);
+            }
+        }
+        let event = Event::of(name, &payload)?;
+        let target = hook.target(only(headers, TARGET).unwrap_or_default()).to_owned();
+        let once = shape::ends_something(kind).then(|| digest(&key, body));
+        Ok(Self { event, name, kind: kind.to_owned(), target, payload, once })
+    }
+}
+
+// === impl Hook ===
+
+impl Hook {
+    /// Whether it is the app's, or may be.
+    pub fn may_be_of_app(self) -> bool {
+        matches!(self, Self::Any | Self::App)
+    }
+
+    /// Whether GitHub sends such an event to it.
+    fn may_tell(self, event: &str, payload: &Value) -> bool {
+        match self {
+            Self::Any | Self::App => true,
+            Self::Organization => !shape::is_of_apps(event),
+            Self::Repository => !shape::is_of_apps(event) && payload["repository"].is_object(),
+        }
+    }
+
+    /// Whose it is in GitHub's words. Where the secret does not say so, the header is all there is.
+    fn target(self, said: &str) -> &str {
+        match self {
+            Self::Any => said,
+            Self::App => "integration",
+            Self::Organization => "organization",
+            Self::Repository => "repository",
+        }
     }
 }
 
 // === impl Event ===
 
 impl Event {
-    fn of(name: &str, payload: &Value, digest: impl FnOnce() -> [u8; 32]) -> Result<Self, Forged> {
+    fn of(name: &str, payload: &Value) -> Result<Self, Forged> {
         match name {
             "ping" => Ok(Self::Ping),
             AUTHORIZATION => {
                 let said = Authorization::deserialize(payload).map_err(|_| Forged::Unreadable)?;
                 let (account, is_revoked) = (said.sender.id, said.action == "revoked");
                 Ok(if is_revoked && account != 0 {
-                    Self::AuthorizationRevoked { account, digest: digest() }
+                    Self::AuthorizationRevoked { account }
                 } else {
                     Self::Other
                 })
@@ -168,19 +224,27 @@ impl Event {
     }
 }
 
-fn digest(key: &hmac::Key, kind: &str, body: &[u8]) -> [u8; 32] {
+fn digest(key: &hmac::Key, body: &[u8]) -> [u8; 32] {
     let mut digest = hmac::Context::with_key(key);
-    for part in [b"delivery", kind.as_bytes(), b"\0", body] {
+    for part in [b"delivery\0", body] {
         digest.update(part);
     }
     digest.sign().as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// The key that has signed a body; each is tried in constant time. An empty one signs nothing, for
+/// Whose key has signed a body; each is tried in constant time. An empty one signs nothing, for
 /// anybody has it.
-fn signed_by(secrets: &[Secret<String>], body: &[u8], signature: Signature) -> Option<hmac::Key> {
-    let keys = secrets.iter().filter(|secret| !secret.expose().is_empty());
-    keys.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes())).find(|key| {
+fn signed_by(
+    secrets: &[HookSecret],
+    body: &[u8],
+    signature: Signature,
+) -> Option<(Hook, hmac::Key)> {
+    let known = secrets.iter().filter(|known| !known.secret.expose().is_empty());
+    let mut keys = known.map(|known| {
+        let secret = known.secret.expose().as_bytes();
+        (known.hook, hmac::Key::new(hmac::HMAC_SHA256, secret))
+    });
+    keys.find(|(_, key)| {
         hmac::verify(key, body, &signature.0).is_ok() || !stands(Defence::WebhookSignature)
     })
 }
@@ -212,8 +276,26 @@ mod tests {
         fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
-    fn secrets(secrets: &[&str]) -> Vec<Secret<String>> {
-        secrets.iter().map(|secret| Secret::new((*secret).to_owned())).collect()
+    fn secrets(secrets: &[&str]) -> Vec<HookSecret> {
+        let known = secrets.iter().map(|secret| Secret::new((*secret).to_owned()));
+        known.map(|secret| HookSecret { hook: Hook::Any, secret }).collect()
+    }
+
+    /// A delivery by this name, signed with the secret of such a hook.
+    fn told(hook: Hook, event: &str, target: &str, body: &str) -> Result<Delivery, Forged> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+        let mut signature = "sha256=".to_owned();
+        for byte in hmac::sign(&key, body.as_bytes()).as_ref() {
+            write!(signature, "{byte:02x}").unwrap();
+        }
+        let fields = [
+            (SIGNATURE, signature.as_str()),
+            (EVENT, event),
+            (TARGET, target),
+            ("content-type", "application/json"),
+        ];
+        let secrets = [HookSecret { hook, secret: Secret::new(SECRET.to_owned()) }];
+        Delivery::read(&headers(&fields), body.as_bytes(), &secrets)
     }
 
     fn read(signature: &str, body: &[u8], list: &[&str]) -> Result<&'static str, Forged> {
@@ -281,14 +363,65 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_speaks_for_its_own_kind_of_hook() {
+        let revoked = r#"{"action":"revoked","sender":{"id":7}}"#;
+        let suspended = r#"{"action":"suspend","installation":{"id":5}}"#;
+        let starred = r#"{"action":"created","repository":{"id":1}}"#;
+        let of_org = r#"{"action":"member_added","organization":{"id":1}}"#;
+        for (hook, expected) in [
+            (Hook::Any, [true, true, true, true]),
+            (Hook::App, [true, true, true, true]),
+            (Hook::Organization, [false, false, true, true]),
+            (Hook::Repository, [false, false, true, false]),
+        ] {
+            let events = [
+                (AUTHORIZATION, revoked),
+                ("installation", suspended),
+                ("star", starred),
+                ("organization", of_org),
+            ];
+            let told = events.map(|(event, body)| match told(hook, event, "integration", body) {
+                Ok(_) => true,
+                Err(forged) => {
+                    assert_eq!(forged, Forged::NotSigned);
+                    false
+                }
+            });
+            assert_eq!(told, expected, "{hook:?}");
+        }
+    }
+
+    #[test]
+    fn whose_hook_it_is_the_secret_says_where_it_can() {
+        let target = |hook, said| told(hook, "star", said, r#"{"repository":{}}"#).unwrap().target;
+        assert_eq!(target(Hook::Any, "organization"), "organization");
+        for said in ["organization", "repository", "integration", "never-heard-of"] {
+            assert_eq!(target(Hook::App, said), "integration");
+            assert_eq!(target(Hook::Organization, said), "organization");
+            assert_eq!(target(Hook::Repository, said), "repository");
+        }
+    }
+
+    #[test]
+    fn what_ends_something_is_told_from_others_by_its_body_alone() {
+        let suspended = r#"{"action":"suspend","installation":{"id":5}}"#;
+        let once = |event, body: &str| told(Hook::Any, event, "", body).unwrap().once;
+        let named = once("installation", suspended);
+        assert!(named.is_some() && named == once("installation", suspended));
+        assert_ne!(named, once("installation", &suspended.replace('5', "6")));
+        assert_eq!(once("star", suspended), None);
+        let misnamed = told(Hook::Any, "repository", "", suspended);
+        assert_eq!(misnamed.map(|told| told.name), Err(Forged::Unreadable));
+    }
+
+    #[test]
     fn who_revokes_is_the_sender() {
         let of = |body: &str| {
             let payload = serde_json::from_str(body).map_err(|_| Forged::Unreadable)?;
-            Event::of(AUTHORIZATION, &payload, || [1; 32])
+            Event::of(AUTHORIZATION, &payload)
         };
         let revoked = r#"{"action":"revoked","sender":{"id":7,"login":"octocat"}}"#;
-        let digest = [1; 32];
-        assert_eq!(of(revoked), Ok(Event::AuthorizationRevoked { account: 7, digest }));
+        assert_eq!(of(revoked), Ok(Event::AuthorizationRevoked { account: 7 }));
         let other = r#"{"action":"granted","sender":{"id":7}}"#;
         assert_eq!(of(other), Ok(Event::Other));
         assert_eq!(of(r#"{"action":"revoked","sender":{"id":0}}"#), Ok(Event::Other));

@@ -85,6 +85,8 @@ fn env(name: &str) -> Option<String> {
         "GATEKEEP_GITHUB_CLIENT_SECRET" => "a-secret-of-github",
         "NOTES_JWT_SECRET" => "shared-with-the-notes-app-and-nobody-else",
         "GATEKEEP_WEBHOOK_SECRET" => "shared-w1th-github",
+        "GATEKEEP_ORG_WEBHOOK_SECRET" => "shared-w1th-github-for-orgs",
+        "GATEKEEP_REPO_WEBHOOK_SECRET" => "shared-w1th-github-for-repos",
         "GATEKEEP_REDIS_PASSWORD" => "kn0wn-to-redis",
         "GATEKEEP_APP_PRIVATE_KEY" => APP_KEY,
         "SHORT_SECRET" => "hunter2",

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use gatekeep::defence::Defence;
 
 /// Each defence and the attacks that it alone repels.
-const ATTACKS: [(Defence, &[&str]); 28] = [
+const ATTACKS: [(Defence, &[&str]); 29] = [
     (
         Defence::StripHeaders,
         &[
@@ -53,6 +53,13 @@ const ATTACKS: [(Defence, &[&str]); 28] = [
         ],
     ),
     (Defence::WebhookSignature, &["webhooks::what_is_not_signed_is_refused"]),
+    (
+        Defence::WebhookShape,
+        &[
+            "github_api::hooks::a_signed_body_is_believed_under_its_own_name_alone",
+            "github_api::hooks::only_the_secret_of_the_app_says_who_has_withdrawn_it",
+        ],
+    ),
     (Defence::WebhookCheck, &["webhooks::a_replay_after_a_new_authorisation_ends_nothing"]),
     (
         Defence::Invalidation,
@@ -169,6 +176,7 @@ proofs! {
     without_hearing_a_session_outlives_its_end_elsewhere: Hearing,
     without_facts_age_who_has_left_stays: FactsAge,
     without_webhook_signature_anybody_signs_anybody_out: WebhookSignature,
+    without_webhook_shape_a_body_speaks_for_the_app: WebhookShape,
     without_webhook_check_a_replay_signs_out: WebhookCheck,
     without_invalidation_what_is_held_is_not_true: Invalidation,
     without_forgetting_answers_outlive_sessions: Forgetting,

@@ -130,7 +130,6 @@ fn other_events_are_answered_and_change_nothing() {
         ("ping", github.ping(), "done", "ping"),
         ("organization", json!({"action": "member_removed"}), "ignored", "organization"),
         ("never_heard_of", json!({"action": "revoked", "sender": sender}), "ignored", "other"),
-        (EVENT, json!({"action": "renewed", "sender": sender}), "ignored", EVENT),
     ] {
         let webhook = github.webhook(event, payload, SECRET);
         assert_eq!(deliver(&nodes, &webhook), is(200, word), "{event}");
@@ -215,6 +214,8 @@ fn what_is_signed_and_no_event_in_json_is_refused_with_a_hint() {
     let (nodes, [octocat, _]) = world();
     let good = revoked(&nodes, SECRET);
     let form = "application/x-www-form-urlencoded";
+    let sender = nodes.world.github.authorization_revoked("octocat")["sender"].clone();
+    let renewed = json!({"action": "renewed", "sender": sender});
     for (what, webhook) in [
         ("a form", with(&good, "content-type", &[form])),
         ("no content type", with(&good, "content-type", &[])),
@@ -222,6 +223,7 @@ fn what_is_signed_and_no_event_in_json_is_refused_with_a_hint() {
         ("no event", with(&good, "x-github-event", &[])),
         ("two events", with(&good, "x-github-event", &[EVENT, "ping"])),
         ("no sender", nodes.world.github.webhook(EVENT, json!({"action": "revoked"}), SECRET)),
+        ("no withdrawal", nodes.world.github.webhook(EVENT, renewed, SECRET)),
         ("no object", nodes.world.github.webhook(EVENT, json!([1, 2]), SECRET)),
     ] {
         let answer = send(&nodes.world.gate, &webhook);

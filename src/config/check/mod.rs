@@ -31,6 +31,7 @@ mod store;
 mod tls;
 mod upstream;
 mod weakness;
+mod webhook;
 
 /// What a check needs beside the text: where to report, and where to look.
 struct Check<'c> {

@@ -8,9 +8,9 @@ use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::super::field::{At, Field};
+use super::super::field::At;
 use super::super::locate::Place;
-use super::super::raw::{Raw, SecretPlace, Webhook};
+use super::super::raw::{Raw, SecretPlace};
 use super::super::report::Fault;
 use super::super::written::SecretSource;
 use super::Check;
@@ -18,10 +18,7 @@ use super::weakness::weakness;
 use crate::keys::MASTER_BYTES;
 use crate::secret::Secret;
 
-/// The fewest bytes of a webhook's secret, which GitHub holds as well.
-const WEBHOOK_BYTES: usize = 16;
-
-const KEYGEN: &str = "`gatekeep keygen` prints a good one";
+pub(super) const KEYGEN: &str = "`gatekeep keygen` prints a good one";
 
 // === impl Check ===
 
@@ -61,32 +58,8 @@ impl Check<'_> {
         self.is_strong(&text, bytes.expose(), MASTER_BYTES, &source.place).then_some(bytes)
     }
 
-    /// The secrets that GitHub signs its webhooks with.
-    pub(super) fn webhook_secrets(
-        &mut self,
-        field: &Field<Webhook>,
-    ) -> Option<Vec<Secret<String>>> {
-        let Some(webhook) = field.given() else { return field.is_absent().then(Vec::new) };
-        let missing = || {
-            Fault::new("`secret` is missing in `webhook`").note(
-                "write `secret: { env: GATEKEEP_WEBHOOK_SECRET }`, and the same one at GitHub",
-            )
-        };
-        let at = self.required(&webhook.value.secret, &webhook.place, missing)?;
-        if at.value.0.is_empty() {
-            self.problem(&at.place, Fault::new("`secret` lists none").note(KEYGEN));
-        }
-        let secrets: Vec<_> = at.value.0.iter().map(|one| self.webhook_secret(one)).collect();
-        secrets.into_iter().collect()
-    }
-
-    fn webhook_secret(&mut self, source: &At<SecretSource>) -> Option<Secret<String>> {
-        let text = self.secret(source)?;
-        let bytes = text.expose().as_bytes();
-        self.is_strong(&text, bytes, WEBHOOK_BYTES, &source.place).then_some(text.clone())
-    }
-
-    fn is_strong(
+    /// Whether nobody guesses a secret; else the report says why.
+    pub(super) fn is_strong(
         &mut self,
         text: &Secret<String>,
         bytes: &[u8],

@@ -52,6 +52,16 @@ impl Api {
         heeded.map(|()| Told { has_changed, installation })
     }
 
+    /// Heeds a webhook that was heeded before. Whoever sends it again ends nothing by it: what it is
+    /// about is asked for anew, and that is all.
+    pub fn told_again(&self, realm: u64, event: &str, payload: &Value) {
+        let invalidation = event_tags(event, payload);
+        self.changed(invalidation.bump);
+        if let Some(id) = invalidation.installation {
+            self.changed_for(Principal::Installation { realm, id, scope: 0 });
+        }
+    }
+
     /// Something was written through this node.
     pub(super) fn changed(&self, tags: Vec<Tag>) {
         if tags.is_empty() {

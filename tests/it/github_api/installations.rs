@@ -13,7 +13,7 @@ use crate::support::nodes::Nodes;
 use crate::support::{World, eventually};
 use crate::webhooks::{SECRET, send};
 
-const ROUTES: &str = r"
+pub(super) const ROUTES: &str = r"
   - { name: app, host: app.example.com, upstream: @APP@, allow: { orgs: [acme] } }
   - name: github
     host: app.example.com

@@ -48,6 +48,8 @@ mod trouble;
 mod writes;
 /// What GitHub tells, and what is fresh for it.
 mod webhooks;
+/// Whose webhooks: what is signed speaks for itself alone, and ends something once.
+mod hooks;
 /// Several nodes: what one hears, all heed.
 mod other_nodes;
 /// Whoever leaves is forgotten.

@@ -106,7 +106,7 @@ fn a_webhook_that_is_deleted_says_so_itself() {
     let (world, mut octocat) = world();
     ping(&world);
     warm(&mut octocat, ISSUES);
-    deliver(&world, "meta", about(&world, HELLO, json!({ "action": "deleted" })));
+    deliver(&world, "meta", about(&world, HELLO, json!({ "action": "deleted", "hook_id": 3 })));
     advance(&world, WARY);
     octocat.fetch(&at(ISSUES));
     assert!(!is_hit(&mut octocat, ISSUES));
