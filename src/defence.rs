@@ -84,6 +84,8 @@ defences! {
     WholeUploads => "whole-uploads",
     /// Apps ask GitHub no faster than it bears.
     Pace => "pace",
+    /// What a cookie brings is not for pages of other origins.
+    OtherOrigins => "other-origins",
 }
 
 /// Whether a defence stands. It always does, but in a test build with the feature `sabotage`.

@@ -1,16 +1,17 @@
 //! Pages of other origins that may ask, and what their browsers are told of it: the Fetch standard's
 //! CORS protocol, <https://fetch.spec.whatwg.org/#http-cors-protocol>.
 //!
-//! No answer allows credentials, so a browser keeps from such a page what came by a cookie: the page
-//! shows an API key, as any program does.
+//! The page shows an API key, as any program does. To whatever comes with a cookie nothing is told,
+//! and no answer allows credentials: a browser keeps from the page what its visitor's session brought.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
-    VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, COOKIE,
+    ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method};
 
+use crate::defence::{Defence, stands};
 use crate::origin::Origin;
 
 /// Whose pages may ask.
@@ -66,16 +67,22 @@ impl Default for Origins {
 impl Origins {
     /// What is told to the browser of a request.
     pub fn sharing(&self, headers: &HeaderMap) -> Sharing {
+        let varies = matches!(self, Self::Listed(listed) if !listed.is_empty());
+        let is_by_cookie = headers.contains_key(COOKIE) && stands(Defence::OtherOrigins);
+        Sharing { origin: self.reader(headers).filter(|_| !is_by_cookie), varies }
+    }
+
+    /// Whose page may read what a key brings.
+    fn reader(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let Self::Listed(listed) = self else {
-            let all = HeaderValue::from_static("*");
-            return Sharing { origin: Some(all), varies: false };
+            return Some(HeaderValue::from_static("*"));
         };
         let mut said = headers.get_all(ORIGIN).iter();
         let only = said.next().filter(|_| said.next().is_none());
         let is_listed = |said: &&HeaderValue| {
             listed.iter().any(|origin| origin.to_string().as_bytes() == said.as_bytes())
         };
-        Sharing { origin: only.filter(is_listed).cloned(), varies: !listed.is_empty() }
+        only.filter(is_listed).cloned()
     }
 }
 

@@ -103,6 +103,10 @@ const ATTACKS: [(Defence, &[&str]); 29] = [
         &["github_api::files::an_upload_that_breaks_off_is_not_taken_for_whole"],
     ),
     (Defence::Pace, &["github_api::soak::however_hasty_the_clients_nobody_is_banned"]),
+    (
+        Defence::OtherOrigins,
+        &["github_api::other_origins::a_cookie_does_nothing_for_a_page_of_another_origin"],
+    ),
 ];
 
 /// Runs one test of this program, whole or with a defence taken away.
@@ -190,4 +194,5 @@ proofs! {
     without_flow_ends_a_download_outlives_its_session: FlowEnds,
     without_whole_uploads_a_half_counts_as_all: WholeUploads,
     without_pace_github_bans: Pace,
+    without_other_origins_a_cookie_tells_them_something: OtherOrigins,
 }
