@@ -73,6 +73,12 @@ impl Gateway {
         }
     }
 
+    /// Has GitHub's answers forgotten for ever that others told of: however long that takes, what they
+    /// tell is heard meanwhile.
+    pub async fn forget_heard(&self) -> Infallible {
+        self.github_api.forget_heard().await
+    }
+
     async fn heed(
         &self,
         keys: &Keys,
@@ -113,7 +119,7 @@ impl Gateway {
                 News::SigningKeys => self.learn_keys(keys).await?,
                 News::AtGitHub(realm, happened) if *realm == keys.realm() => {
                     self.drop_tokens(happened);
-                    self.github_api.heed(happened).await?;
+                    self.github_api.heed(happened);
                 }
                 _ => {}
             }
@@ -123,6 +129,9 @@ impl Gateway {
 
     /// Installations that are gone or have other rights need other tokens.
     fn drop_tokens(&self, happened: &Happened) {
+        if happened.everything {
+            self.installations.drop_all();
+        }
         for ended in &happened.ended {
             if let Principal::Installation { id, .. } = ended {
                 self.installations.drop_installation(InstallationId(*id));

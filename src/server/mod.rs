@@ -192,6 +192,10 @@ impl Server {
     ///         self.0.forget_all(who).await
     ///     }
     ///
+    ///     async fn forget_everything(&self) -> Result<(), Unavailable> {
+    ///         self.0.forget_everything().await
+    ///     }
+    ///
     ///     async fn unshare(&self, owners: &[Tag]) -> Result<(), Unavailable> {
     ///         self.0.unshare(owners).await
     ///     }
@@ -299,6 +303,7 @@ impl Server {
         tokio::spawn(sweep_forever(self.shared.clone()));
         tokio::spawn(hear_forever(self.shared.clone()));
         tokio::spawn(tell_forever(self.shared.clone()));
+        tokio::spawn(forget_forever(self.shared.clone()));
         tokio::spawn(recover_forever(self.shared.clone()));
         tokio::spawn(resolve_forever(self.shared.clone()));
         tokio::spawn(upkeep.go_on());
@@ -399,6 +404,10 @@ async fn hear_forever(shared: Arc<Shared>) {
 async fn tell_forever(shared: Arc<Shared>) {
     let keys = || shared.running.load().snapshot.config.keys.clone();
     match shared.gateway.tell(keys).await {}
+}
+
+async fn forget_forever(shared: Arc<Shared>) {
+    match shared.gateway.forget_heard().await {}
 }
 
 /// At the start, too: what was sent before it nobody took.

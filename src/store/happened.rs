@@ -35,6 +35,9 @@ pub struct Happened {
     pub ended: Vec<Principal>,
     /// More has changed than is told here: anything may have.
     pub all: bool,
+    /// More has ended than is told here: whatever anybody was shown is forgotten, and no webhook counts
+    /// that told something before.
+    pub everything: bool,
 }
 
 /// Changes that are told one by one, some 64 KiB.
@@ -54,11 +57,12 @@ impl Happened {
             && self.changed_for.is_empty()
             && self.ended.is_empty()
             && !self.all
+            && !self.everything
     }
 
     /// Adds what happened later. What would be too much to tell becomes "anything".
     pub fn merge(&mut self, later: Self) {
-        self.names.extend(later.names);
+        self.names.extend(later.names.into_iter().filter(|(name, _)| name.len() <= LONGEST));
         for (tags, more) in [
             (&mut self.changed, later.changed),
             (&mut self.unshared, later.unshared),
@@ -77,10 +81,18 @@ impl Happened {
             askers.dedup();
         }
         self.all |= later.all;
+        self.everything |= later.everything;
         self.bound();
     }
 
     fn bound(&mut self) {
+        let to_forget = self.ended.len() + self.unshared.len() + self.uncovered.len();
+        if self.everything || to_forget > MOST {
+            (self.all, self.everything) = (true, true);
+            self.ended.clear();
+            self.unshared.clear();
+            self.uncovered.clear();
+        }
         let plain = self.changed.len() + self.changed_for.len();
         if self.all || plain > MOST {
             self.all = true;
@@ -122,10 +134,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_much_to_forget_becomes_everything() {
+        let ended = |n| Principal::User { realm: 1, id: n };
+        let mut one = Happened::default();
+        one.merge(Happened { unshared: tags(0..MOST - 2), ..Happened::default() });
+        one.merge(Happened { uncovered: tags(0..1), ended: vec![ended(1)], ..Happened::default() });
+        assert!(!one.all && !one.everything, "there is room for so many");
+        assert_eq!((one.unshared.len(), one.uncovered.len(), one.ended.len()), (MOST - 2, 1, 1));
+        one.merge(Happened { ended: vec![ended(2)], ..Happened::default() });
+        assert!(one.all && one.everything && !one.is_empty());
+        assert!(one.unshared.is_empty() && one.uncovered.is_empty() && one.ended.is_empty());
+        one.merge(Happened { ended: vec![ended(3)], ..Happened::default() });
+        assert!(one.ended.is_empty(), "it is part of it");
+    }
+
+    #[test]
     fn a_name_that_github_cannot_have_is_not_told() {
         let mut one = Happened::default();
         let long = Tag::from(format!("repo:acme/{}", "x".repeat(LONGEST)));
-        one.merge(Happened { changed: vec![long], ..Happened::default() });
+        let names = vec![("x".repeat(LONGEST + 1), 1)];
+        one.merge(Happened { changed: vec![long], names, ..Happened::default() });
         assert!(one.is_empty());
     }
 }

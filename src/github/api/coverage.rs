@@ -47,6 +47,11 @@ impl Coverage {
         }
     }
 
+    /// Webhooks of any may be gone.
+    pub(super) fn remove_all(&self) {
+        self.told.clear();
+    }
+
     /// Whether a webhook tells of a repository or organization, by itself or by its organization's.
     pub(super) fn covers(&self, owner: &Tag, now: Time) -> bool {
         let is_alive = |tag: &Tag| self.told.get(tag).is_some_and(|told| is_alive(*told, now));

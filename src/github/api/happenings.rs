@@ -1,8 +1,13 @@
 //! What happens at GitHub and to those who ask: by writes through this node, by webhooks, by sign-outs,
 //! and by what other nodes tell of theirs.
 
-use serde_json::Value;
+use std::convert::Infallible;
+use std::time::Duration;
 
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+
+use super::forgetting::Forget;
 use super::{Api, LONGEST_FRESH};
 use crate::defence::{Defence, stands};
 use crate::freshness::tags::{Tag, covered_by, event_tags, names_in};
@@ -19,6 +24,12 @@ pub struct Told {
 
 /// Names that are learnt of one webhook: it is about few things.
 const MOST_NAMES: usize = 32;
+
+/// How long the store of answers may take to forget something that another node has told of,
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// and how long it is left alone when that was in vain.
+const PAUSE: Duration = Duration::from_secs(1);
 
 // === impl Api ===
 
@@ -87,10 +98,45 @@ impl Api {
         self.outbox.put(ended);
     }
 
-    /// Heeds what another node tells.
-    pub async fn heed(&self, happened: &Happened) -> Result<(), Unavailable> {
-        // This node hears itself, too, and has done so at once.
-        if happened.node == self.node { Ok(()) } else { self.apply(happened).await }
+    /// Heeds what another node tells. It waits for no store: what the store of answers is to forget is
+    /// not given from now on, and [`Api::forget_heard`] sees to the rest.
+    pub fn heed(&self, happened: &Happened) {
+        // This node hears itself, too, and has heeded it at once.
+        if happened.node == self.node {
+            return;
+        }
+        self.note_happened(happened);
+        if happened.everything {
+            self.forgetting.put_everything();
+        }
+        let ended: &[_] = if stands(Defence::Forgetting) { &happened.ended } else { &[] };
+        for who in ended {
+            self.note_ended(*who);
+        }
+        self.forgetting.put(ended, &self.changes.with_twins(happened.unshared.clone()));
+    }
+
+    /// Has the store of answers forget, for ever, what other nodes have told of.
+    pub async fn forget_heard(&self) -> Infallible {
+        loop {
+            let (forget, number) = self.forgetting.next().await;
+            let done = timeout(PATIENCE, self.forget_in_store(&forget)).await;
+            match done.unwrap_or_else(|_| Err(Unavailable("it takes too long".into()))) {
+                Ok(()) => self.forgetting.done(&forget, number),
+                Err(unavailable) => {
+                    self.store_failed("forget", &unavailable);
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn forget_in_store(&self, forget: &Forget) -> Result<(), Unavailable> {
+        match forget {
+            Forget::Asker(who) => self.store.forget_all(*who).await,
+            Forget::Offers(owners) => self.store.unshare(owners).await,
+            Forget::Everything => self.store.forget_everything().await,
+        }
     }
 
     /// What other nodes are to be told, once there is something.
@@ -132,6 +178,19 @@ impl Api {
     }
 
     async fn apply(&self, happened: &Happened) -> Result<(), Unavailable> {
+        self.note_happened(happened);
+        for who in &happened.ended {
+            self.forget_here(*who).await?;
+        }
+        if !happened.unshared.is_empty() {
+            let unshared = self.changes.with_twins(happened.unshared.clone());
+            self.store.unshare(&unshared).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes what is not fresh any more, and of what webhooks tell.
+    fn note_happened(&self, happened: &Happened) {
         let now = self.clock.now();
         self.changes.learn_names(&happened.names);
         if happened.all {
@@ -145,24 +204,24 @@ impl Api {
         if !happened.uncovered.is_empty() {
             self.coverage.remove(&happened.uncovered);
         }
-        for who in &happened.ended {
-            self.forget_here(*who).await?;
+        if happened.everything {
+            self.coverage.remove_all();
         }
-        if !happened.unshared.is_empty() {
-            let unshared = self.changes.with_twins(happened.unshared.clone());
-            self.store.unshare(&unshared).await?;
-        }
-        Ok(())
     }
 
     async fn forget_here(&self, who: Principal) -> Result<(), Unavailable> {
         if !stands(Defence::Forgetting) {
             return Ok(());
         }
+        // First, so that an answer which comes just now is not kept either.
+        self.note_ended(who);
+        self.store.forget_all(who).await
+    }
+
+    /// Nobody asks in that name any more.
+    fn note_ended(&self, who: Principal) {
         self.briefs.forget_all(who);
         self.limits.forget_all(who);
-        // First, so that an answer which comes just now is not kept either.
         self.changes.note_everything(who, self.clock.now());
-        self.store.forget_all(who).await
     }
 }

@@ -96,10 +96,11 @@ impl<'a> Inquiry<'a> {
         {
             return Some(own);
         }
-        if !self.question.may_share() {
+        let question = self.question;
+        if !question.may_share() || self.api.forgetting.is_to_unshare(&question.tags) {
             return None;
         }
-        let shared = self.api.store.shown_to_anybody(&self.question.key).await.ok()??;
+        let shared = self.api.store.shown_to_anybody(&question.key).await.ok()??;
         Some(Candidate::of_others(shared.body, shared.media_type, self.means))
     }
 

@@ -29,6 +29,7 @@ mod coverage;
 mod exchange;
 mod flights;
 mod flows;
+mod forgetting;
 mod happenings;
 mod inquiry;
 mod limits;
@@ -54,6 +55,7 @@ use coverage::Coverage;
 use exchange::{Exchange, Large, Whole};
 use flights::Flights;
 use flows::Flows;
+use forgetting::Forgetting;
 use limits::Limits;
 use outage::Outage;
 use outbox::Outbox;
@@ -64,6 +66,7 @@ pub struct Api {
     changes: Changes,
     coverage: Coverage,
     outbox: Outbox,
+    forgetting: Forgetting,
     /// This process, among those that hear each other.
     node: u64,
     briefs: Briefs,
@@ -208,6 +211,7 @@ impl Api {
             changes: Changes::new(),
             coverage: Coverage::default(),
             outbox: Outbox::default(),
+            forgetting: Forgetting::default(),
             node: u64::from_ne_bytes(random()),
             briefs: Briefs::new(),
             limits: Limits::new(),

@@ -53,6 +53,9 @@ impl Api {
 
     /// What the asker was shown, where it is of any use.
     pub(super) async fn known(&self, question: &Question) -> Known {
+        if self.forgetting.is_to_forget(question.who) {
+            return None;
+        }
         let now = self.clock.now();
         match self.store.shown(question.who, &question.key).await {
             // Past that not even GitHub's word helps: its tag is not over what expires in the body.

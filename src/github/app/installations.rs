@@ -107,6 +107,13 @@ impl Installations {
         });
     }
 
+    /// Forgets all installations: any may have changed.
+    pub fn drop_all(&self) {
+        self.slots.clear();
+        self.refusals.clear();
+        self.owners.clear();
+    }
+
     /// Forgets what is of no use any more. Meant for every minute.
     pub fn sweep(&self) {
         let now = self.clock.now();

@@ -60,6 +60,7 @@ pub fn validation(body: &Body, formula_holds: bool, asked: Time) -> Arc<Validati
 
 /// Runs the suite against an empty store at a moment.
 pub async fn run(store: &dyn ResponseStore, now: Time) {
+    everything_is_forgotten_at_once(store, now).await;
     what_one_asker_was_shown_is_no_others(store, now).await;
     a_body_is_a_guess_for_others_where_its_tag_can_be_computed(store, now).await;
     the_newer_answer_counts(store, now).await;
@@ -67,6 +68,20 @@ pub async fn run(store: &dyn ResponseStore, now: Time) {
     what_is_not_shared_any_more_stays_with_who_has_seen_it(store, now).await;
     what_is_forgotten_is_gone_for_that_asker_alone(store, now).await;
     an_installation_is_forgotten_with_all_its_rights(store, now).await;
+}
+
+async fn everything_is_forgotten_at_once(store: &dyn ResponseStore, now: Time) {
+    let page = body("page");
+    for who in [OCTOCAT, HUBOT, of(5, 1)] {
+        store.note(who, key(10), validation(&page, true, now), page.clone()).await.unwrap();
+    }
+    assert!(store.shown(of(5, 1), &key(10)).await.unwrap().is_some());
+    store.settle().await;
+    store.forget_everything().await.unwrap();
+    for who in [OCTOCAT, HUBOT, of(5, 1)] {
+        assert_eq!(store.shown(who, &key(10)).await.unwrap(), None);
+    }
+    assert_eq!(store.shown_to_anybody(&key(10)).await.unwrap(), None);
 }
 
 async fn what_one_asker_was_shown_is_no_others(store: &dyn ResponseStore, now: Time) {
@@ -171,11 +186,12 @@ pub async fn outlives(store: &dyn ResponseStore, again: &dyn ResponseStore, now:
     let secret = again.shown(OCTOCAT, &key(6)).await.unwrap();
     assert_eq!(secret.unwrap().1, page, "noted after all was forgotten");
     let gone = [(OCTOCAT, 1), (OCTOCAT, 3), (OCTOCAT, 5), (HUBOT, 1), (of(5, 1), 1), (of(5, 2), 1)];
-    for (who, n) in gone {
+    let all_gone = [(OCTOCAT, 10), (HUBOT, 10), (of(5, 1), 10)];
+    for (who, n) in gone.into_iter().chain(all_gone) {
         assert_eq!(again.shown(who, &key(n)).await.unwrap(), None, "{who:?} {n}");
     }
     assert!(again.shown(of(6, 1), &key(1)).await.unwrap().is_some());
-    for n in [7, 8] {
+    for n in [7, 8, 10] {
         assert_eq!(again.shown_to_anybody(&key(n)).await.unwrap(), None, "{n}");
     }
     assert!(again.shown_to_anybody(&key(9)).await.unwrap().is_some());

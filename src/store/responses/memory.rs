@@ -145,6 +145,13 @@ impl ResponseStore for HeldResponses {
         Ok(())
     }
 
+    async fn forget_everything(&self) -> Result<(), Unavailable> {
+        self.shown.clear();
+        self.shared.clear();
+        self.bodies.clear();
+        Ok(())
+    }
+
     async fn unshare(&self, owners: &[Tag]) -> Result<(), Unavailable> {
         self.shared.retain(|_, offer| !owners.contains(&offer.about));
         Ok(())

@@ -142,6 +142,9 @@ pub trait ResponseStore: Send + Sync + 'static {
     /// [subject](Principal::subject).
     async fn forget_all(&self, who: Principal) -> Result<(), Unavailable>;
 
+    /// Forgets all that anybody was shown.
+    async fn forget_everything(&self) -> Result<(), Unavailable>;
+
     /// Forgets which bodies of whole repositories and accounts were shown to anybody: they are asked
     /// for without a guess. Each asker's own stay.
     async fn unshare(&self, owners: &[Tag]) -> Result<(), Unavailable>;

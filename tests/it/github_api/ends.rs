@@ -1,17 +1,23 @@
 //! Whoever leaves is forgotten: what GitHub showed somebody goes with the last session, on every node.
 
 use std::sync::Arc;
-
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use gatekeep::clock::Time;
+use gatekeep::freshness::tags::Tag;
 use gatekeep::simulator::{Gate as Barrier, Trouble};
-use gatekeep::store::{Memory, Table};
+use gatekeep::store::{
+    Body, HeldResponses, Memory, Principal, ResponseKey, ResponseStore, Shared, Stores, Table,
+    Unavailable, Validation,
+};
 
 use super::webhooks::keys;
 use super::{ROUTES, at, cache};
 use crate::support::browser::Browser;
-use crate::support::eventually;
 use crate::support::nodes::Nodes;
+use crate::support::{Gate, World, eventually, yaml};
 use crate::webhooks::{SECRET, send};
 
 const PAGE: &str = "https://app.example.com/x";
@@ -150,4 +156,94 @@ fn a_webhook_s_withdrawal_has_all_forgotten_and_its_replay_nothing() {
     assert_eq!(cache(&octocat.fetch(&at(USER))), ROTATED);
     assert_eq!(send(&nodes.world.gate, &webhook).json()["result"], "ignored");
     assert_eq!(cache(&octocat.fetch(&at(USER))), KNOWN);
+}
+
+// === A store of answers that does not answer ===
+
+/// It forgets nothing, and never says so.
+struct Stuck {
+    inner: HeldResponses,
+    asked: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl ResponseStore for Stuck {
+    async fn shown(
+        &self,
+        who: Principal,
+        key: &ResponseKey,
+    ) -> Result<Option<(Arc<Validation>, Body)>, Unavailable> {
+        self.inner.shown(who, key).await
+    }
+
+    async fn shown_to_anybody(&self, key: &ResponseKey) -> Result<Option<Shared>, Unavailable> {
+        self.inner.shown_to_anybody(key).await
+    }
+
+    async fn note(
+        &self,
+        who: Principal,
+        key: ResponseKey,
+        validation: Arc<Validation>,
+        body: Body,
+    ) -> Result<(), Unavailable> {
+        self.inner.note(who, key, validation, body).await
+    }
+
+    async fn forget(&self, who: Principal, key: &ResponseKey) -> Result<(), Unavailable> {
+        self.inner.forget(who, key).await
+    }
+
+    async fn forget_all(&self, _who: Principal) -> Result<(), Unavailable> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    }
+
+    async fn forget_everything(&self) -> Result<(), Unavailable> {
+        std::future::pending().await
+    }
+
+    async fn unshare(&self, _owners: &[Tag]) -> Result<(), Unavailable> {
+        std::future::pending().await
+    }
+
+    async fn sweep(&self, now: Time) -> Result<(), Unavailable> {
+        self.inner.sweep(now).await
+    }
+
+    fn bytes(&self) -> u64 {
+        self.inner.bytes()
+    }
+}
+
+/// Whatever a node's store of answers is doing, the node hears at once who has left; and what is still to
+/// be forgotten is not given.
+#[test]
+fn a_store_of_answers_that_is_stuck_delays_no_sign_out() {
+    // A node that hears nothing for so long would find out by itself.
+    let keys = format!("{}cache: {{ staleness: 300s }}\n", keys());
+    let mut kept = None;
+    let world =
+        World::build(&keys, ROUTES, |clock| kept.insert(Arc::new(Memory::new(clock))).clone());
+    let sessions = kept.expect("the gateway has a store");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let text = yaml(&world.github, &keys, &ROUTES.replace("@APP@", world.app.url()));
+    let other = Gate::keeping(&text, |_, _, _| {
+        let stuck = Stuck { inner: HeldResponses::new(8 << 20), asked: asked.clone() };
+        Stores { sessions, answers: Some(Arc::new(stuck)) }
+    });
+    let [mut octocat, mut mona, hubot] = ["octocat", "mona", "hubot"].map(|person| {
+        let (browser, _) = world.signed_in(person, PAGE);
+        assert_eq!(cache(&browser.at(other.address).fetch(&at(USER))), UNKNOWN);
+        browser
+    });
+    sign_out(&mut octocat);
+    eventually("the store is asked", || asked.load(Ordering::SeqCst) > 0);
+    sign_out(&mut mona);
+    let mut there = mona.at(other.address);
+    eventually("it is heard", || there.fetch(&at(USER)).status == 401);
+    world.github.knobs().on(USER, Trouble::Refuse);
+    assert_eq!(hubot.at(other.address).fetch(&at(USER)).status, 200, "who is still here: control");
+    world.sign_in(&mut octocat, "octocat", PAGE);
+    assert_eq!(octocat.at(other.address).fetch(&at(USER)).status, 502);
 }

@@ -1,7 +1,9 @@
 //! A store that fails is left alone for a while: no request waits for what will not come.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::store::Unavailable;
 
@@ -41,11 +43,17 @@ impl Breaker {
         *trouble = Some(Trouble { until: now + PAUSE, told: told.unwrap_or(now) });
     }
 
-    /// The store has answered.
-    pub(super) fn worked(&self) {
+    /// Whether the store has failed, and has not answered since.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.trouble().is_some()
+    }
+
+    /// The store has answered. Where it did not before, `anew` is done before anybody hears of it.
+    pub(super) fn worked(&self, anew: impl FnOnce()) {
         let mut trouble = self.trouble();
         // What was asked before it failed may well be answered after.
         if trouble.as_ref().is_some_and(|trouble| trouble.until <= Instant::now()) {
+            anew();
             *trouble = None;
             tracing::info!("answers of GitHub are kept again");
         }
@@ -61,14 +69,22 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_store_that_failed_is_left_alone() {
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_failed_is_left_alone() {
         let breaker = Breaker::default();
         assert_eq!(breaker.left(), None);
+        assert!(!breaker.is_in_trouble());
         breaker.failed(&Unavailable("it is down".into()));
         let left = breaker.left().expect("it is left alone");
         assert!(left <= PAUSE, "{left:?}");
-        breaker.worked();
+        breaker.worked(|| panic!("it has not answered yet"));
         assert!(breaker.left().is_some(), "an answer to an older question");
+        tokio::time::sleep(PAUSE).await;
+        assert_eq!(breaker.left(), None, "it is tried again");
+        assert!(breaker.is_in_trouble());
+        let mut is_anew = false;
+        breaker.worked(|| is_anew = true);
+        assert!(is_anew && !breaker.is_in_trouble());
+        breaker.worked(|| panic!("that was not the first answer"));
     }
 }

@@ -3,6 +3,9 @@
 //!
 //! What comes from the store is never fresh: what has changed since it was written, nobody here knows.
 //! GitHub is asked with its validator, and a 304 is free.
+//!
+//! After the store has failed this process believes nothing in it from before: what came after may not
+//! have been written, and a store that comes back may have lost what was.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -131,6 +134,14 @@ impl KeptResponses {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         Kept::begin(&self.kept);
     }
+
+    /// Waits a while for something to be forgotten in the store, unless that cannot be soon.
+    async fn wait_until(&self, forgotten: oneshot::Receiver<()>) {
+        if self.kept.breaker.left().is_none() {
+            // Done or not, somebody is at it.
+            drop(timeout(FORGOTTEN_WITHIN, forgotten).await);
+        }
+    }
 }
 
 #[async_trait]
@@ -186,10 +197,16 @@ impl ResponseStore for KeptResponses {
         let (told, forgotten) = oneshot::channel();
         self.forget_kept(Forget::All(who.subject()), Some(told));
         self.held.forget_all(who).await?;
-        if self.kept.breaker.left().is_none() {
-            // Done or not, somebody is at it.
-            drop(timeout(FORGOTTEN_WITHIN, forgotten).await);
-        }
+        self.wait_until(forgotten).await;
+        Ok(())
+    }
+
+    /// The same of everything.
+    async fn forget_everything(&self) -> Result<(), Unavailable> {
+        let (told, forgotten) = oneshot::channel();
+        self.forget_kept(Forget::Everything, Some(told));
+        self.held.forget_everything().await?;
+        self.wait_until(forgotten).await;
         Ok(())
     }
 
@@ -264,10 +281,13 @@ impl Kept {
         if self.breaker.left().is_some() {
             return None;
         }
+        let is_trial = self.breaker.is_in_trouble();
         let answer = timeout(PATIENCE, question).await;
         match answer.unwrap_or_else(|_| Err(Unavailable("it takes too long".into()))) {
             Ok(found) => {
-                self.breaker.worked();
+                self.worked();
+                // What it brings is from before the store failed.
+                let found = found.filter(|_| !is_trial);
                 self.metrics.github_cache_restored.inc_by(u64::from(found.is_some()));
                 found
             }
@@ -276,6 +296,11 @@ impl Kept {
                 None
             }
         }
+    }
+
+    /// The store has answered. After a failure nothing in it from before is believed.
+    fn worked(&self) {
+        self.breaker.worked(|| self.written.begin_anew(self.clock.now()));
     }
 
     fn failed(&self, operation: &str, unavailable: &Unavailable) {
@@ -291,12 +316,18 @@ impl Kept {
         key: &ResponseKey,
     ) -> Result<Option<(Validation, Body)>, Unavailable> {
         let row = Row::Shown(who, *key);
-        let (word, sealed) = tokio::join!(self.word(who), self.sealed(row));
-        let (Some(word), Some(sealed)) = (word?, sealed?) else { return Ok(None) };
+        let (common, word, sealed) =
+            tokio::join!(self.common_word(), self.sealed(Row::Word(who)), self.sealed(row));
+        let (Some(common), Some(word), Some(sealed)) = (common?, word?, sealed?) else {
+            return Ok(None);
+        };
+        let Some(word) = self.open_word(Row::Word(who), &common, &word) else { return Ok(None) };
         let shown = row.open(&self.keys.load(), &word, &sealed);
         let shown = shown.and_then(|packed| row::read_shown(&packed));
-        let is_recent =
-            |shown: &Validation| self.clock.now().since(shown.asked) < KEPT.min(shown.longest);
+        let is_recent = |shown: &Validation| {
+            self.clock.now().since(shown.asked) < KEPT.min(shown.longest)
+                && self.written.is_believed(shown.asked)
+        };
         let Some(shown) = shown.filter(is_recent) else { return Ok(None) };
         let body = self.body(held, &shown.body).await?;
         Ok(body.map(|body| (shown, body)))
@@ -309,9 +340,12 @@ impl Kept {
         key: &ResponseKey,
     ) -> Result<Option<(Offer, Body)>, Unavailable> {
         let row = Row::Shared(*key);
-        let Some(sealed) = self.sealed(row).await? else { return Ok(None) };
-        let opened = row.open(&self.keys.load(), &[], &sealed);
-        let is_recent = |offer: &Offer| self.clock.now().since(offer.since) < OFFERED;
+        let (common, sealed) = tokio::join!(self.common_word(), self.sealed(row));
+        let (Some(common), Some(sealed)) = (common?, sealed?) else { return Ok(None) };
+        let opened = row.open(&self.keys.load(), &common, &sealed);
+        let is_recent = |offer: &Offer| {
+            self.clock.now().since(offer.since) < OFFERED && self.written.is_believed(offer.since)
+        };
         let offer = opened.and_then(|packed| row::read_offer(&packed)).filter(is_recent);
         let Some(offer) = offer else { return Ok(None) };
         if self.is_unshared(&offer).await? {
@@ -349,12 +383,15 @@ impl Kept {
         Ok(opened.await.unwrap_or_default())
     }
 
-    /// An asker's word; `None` where nothing is kept for that asker.
-    async fn word(&self, who: Principal) -> Result<Option<Word>, Unavailable> {
-        let row = Row::Word(who);
-        let sealed = self.sealed(row).await?;
-        let opened = sealed.and_then(|sealed| row.open(&self.keys.load(), &[], &sealed));
-        Ok(opened.and_then(|word| word.try_into().ok()))
+    /// The word of all; `None` where nothing is kept.
+    async fn common_word(&self) -> Result<Option<Word>, Unavailable> {
+        let sealed = self.sealed(Row::CommonWord).await?;
+        Ok(sealed.and_then(|sealed| self.open_word(Row::CommonWord, &[], &sealed)))
+    }
+
+    /// A word that is sealed with another one, or with none.
+    fn open_word(&self, row: Row, with: &[u8], sealed: &[u8]) -> Option<Word> {
+        row.open(&self.keys.load(), with, sealed)?.try_into().ok()
     }
 
     /// A row as it stands, under whatever name it has.

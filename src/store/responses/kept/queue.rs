@@ -1,5 +1,5 @@
 //! What waits to be written behind the answers: bounded, for no client waits for it. What is to be
-//! forgotten is never dropped.
+//! forgotten is never dropped: where there is too much of it, everything is forgotten.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,6 +65,8 @@ pub(super) enum Forget {
     All(Principal),
     /// That anybody was shown anything of a repository or account.
     Offers(Tag),
+    /// All that anybody was shown.
+    Everything,
 }
 
 /// Who waits for something to be forgotten.
@@ -74,8 +76,11 @@ pub(super) type Told = oneshot::Sender<()>;
 const MOST: usize = 1024;
 const MOST_BYTES: usize = 32 << 20;
 
-/// URLs that wait to be forgotten, each by itself; beyond that all of an asker's are.
+/// URLs that wait to be forgotten, each by itself; beyond that all of an asker's are,
 const MOST_FORGETS: usize = 10_000;
+
+/// and beyond this everything is: some megabytes, whatever the store is doing.
+const MOST_AT_ALL: usize = 2 * MOST_FORGETS;
 
 /// What is written together waits so long for more: one sync of a disk serves all.
 const GATHERED: Duration = Duration::from_millis(250);
@@ -107,6 +112,10 @@ impl Queue {
         if told.is_none() && waiting.notes == 0 && waiting.forgets.contains_key(&forget) {
             return;
         }
+        if forget == Forget::Everything || waiting.jobs.len() - waiting.notes >= MOST_AT_ALL {
+            forget = Forget::Everything;
+            waiting.drop_forgets();
+        }
         *waiting.forgets.entry(forget.clone()).or_default() += 1;
         waiting.jobs.push_back(Job::Forget(forget, told));
         drop(waiting);
@@ -122,13 +131,15 @@ impl Queue {
     /// Whether what an asker was shown at a URL is to be forgotten, and may still be in the store.
     pub(super) fn is_to_forget(&self, who: Principal, key: &ResponseKey) -> bool {
         let forgets = &self.waiting().forgets;
-        let meant = [Forget::Shown(who, *key), Forget::All(who.subject())];
+        let meant = [Forget::Shown(who, *key), Forget::All(who.subject()), Forget::Everything];
         meant.iter().any(|forget| forgets.contains_key(forget))
     }
 
     /// Whether nothing of a repository or account is to be offered, and may still be in the store.
     pub(super) fn is_to_unshare(&self, about: &Tag) -> bool {
-        self.waiting().forgets.contains_key(&Forget::Offers(about.clone()))
+        let forgets = &self.waiting().forgets;
+        let meant = [Forget::Offers(about.clone()), Forget::Everything];
+        meant.iter().any(|forget| forgets.contains_key(forget))
     }
 
     /// It is forgotten.
@@ -142,9 +153,12 @@ impl Queue {
         }
     }
 
-    /// It could not be forgotten: it comes first again.
+    /// It could not be forgotten: it comes first again, unless everything is to be forgotten by now.
     pub(super) fn give_back(&self, forget: Forget, told: Option<Told>) {
-        self.waiting().jobs.push_front(Job::Forget(forget, told));
+        let mut waiting = self.waiting();
+        if waiting.forgets.contains_key(&forget) {
+            waiting.jobs.push_front(Job::Forget(forget, told));
+        }
     }
 
     /// No more will come.
@@ -187,6 +201,13 @@ impl Queue {
 // === impl Waiting ===
 
 impl Waiting {
+    /// Lets go of all that is to be forgotten: something is that includes it.
+    fn drop_forgets(&mut self) {
+        self.forgets.clear();
+        // Whoever waits for one of them is told that nobody is at it any more.
+        self.jobs.retain(|job| !matches!(job, Job::Forget(..)));
+    }
+
     fn is_in_a_hurry(&self) -> bool {
         self.closed || self.jobs.len() > self.notes
     }
@@ -299,5 +320,45 @@ mod tests {
         }
         assert!(queue.is_to_forget(OCTOCAT, &[255; 32]));
         assert!(!queue.is_to_forget(HUBOT, &[255; 32]));
+    }
+
+    /// However much there is to forget, by whomever, it takes no more room, and nothing is given that
+    /// is to be forgotten.
+    #[tokio::test]
+    async fn too_much_to_forget_is_everything() {
+        let wiki = Tag::from("repo:acme/wiki".to_owned());
+        let someone = |id| all_of(Principal::User { realm: 1, id });
+        for again in [false, true] {
+            let queue = Queue::default();
+            queue.note(note(1));
+            for n in 0..MOST_AT_ALL as u64 {
+                // Whoever waits for it is told, each of them, however often it is the same.
+                let told = again.then(|| oneshot::channel().0);
+                queue.forget(someone(if again { 7 } else { 1000 + n }), told);
+            }
+            assert!(!queue.is_to_forget(HUBOT, &[1; 32]) && !queue.is_to_unshare(&wiki), "control");
+            queue.forget(someone(7), Some(oneshot::channel().0));
+            assert!(queue.is_to_forget(HUBOT, &[1; 32]) && queue.is_to_unshare(&wiki));
+            assert_eq!(queue.waiting().jobs.len(), 2, "an answer, and this");
+            assert!(matches!(queue.next().await, Some(Work::Notes(_))), "what came before it");
+            let Some(Work::Forget(forget, _)) = queue.next().await else { panic!("it waits") };
+            assert_eq!(forget, Forget::Everything);
+            queue.forgotten(&forget);
+            assert!(!queue.is_to_forget(HUBOT, &[1; 32]) && !queue.is_to_unshare(&wiki));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_part_of_everything_does_not_come_back() {
+        let queue = Queue::default();
+        queue.forget(all_of(OCTOCAT), None);
+        let Some(Work::Forget(forget, told)) = queue.next().await else { panic!("it waits") };
+        queue.forget(Forget::Everything, None);
+        queue.give_back(forget, told);
+        let Some(Work::Forget(forget, _)) = queue.next().await else { panic!("it waits") };
+        assert_eq!(forget, Forget::Everything);
+        queue.forgotten(&forget);
+        queue.close();
+        assert!(queue.next().await.is_none());
     }
 }

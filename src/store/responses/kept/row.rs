@@ -1,7 +1,8 @@
 //! What is kept of an answer, row by row: JSON or a body, compressed, and sealed for its place.
 //!
 //! An asker's rows open only with the asker's word, which is a row of its own: without it they are so
-//! many bytes, whatever else is left of them.
+//! many bytes, whatever else is left of them. The words, and what may be offered to others, open only
+//! with the word of all, so that everything can be forgotten at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,8 @@ use crate::store::Table;
 /// A place in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Row {
+    /// The word of all.
+    CommonWord,
     /// The asker's word.
     Word(Principal),
     /// What an asker was shown at a URL.
@@ -81,7 +84,7 @@ impl Row {
 
     pub(super) fn table(self) -> Table {
         match self {
-            Self::Word(_) => Table::Asker,
+            Self::CommonWord | Self::Word(_) => Table::Asker,
             Self::Shown(..) | Self::Shared(_) | Self::Unshared(_) => Table::Answer,
             Self::Body(_) => Table::AnswerBody,
         }
@@ -117,6 +120,7 @@ impl Row {
     fn with_parts<T>(self, word: &[u8], look: impl FnOnce(&[&[u8]]) -> T) -> T {
         let table = self.table().name().as_bytes();
         match self {
+            Self::CommonWord => look(&[table, b"common", word]),
             Self::Word(who) => look(&[table, b"word", &named(who.subject()), word]),
             Self::Shown(who, key) => look(&[table, b"shown", &named(who), &key, word]),
             Self::Shared(key) => look(&[table, b"shared", &key, word]),
@@ -257,6 +261,7 @@ mod tests {
         let (installation, narrow) = (of(0), of(1));
         let (key, other) = ([1; 32], [2; 32]);
         vec![
+            Row::CommonWord,
             Row::Word(OCTOCAT),
             Row::Word(HUBOT),
             Row::Word(installation),

@@ -28,6 +28,7 @@ struct Batch {
     plans: Vec<Plan>,
     rows: HashSet<Row>,
     words: HashMap<Principal, Word>,
+    common: Word,
 }
 
 /// A row that is to be written.
@@ -53,6 +54,11 @@ const OFFERED_LONGER: Duration = Duration::from_secs(24 * 3600);
 const WORD: Duration = Duration::from_secs(3 * 24 * 3600);
 const WORD_LASTS: Duration = Duration::from_secs(25 * 3600);
 
+/// The same of the word of all, which is written anew every minute: a store that is full lets go of what
+/// was written longest ago.
+const COMMON: Duration = Duration::from_secs(10 * 24 * 3600);
+const COMMON_LASTS: Duration = COMMON.saturating_sub(Duration::from_secs(60));
+
 /// Rows at once: a store that groups its writes makes them durable together.
 const AT_ONCE: usize = 32;
 
@@ -76,7 +82,8 @@ impl Kept {
             return self.metrics.github_cache_dropped.inc_by(many);
         }
         let written = async {
-            let mut batch = Batch::default();
+            let common = self.common_word_to_seal_with().await?;
+            let mut batch = Batch { common, ..Batch::default() };
             for note in notes.iter().rev() {
                 self.plan(note, &mut batch).await?;
             }
@@ -87,7 +94,7 @@ impl Kept {
             self.put_all(others).await
         };
         match written.await {
-            Ok(()) => self.breaker.worked(),
+            Ok(()) => self.worked(),
             Err(unavailable) => {
                 self.metrics.github_cache_dropped.inc_by(many);
                 self.failed("write", &unavailable);
@@ -108,7 +115,7 @@ impl Kept {
         let subject = note.who.subject();
         let word = match batch.words.get(&subject) {
             Some(word) => *word,
-            None => self.word_to_seal_with(subject).await?,
+            None => self.asker_s_word_to_seal_with(subject, &batch.common).await?,
         };
         batch.words.insert(subject, word);
         batch.add(Plan { row, word: Some(word), says: Says::Packed(packed), mark, end });
@@ -131,7 +138,8 @@ impl Kept {
         if !self.written.is_recent(row, &mark, self.clock.now())
             && let Some(packed) = row::write_offer(offer)
         {
-            batch.add(Plan { row, word: None, says: Says::Packed(packed), mark, end });
+            let word = Some(batch.common);
+            batch.add(Plan { row, word, says: Says::Packed(packed), mark, end });
         }
         (end, end + OFFERED_LONGER)
     }
@@ -172,37 +180,53 @@ impl Kept {
         Ok(())
     }
 
-    /// An asker's word, which lasts longer than what is sealed by it. It is never written blindly:
-    /// another node may have forgotten it, and all that was sealed by it.
-    async fn word_to_seal_with(&self, who: Principal) -> Result<Word, Unavailable> {
-        let (row, keys) = (Row::Word(who), self.keys.load_full());
+    /// An asker's word.
+    async fn asker_s_word_to_seal_with(
+        &self,
+        who: Principal,
+        common: &Word,
+    ) -> Result<Word, Unavailable> {
+        self.word_to_seal_with(Row::Word(who), common, (WORD, WORD_LASTS)).await
+    }
+
+    /// The word of all.
+    async fn common_word_to_seal_with(&self) -> Result<Word, Unavailable> {
+        self.word_to_seal_with(Row::CommonWord, &[], (COMMON, COMMON_LASTS)).await
+    }
+
+    /// A word, sealed with another one or none, which lasts longer than what is sealed by it. It is
+    /// never written blindly: another node may have forgotten it, and all that was sealed by it.
+    async fn word_to_seal_with(
+        &self,
+        row: Row,
+        with: &[u8],
+        (span, lasts): (Duration, Duration),
+    ) -> Result<Word, Unavailable> {
+        let keys = self.keys.load_full();
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
-            let end = now + WORD;
-            let Some((name, sealed)) = self.find(row, &keys).await? else {
-                let word: Word = random();
-                let sealed = row.seal(&keys, &[], &word);
-                if self.store.insert(row.table(), &row.name(&keys), sealed, end).await? {
-                    self.note_word(row, end);
-                    return Ok(word);
-                }
-                continue;
-            };
-            let found = row.open(&keys, &[], &sealed).and_then(|word| Word::try_from(word).ok());
-            if let Some(word) = found
-                && self.written.lasts(row, now + WORD_LASTS)
+            let (newest, end) = (row.name(&keys), now + span);
+            let there = self.find(row, &keys).await?;
+            let found = there.as_ref().and_then(|(_, sealed)| self.open_word(row, with, sealed));
+            let there = there.filter(|(name, _)| *name == newest);
+            if let (Some(word), Some(_)) = (found, &there)
+                && self.written.lasts(row, now + lasts)
             {
                 return Ok(word);
             }
-            // One that does not open was sealed by a master that is gone.
+            // One that does not open was sealed by a master that is gone, or with a forgotten word.
             let word = found.unwrap_or_else(random);
-            let anew = row.seal(&keys, &[], &word);
-            if self.store.replace(row.table(), &name, &sealed, anew, end).await? {
+            let anew = row.seal(&keys, with, &word);
+            let is_written = match there {
+                Some((_, old)) => self.store.replace(row.table(), &newest, &old, anew, end).await?,
+                None => self.store.insert(row.table(), &newest, anew, end).await?,
+            };
+            if is_written {
                 self.note_word(row, end);
                 return Ok(word);
             }
         }
-        Err(Unavailable("other nodes change an asker's word all the time".into()))
+        Err(Unavailable("other nodes change a word all the time".into()))
     }
 
     fn note_word(&self, row: Row, end: Time) {
@@ -231,7 +255,7 @@ impl Kept {
         }
         match self.try_to_forget(&forget).await {
             Ok(()) => {
-                self.breaker.worked();
+                self.worked();
                 self.queue.forgotten(&forget);
                 if let Some(told) = told {
                     // Whoever asked may have gone.
@@ -260,6 +284,11 @@ impl Kept {
                 // Without the word nothing opens that was sealed by it.
                 self.remove(Row::Word(*who)).await?;
                 self.remove_all(self.written.forget_all(*who).into_iter()).await
+            }
+            Forget::Everything => {
+                self.written.forget_everything();
+                // Without the word of all nothing opens.
+                self.remove(Row::CommonWord).await
             }
             Forget::Offers(about) => {
                 self.written.forget_offers();
@@ -302,12 +331,16 @@ impl Kept {
 
     /// Removes what this process has written beyond its bound, where the store does not.
     async fn make_room(self: &Arc<Self>) {
-        let evicted = self.written.take_evicted();
-        if self.is_bounded || evicted.is_empty() || self.breaker.left().is_some() {
+        if self.breaker.left().is_some() {
             return;
         }
-        // An asker's word goes with the asker alone.
-        let evicted = evicted.into_iter().filter(|row| !matches!(row, Row::Word(_)));
+        let evicted = self.written.take_evicted();
+        if self.is_bounded || evicted.is_empty() {
+            return;
+        }
+        // An asker's word goes with the asker alone, and that of all with everything.
+        let is_word = |row: &Row| matches!(row, Row::CommonWord | Row::Word(_));
+        let evicted = evicted.into_iter().filter(|row| !is_word(row));
         if let Err(unavailable) = self.remove_all(evicted).await {
             self.failed("write", &unavailable);
         }

@@ -2,6 +2,7 @@
 //! every second, and a store that bounds nothing by itself is held within a bound.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::clock::Time;
 pub(super) struct Written {
     rows: Cache<Row, Wrote, Weigh, DefaultHashBuilder, Evicted>,
     evicted: Evicted,
+    /// What is in the store from before is not believed, for what came after it may not be there: in
+    /// seconds since 1970.
+    since: AtomicI64,
 }
 
 /// What was written, and when.
@@ -64,13 +68,13 @@ impl Written {
         let evicted = Evicted::default();
         let rows =
             Cache::with_options(options, Weigh, DefaultHashBuilder::default(), evicted.clone());
-        Self { rows, evicted }
+        Self { rows, evicted, since: AtomicI64::new(i64::MIN) }
     }
 
     /// Whether a row that says this was written a moment ago.
     pub(super) fn is_recent(&self, row: Row, mark: &Mark, now: Time) -> bool {
         let again = if matches!(row, Row::Shown(..)) { AGAIN } else { SHARED_AGAIN };
-        let wrote = self.rows.get(&row);
+        let wrote = self.rows.get(&row).filter(|wrote| self.is_believed(wrote.at));
         wrote.is_some_and(|wrote| {
             wrote.mark == *mark && now >= wrote.at && now.since(wrote.at) < again
         })
@@ -107,6 +111,24 @@ impl Written {
             !is_theirs
         });
         rows.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store has answered again after it did not: what is there from before is not believed.
+    pub(super) fn begin_anew(&self, now: Time) {
+        self.since.store(now.unix(), Ordering::SeqCst);
+    }
+
+    /// Whether it is believed what GitHub said then, as far as the store knows.
+    pub(super) fn is_believed(&self, asked: Time) -> bool {
+        asked.unix() > self.since.load(Ordering::SeqCst)
+    }
+
+    /// Everything was forgotten: what was written is of no use, and is to be removed.
+    pub(super) fn forget_everything(&self) {
+        self.rows.retain(|row, _| {
+            self.evicted.rows().insert(*row);
+            false
+        });
     }
 
     /// Forgets what was written of what was shown to anybody: it is to be written anew.
@@ -194,6 +216,32 @@ mod tests {
         assert!(!written.lasts(row, at + Duration::from_secs(3601)));
         written.forget(row);
         assert!(!written.knows(row));
+    }
+
+    #[test]
+    fn what_was_written_before_the_store_failed_is_written_again() {
+        let written = Written::new(1 << 20);
+        let row = Row::Shown(Principal::User { realm: 1, id: 2 }, [1; 32]);
+        let at = Time::from_unix(1_000);
+        written.note(row, wrote(1_000, 10));
+        assert!(written.is_recent(row, &[1; 16], at) && written.is_believed(at), "control");
+        written.begin_anew(at);
+        assert!(!written.is_recent(row, &[1; 16], at) && !written.is_believed(at));
+        assert!(written.knows(row), "it may still be there");
+        written.note(row, wrote(1_001, 10));
+        assert!(written.is_recent(row, &[1; 16], at + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn when_everything_is_forgotten_all_that_was_written_is_to_be_removed() {
+        let written = Written::new(1 << 20);
+        let rows: Vec<_> = (0..3).map(|n| Row::Body([n; 32])).collect();
+        for row in &rows {
+            written.note(*row, wrote(0, 10));
+        }
+        written.forget_everything();
+        written.note(rows[0], wrote(0, 10));
+        assert_eq!(written.take_evicted(), HashSet::from([rows[1], rows[2]]));
     }
 
     #[test]
