@@ -82,6 +82,8 @@ defences! {
     FlowEnds => "flow-ends",
     /// What breaks off on the way to GitHub is not taken for whole there.
     WholeUploads => "whole-uploads",
+    /// What fails for one account is no outage of GitHub for others.
+    OutageOfAll => "outage-of-all",
     /// Apps ask GitHub no faster than it bears.
     Pace => "pace",
     /// What a cookie brings is not for pages of other origins.

@@ -102,6 +102,10 @@ const ATTACKS: [(Defence, &[&str]); 29] = [
         Defence::WholeUploads,
         &["github_api::files::an_upload_that_breaks_off_is_not_taken_for_whole"],
     ),
+    (
+        Defence::OutageOfAll,
+        &["github_api::trouble::what_fails_for_one_account_is_no_outage_for_others"],
+    ),
     (Defence::Pace, &["github_api::soak::however_hasty_the_clients_nobody_is_banned"]),
     (
         Defence::OtherOrigins,
@@ -193,6 +197,7 @@ proofs! {
     without_confirmation_guesses_are_shown: Confirmation,
     without_flow_ends_a_download_outlives_its_session: FlowEnds,
     without_whole_uploads_a_half_counts_as_all: WholeUploads,
+    without_outage_of_all_one_account_stops_everybody: OutageOfAll,
     without_pace_github_bans: Pace,
     without_other_origins_a_cookie_tells_them_something: OtherOrigins,
 }

@@ -126,7 +126,8 @@ impl<'a> Inquiry<'a> {
         let began = std::time::Instant::now();
         let tag = candidate.map(|candidate| &candidate.tag);
         let got = api.exchange.read(&self.means.url(question), &self.means.fields, tag).await;
-        api.outage.note(got.as_ref().is_ok_and(Got::is_an_answer), api.clock.now());
+        let is_answered = got.as_ref().is_ok_and(Got::is_an_answer);
+        api.outage.note(question.account, is_answered, api.clock.now());
         match got {
             Err(broken) => {
                 permit.unanswered(broken.word());

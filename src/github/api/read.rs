@@ -114,7 +114,8 @@ impl Api {
 
     /// Whether GitHub has failed so often that it is left alone for now, and something held helps.
     pub(super) fn is_left_alone(&self, question: &Question, known: &Known, now: Time) -> bool {
-        self.stale(question, known, Cause::Outage, None).is_some() && self.outage.is_on(now)
+        self.stale(question, known, Cause::Outage, None).is_some()
+            && self.outage.is_on(question.account, now)
     }
 
     /// What this asker was shown before, where it is not too old for that.

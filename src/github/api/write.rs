@@ -98,7 +98,8 @@ impl Api {
             Ok(response) => collect(response).await,
             Err(broken) => Err(broken),
         };
-        self.outage.note(got.as_ref().is_ok_and(Got::is_an_answer), self.clock.now());
+        let is_answered = got.as_ref().is_ok_and(Got::is_an_answer);
+        self.outage.note(order.account, is_answered, self.clock.now());
         let source = |status| forwarded(Why::Method, status);
         match got {
             Err(broken) => {

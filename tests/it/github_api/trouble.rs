@@ -218,6 +218,29 @@ fn in_an_outage_nobody_waits_for_one_more_failure() {
     }
 }
 
+/// Anybody can ask what GitHub fails at, and so keeps nobody else from it. It takes two whom it fails.
+#[test]
+fn what_fails_for_one_account_is_no_outage_for_others() {
+    let (world, mut octocat) = world();
+    let others = ["mona", "hubot"].map(|who| world.signed_in(who, "https://app.example.com/x").0);
+    let [mut mona, mut hubot] = others;
+    for browser in [&mut octocat, &mut mona] {
+        assert_eq!(browser.fetch(&at(USER)).status, 200);
+    }
+    world.github.knobs().on("/users/hubot", Trouble::Refuse);
+    let fail = |browser: &mut Browser| {
+        assert_eq!(browser.fetch(&at("/users/hubot")).status, 502);
+    };
+    (0..9).for_each(|_| fail(&mut octocat));
+    assert_eq!(account(&octocat.fetch(&at(USER)))[1], "outage", "what one asks for");
+    let confirmed = ["gatekeep; fwd=stale; fwd-status=304", "", ""];
+    assert_eq!(account(&mona.fetch(&at(USER))), confirmed);
+    assert_eq!(account(&octocat.fetch(&at(USER))), confirmed, "GitHub has answered");
+    (0..4).for_each(|_| fail(&mut octocat));
+    fail(&mut hubot);
+    assert_eq!(account(&mona.fetch(&at(USER)))[1], "outage");
+}
+
 /// GitHub stops in the middle of a sentence. It gives up itself after ten seconds, and the gateway one
 /// later. All at once here, for that takes its time.
 #[test]
