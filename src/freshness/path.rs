@@ -33,6 +33,8 @@ pub enum BadPath {
     Dot,
 }
 
+const LIMITS: &str = "/rate_limit";
+
 // === impl ApiPath ===
 
 impl ApiPath {
@@ -54,6 +56,16 @@ impl ApiPath {
             return Err(BadPath::Dot);
         }
         Ok(Self { sent: sent.into(), plain: plain.into() })
+    }
+
+    /// What is left of the limits. GitHub looks at nothing but the path.
+    pub fn of_limits() -> Self {
+        Self { sent: LIMITS.into(), plain: LIMITS.into() }
+    }
+
+    /// Whether it is that, in whatever spelling and with whatever query.
+    pub fn is_of_limits(&self) -> bool {
+        self.plain.strip_suffix('/').unwrap_or(&self.plain).eq_ignore_ascii_case(LIMITS)
     }
 
     /// Path and query, byte for byte as they were sent: this is what goes upstream.
@@ -256,6 +268,25 @@ mod tests {
         assert_eq!(path.template(), "/user/keys");
         assert_eq!(path.as_str(), "/%75ser/%6b%65ys?%61=%6f%c3");
         assert_eq!(path.canonical(), "/%75ser/%6B%65ys?%61=%6F%C3");
+    }
+
+    #[test]
+    fn the_limits_are_known_in_every_spelling() {
+        assert_eq!(ApiPath::parse("/rate_limit").unwrap(), ApiPath::of_limits());
+        for (path, is_it) in [
+            ("/rate_limit", true),
+            ("/rate_limit/", true),
+            ("/rate_limit?x=1", true),
+            ("/Rate%5fLIMIT", true),
+            ("/", false),
+            ("/rate_limits", false),
+            ("/rate_limit/x", false),
+            ("/x/rate_limit", false),
+        ] {
+            let path = ApiPath::parse(path).unwrap();
+            assert_eq!(path.is_of_limits(), is_it, "{path:?}");
+            assert_eq!(path.template() == "/rate_limit", is_it, "{path:?}");
+        }
     }
 
     #[test]

@@ -251,7 +251,8 @@ fn notice(reason: Reason) -> Notice {
         R::Crowded => Notice(
             S::SERVICE_UNAVAILABLE,
             "Too much at once",
-            "Too many large answers of GitHub's are on their way, yours or everybody's.",
+            "Too many large answers of GitHub's, or bodies to it, are on their way, yours or \
+             everybody's.",
             "Ask again when one has arrived.",
         ),
         R::ApiKeyScope => Notice(

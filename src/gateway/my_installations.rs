@@ -1,10 +1,12 @@
 //! Where the GitHub App is installed, as far as the visitor may see: shown on the account page. GitHub
 //! is asked for it, but the page waits for that no longer than a moment and never fails by it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::pages::{Row, Table};
@@ -15,8 +17,9 @@ use crate::github::TokenError;
 use crate::github::app::Installation;
 use crate::github::budgets::BudgetKey;
 
-/// What GitHub said lately, by account.
-pub(super) struct Listings(Cache<u64, Arc<Listing>>);
+/// What GitHub said lately, by account. Whoever asks holds the lock, and the others of the same account
+/// wait for what it is told.
+pub(super) struct Listings(Cache<u64, Arc<Mutex<Option<Arc<Listing>>>>>);
 
 struct Listing {
     /// `None` where GitHub gave no answer.
@@ -50,9 +53,11 @@ impl Gateway {
     }
 
     async fn listing(&self, request: &Request<'_>, account: u64) -> Arc<Listing> {
-        let (known, now) = (&self.listings.0, self.clock.now());
-        if let Some(listing) = known.get(&account).filter(|listing| listing.is_recent(now)) {
-            return listing;
+        let known = self.listings.of(account);
+        let mut known = known.lock().await;
+        let now = self.clock.now();
+        if let Some(listing) = known.as_ref().filter(|listing| listing.is_recent(now)) {
+            return listing.clone();
         }
         let asked = timeout(PATIENCE, self.installations_of(request, account)).await;
         let found = match asked {
@@ -64,7 +69,7 @@ impl Gateway {
             Err(_) => None,
         };
         let listing = Arc::new(Listing { found, asked: now });
-        known.insert(account, listing.clone());
+        *known = Some(listing.clone());
         listing
     }
 
@@ -89,6 +94,13 @@ impl Gateway {
 impl Listings {
     pub(super) fn new() -> Self {
         Self(Cache::new(MOST))
+    }
+
+    fn of(&self, account: u64) -> Arc<Mutex<Option<Arc<Listing>>>> {
+        let found = self.0.get_or_insert_with(&account, || Ok::<_, Infallible>(Arc::default()));
+        match found {
+            Ok(known) => known,
+        }
     }
 }
 

@@ -7,9 +7,13 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
+use super::pace::Pace;
 use crate::config::Config;
 use crate::reason::Reason;
 use crate::target::Target;
+
+/// Parts of an answer are no larger, so that each is soon written where anything is.
+pub(super) const PART: usize = 64 * 1024;
 
 /// Sends a visitor of a known host to the same address with TLS; `None` for any other host.
 pub(super) fn to_https(target: &Target<'_>, config: &Config) -> Option<Response<Bytes>> {
@@ -43,9 +47,31 @@ pub(super) async fn write(session: &mut Session, response: Response<Bytes>) -> R
         header.insert_header(CONNECTION, "close")?;
     }
     session.write_response_header(Box::new(header), is_empty).await?;
-    if !is_empty {
+    if body.len() > PART && !is_empty {
+        // Boxed, for few answers are that large, and each request would be larger for them.
+        Box::pin(write_in_parts(session, body)).await?;
+    } else if !is_empty {
         session.write_response_body(Some(body), true).await?;
     }
+    Ok(())
+}
+
+/// Writes a body that does not fit into the sockets: it is in memory until the client has taken it.
+async fn write_in_parts(session: &mut Session, mut body: Bytes) -> Result<()> {
+    let mut pace = Pace::new();
+    while !body.is_empty() {
+        let part = body.split_to(body.len().min(PART));
+        write_part(session, part, &mut pace).await?;
+    }
+    session.write_response_body(None, true).await
+}
+
+/// Writes a part of a body, for which the client has only so much time.
+pub(super) async fn write_part(session: &mut Session, part: Bytes, pace: &mut Pace) -> Result<()> {
+    let bytes = part.len();
+    let written = pace.wait(session.write_response_body(Some(part), false)).await;
+    written.unwrap_or_else(|| Err(Error::new(ErrorType::WriteTimedout).into_down()))?;
+    pace.moved(bytes);
     Ok(())
 }
 
@@ -64,5 +90,66 @@ pub(super) fn reason_of(error: &Error, known: Reason) -> Reason {
         (_, E::HTTPStatus(400) | E::InvalidHTTPHeader) => Reason::BadHeader,
         _ if known == Reason::Internal => Reason::Internal,
         _ => Reason::UpstreamUnavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, DuplexStream};
+    use tokio::time::{Instant, sleep};
+
+    use super::super::duplex::begun;
+    use super::*;
+
+    const HEADER: &str = "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n";
+    const KIB: usize = 1 << 10;
+    const LARGE: usize = 1 << 20;
+
+    /// Reads so much each second, for as long as something comes; says how much came.
+    async fn read(mut client: DuplexStream, bytes: usize) -> usize {
+        let (mut all, mut part) = (0, vec![0; bytes]);
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            match client.read(&mut part).await {
+                Ok(0) | Err(_) => return all,
+                Ok(came) => all += came,
+            }
+        }
+    }
+
+    fn large() -> Response<Bytes> {
+        Response::new(vec![b'x'; LARGE].into())
+    }
+
+    /// Writes a whole answer to a client that takes so much each second: how that ends, when, and how
+    /// much has come by then.
+    async fn written(bytes: usize) -> (Result<()>, Duration, usize) {
+        let (mut session, client) = begun(HEADER, bytes).await;
+        let (client, began) = (tokio::spawn(read(client, bytes)), Instant::now());
+        let outcome = write(&mut session, large()).await;
+        let took = began.elapsed();
+        drop(session);
+        (outcome, took, client.await.unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_a_whole_answer_is_cut_off() {
+        let ((mut session, client), began) = (begun(HEADER, KIB).await, Instant::now());
+        let error = write(&mut session, large()).await.unwrap_err();
+        assert_eq!(*error.etype(), ErrorType::WriteTimedout);
+        assert_eq!(began.elapsed().as_secs(), 60);
+        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_next_to_nothing_is_cut_off_and_a_slow_line_gets_it_whole() {
+        let (outcome, took, came) = written(KIB).await;
+        assert_eq!(*outcome.unwrap_err().etype(), ErrorType::WriteTimedout);
+        assert!(took < Duration::from_secs(100) && came < 200 * KIB, "{took:?} for {came} bytes");
+        let (outcome, took, came) = written(16 * KIB).await;
+        outcome.unwrap();
+        assert!(came > LARGE && took > Duration::from_secs(60), "{took:?} for {came} bytes");
     }
 }

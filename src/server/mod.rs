@@ -31,6 +31,8 @@ mod backend;
 mod body;
 mod client;
 mod connection;
+#[cfg(test)]
+mod duplex;
 mod header;
 mod listen;
 mod onward;

@@ -10,21 +10,46 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
+use super::answer::{PART, write_part};
 use super::header::content_length;
 use super::pace::Pace;
 use super::upload::Upload;
 use crate::defence::{Defence, stands};
 use crate::gateway::{Action, Gateway, Outgoing, Reading, Sending, Snapshot, Streamed, Visitor};
-use crate::github::api::Broken;
+use crate::github::api::{BodyPlace, Broken};
 
-/// Bodies up to here are read whole, and can be sent again where a token was just renewed.
-const SMALL: u64 = 64 * 1024;
+/// Bodies up to here are read whole, and can be sent again where a token was just renewed. Nearly all of
+/// what is no file for GitHub.
+const SMALL: u64 = 1 << 20;
 
 /// For GitHub to take the next part of a body.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Parts of an answer are no larger, so that each is soon written where anything is.
-const PART: usize = 64 * 1024;
+/// The beginning of a body, or all of it.
+struct Begun<'g> {
+    bytes: BytesMut,
+    place: BodyPlace<'g>,
+    pace: Pace,
+    is_all: bool,
+}
+
+// === impl Begun ===
+
+impl<'g> Begun<'g> {
+    fn new(place: BodyPlace<'g>, is_all: bool) -> Self {
+        Self { bytes: BytesMut::new(), place, pace: Pace::new(), is_all }
+    }
+
+    /// Takes what came next, `None` where nothing comes any more; whether there was room for it.
+    #[must_use]
+    fn take(&mut self, chunk: Option<Bytes>) -> bool {
+        self.is_all = chunk.is_none();
+        let chunk = chunk.unwrap_or_default();
+        let has_room = self.place.grow(chunk.len());
+        self.bytes.extend_from_slice(&chunk);
+        has_room
+    }
+}
 
 /// Asks GitHub.
 pub(super) async fn read(
@@ -40,6 +65,9 @@ pub(super) async fn read(
 }
 
 /// Sends a request with its body to GitHub. `None` when the body is larger than the route allows.
+///
+/// What is small is read to its end before GitHub's turn is waited for: a place there is held while
+/// GitHub works, and not while a client takes its time.
 pub(super) async fn send(
     session: &mut Session,
     gateway: &Gateway,
@@ -53,13 +81,25 @@ pub(super) async fn send(
         return Ok(None);
     }
     invite(session).await?;
-    let is_small = announced.is_some_and(|bytes| bytes <= SMALL) || is_bodiless(session);
-    if is_small {
-        let body = whole(session).await?;
-        let answer = gateway.send_to_github(snapshot, sending, Outgoing::Whole(body));
+    let mut begun = Begun::new(gateway.place_for_body(&sending), is_bodiless(session));
+    while !begun.is_all && announced.unwrap_or(begun.bytes.len() as u64) <= SMALL {
+        let chunk = next(session, &mut begun.pace).await?;
+        if !may_go_on(&sending.visitor) && stands(Defence::FlowEnds) {
+            return Err(ended());
+        }
+        if !begun.take(chunk) {
+            return Ok(Some(gateway.has_no_room(sending)));
+        }
+        if begun.bytes.len() as u64 > limit {
+            return Ok(None);
+        }
+    }
+    if begun.is_all {
+        let (bytes, _place) = (begun.bytes.freeze(), begun.place);
+        let answer = gateway.send_to_github(snapshot, sending, Outgoing::Whole(bytes));
         return while_it_waits(session, answer).await.map(Some);
     }
-    flow_up(session, gateway, snapshot, sending, may_go_on).await
+    flow_up(session, gateway, snapshot, sending, begun, may_go_on).await
 }
 
 /// Tells a client that waits for it to go on (RFC 9110 §10.1.1).
@@ -82,14 +122,6 @@ fn is_bodiless(session: &mut Session) -> bool {
     (is_known && !is_announced) || session.as_downstream_mut().is_body_done()
 }
 
-async fn whole(session: &mut Session) -> Result<Bytes> {
-    let (mut bytes, mut pace) = (BytesMut::new(), Pace::new());
-    while let Some(chunk) = next(session, &mut pace).await? {
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.freeze())
-}
-
 async fn next(session: &mut Session, pace: &mut Pace) -> Result<Option<Bytes>> {
     let read = pace.wait(session.read_request_body()).await;
     let silence = || Err(Error::new(ErrorType::ReadTimedout));
@@ -105,14 +137,25 @@ async fn flow_up(
     gateway: &Gateway,
     snapshot: &Snapshot,
     sending: Sending,
+    begun: Begun<'_>,
     may_go_on: impl Fn(&Visitor) -> bool,
 ) -> Result<Option<Action>> {
     let (limit, visitor) = (sending.route.body_limit, sending.visitor.clone());
+    let Begun { bytes, mut pace, place, .. } = begun;
+    let (mut passed, mut start) = (bytes.len() as u64, bytes.freeze());
     let (upload, body) = Upload::new();
     let answer = gateway.send_to_github(snapshot, sending, body);
     tokio::pin!(answer);
     // Let go before the answer is: what waits at the other end hears first that this was not all.
-    let (mut upload, mut pace, mut passed) = (upload, Pace::new(), 0);
+    let mut upload = upload;
+    while !start.is_empty() {
+        let part = start.split_to(start.len().min(PART));
+        tokio::select! {
+            action = &mut answer => return Ok(Some(action)),
+            taken = timeout(SILENCE, upload.pass(part)) => taken.map_err(|_| silent())?,
+        }
+    }
+    drop((start, place));
     loop {
         let chunk = tokio::select! {
             action = &mut answer => return Ok(Some(action)),
@@ -217,14 +260,6 @@ pub(super) async fn stream(
     session.write_response_body(None, true).await
 }
 
-async fn write_part(session: &mut Session, part: Bytes, pace: &mut Pace) -> Result<()> {
-    let bytes = part.len();
-    let written = pace.wait(session.write_response_body(Some(part), false)).await;
-    written.unwrap_or_else(|| Err(Error::new(ErrorType::WriteTimedout).into_down()))?;
-    pace.moved(bytes);
-    Ok(())
-}
-
 #[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]
 fn broke_off(why: Broken) -> Box<Error> {
     let kind = match why {
@@ -232,4 +267,48 @@ fn broke_off(why: Broken) -> Box<Error> {
         Broken::Unreachable | Broken::Cut => ErrorType::ReadError,
     };
     Error::explain(kind, why.to_string()).into_up()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::time::{Instant, sleep};
+
+    use super::super::duplex::begun;
+    use super::*;
+
+    const ALL: usize = 1 << 20;
+
+    /// Reads a body of which so much comes each second: how much of it is here at the end, and when.
+    async fn read(each: usize) -> (Result<usize>, Duration) {
+        let header = format!("POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: {ALL}\r\n\r\n");
+        let (mut session, mut client) = begun(&header, ALL).await;
+        let began = Instant::now();
+        let trickle = tokio::spawn(async move {
+            for _ in 0..ALL.div_ceil(each) {
+                sleep(Duration::from_secs(1)).await;
+                client.write_all(&vec![b'x'; each]).await.unwrap();
+            }
+        });
+        let (mut pace, mut bytes) = (Pace::new(), 0);
+        let outcome = loop {
+            match next(&mut session, &mut pace).await {
+                Ok(Some(chunk)) => bytes += chunk.len(),
+                Ok(None) => break Ok(bytes),
+                Err(error) => break Err(error),
+            }
+        };
+        trickle.abort();
+        (outcome, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_next_to_nothing_is_cut_off_and_a_slow_line_sends_it_whole() {
+        let (outcome, took) = read(1 << 10).await;
+        assert_eq!(*outcome.unwrap_err().etype(), ErrorType::ReadTimedout);
+        assert!(took < Duration::from_secs(100), "{took:?}");
+        let (outcome, took) = read(8 << 10).await;
+        assert_eq!(outcome.unwrap(), ALL);
+        assert!(took > Duration::from_secs(120), "{took:?}");
+    }
 }

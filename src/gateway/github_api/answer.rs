@@ -33,6 +33,8 @@ pub(super) struct Dress {
     known: HeaderMap,
     request_id: String,
     is_graphql: bool,
+    /// Whether what was sent may have changed something.
+    has_changed: bool,
     sharing: Sharing,
     limit_status: LimitStatus,
     has_cache_headers: bool,
@@ -59,6 +61,7 @@ impl Dress {
             known: known.iter().map(|value| (IF_NONE_MATCH, value.clone())).collect(),
             request_id: request.id.to_owned(),
             is_graphql,
+            has_changed: false,
             sharing: api.origins.sharing(request.headers),
             limit_status: api.limit_status,
             has_cache_headers: api.cache_headers,
@@ -78,17 +81,21 @@ impl Dress {
         gateway.github_api.tally().note(&asker.budget, arrival.mode(), gateway.clock.now());
         match arrival {
             Arrival::Whole(reply) => {
-                let (response, reason) = self.whole(gateway, &reply, asker).map_or_else(
-                    || (self.crowded(gateway, &reply, asker), Reason::Crowded),
-                    |response| (response, reason),
-                );
-                Action::respond(Answer { response, reason }).for_route(route)
+                let answer = self
+                    .whole(gateway, &reply, asker, reason)
+                    .unwrap_or_else(|| self.crowded(gateway, &reply, asker));
+                Action::respond(answer).for_route(route)
             }
             Arrival::Flowing(flow) => {
                 let head = self.head(gateway, &flow, asker);
                 Action::Stream(Box::new(Streamed { head, flow, visitor, route: route.clone() }))
             }
         }
+    }
+
+    /// What was sent may have changed something: whoever is told otherwise sends it once more.
+    pub(super) fn tells_of_a_change(&mut self) {
+        self.has_changed = true;
     }
 
     /// What the client reads, as it said it.
@@ -107,19 +114,37 @@ impl Dress {
         &self.request_id
     }
 
-    /// `None` where there is no room for it.
-    fn whole(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Option<Response<Bytes>> {
+    /// The answer, with the reason why the visitor got as far as that where it is GitHub's; `None` where
+    /// there is no room for it.
+    fn whole(
+        &self,
+        gateway: &Gateway,
+        reply: &Reply,
+        asker: &Asker,
+        passed: Reason,
+    ) -> Option<Answer> {
         if reply.is_crowded {
             return None;
         }
+        if reply.is_of_the_gateway() && (reply.refused.is_none() || reply.stale.is_some()) {
+            return Some(self.without_github(gateway, reply, asker));
+        }
+        let response = self.of_github(gateway, reply, asker)?;
+        Some(Answer { response, reason: passed })
+    }
+
+    /// GitHub's answer, or a refusal in its words.
+    fn of_github(
+        &self,
+        gateway: &Gateway,
+        reply: &Reply,
+        asker: &Asker,
+    ) -> Option<Response<Bytes>> {
         if let (Some(refused), None) = (&reply.refused, reply.stale) {
             let (status, mut headers, body) =
                 refused.answer(self.limit_status, self.is_graphql, &self.request_id);
             self.account_for_older(&mut headers, reply.mode);
             return Some(response(status, headers, body.into()));
-        }
-        if reply.is_of_the_gateway() {
-            return Some(self.without_github(gateway, reply, asker));
         }
         let mut headers = (*reply.headers).clone();
         self.turn_links(&mut headers);
@@ -143,7 +168,7 @@ impl Dress {
                 return Some(response(StatusCode::NOT_MODIFIED, headers, Bytes::new()));
             }
         }
-        let body = self.body(gateway.github_api.room(), reply, &headers)?;
+        let body = self.body(gateway.github_api.room(), asker.account, reply, &headers)?;
         Some(response(reply.status, headers, body))
     }
 
@@ -161,11 +186,6 @@ impl Dress {
 
     fn reads(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD)
-    }
-
-    /// Whether it is a write for certain, whose answer is small: GraphQL's may be of any size.
-    fn writes(&self) -> bool {
-        !self.reads() && !self.is_graphql
     }
 
     /// What the cache did, for clients that know nothing of `Cache-Status`: as Prow's ghproxy says it,
@@ -219,19 +239,21 @@ impl Dress {
     }
 
     /// The body with the room that it takes on its way, `None` where there is none.
-    fn body(&self, room: &Room, reply: &Reply, headers: &HeaderMap) -> Option<Bytes> {
+    fn body(&self, room: &Room, account: u64, reply: &Reply, headers: &HeaderMap) -> Option<Bytes> {
         let media = Media { accept: &self.accept, content_type: text(headers, &CONTENT_TYPE) };
         match rewrite::body(&reply.body.bytes, media, &self.bases) {
-            // Whoever is told otherwise than that a write was done does it once more.
-            Cow::Borrowed(_) if self.writes() => Some(reply.body.bytes.clone()),
-            Cow::Owned(turned) if self.writes() => Some(turned.into()),
-            Cow::Borrowed(_) => room.share(&reply.body),
-            Cow::Owned(turned) => room.own(turned.into()),
+            // It has happened: whoever is told otherwise sends it once more.
+            Cow::Borrowed(_) if self.has_changed => {
+                Some(room.written(account, reply.body.bytes.clone()))
+            }
+            Cow::Owned(turned) if self.has_changed => Some(room.written(account, turned.into())),
+            Cow::Borrowed(_) => room.share(account, &reply.body),
+            Cow::Owned(turned) => room.own(account, turned.into()),
         }
     }
 
     /// GitHub gave nothing to pass on.
-    fn without_github(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Response<Bytes> {
+    fn without_github(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Answer {
         let message = match reply.status {
             _ if reply.account.source == Source::Gateway => {
                 "Nothing fresh is held, and the request wants nothing else: `only-if-cached`."
@@ -239,31 +261,34 @@ impl Dress {
             StatusCode::GATEWAY_TIMEOUT => "GitHub did not answer in time, and nothing is held.",
             _ => "GitHub cannot be reached just now. Ask again in a moment.",
         };
-        let mut response = self.said(reply.status, message, Reason::GitHubUnavailable);
-        account(gateway, response.headers_mut(), &reply.account, reply.resource, asker);
-        self.account_for_older(response.headers_mut(), reply.mode);
-        response
+        let mut answer = self.said(reply.status, message, Reason::GitHubUnavailable);
+        let headers = answer.response.headers_mut();
+        account(gateway, headers, &reply.account, reply.resource, asker);
+        self.account_for_older(headers, reply.mode);
+        answer
     }
 
-    /// GitHub gave more than there is room for just now.
-    fn crowded(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Response<Bytes> {
-        let message = if self.reads() {
-            "Too many large answers are on their way, yours or everybody's. Ask again when one has \
+    /// GitHub gave more than there is room for just now, or is not asked for lack of it. Nobody is told
+    /// so of what has changed something.
+    fn crowded(&self, gateway: &Gateway, reply: &Reply, asker: &Asker) -> Answer {
+        let message = if reply.account.source == Source::Gateway {
+            "Too much is on its way, yours or everybody's: large bodies to GitHub, or large answers \
+             to what was sent before. GitHub has not heard of this. Send it again when one has \
              arrived."
         } else {
-            "GitHub has answered, and too many large answers are on their way to pass it on. What \
-             was asked for may have happened."
+            "Too many large answers are on their way, yours or everybody's. Ask again when one has \
+             arrived."
         };
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        let mut response = self.said(status, message, Reason::Crowded);
-        response.headers_mut().insert(RETRY_AFTER, CROWDED_FOR.into());
-        account(gateway, response.headers_mut(), &reply.account, reply.resource, asker);
-        self.account_for_older(response.headers_mut(), reply.mode);
-        response
+        let mut answer = self.said(StatusCode::SERVICE_UNAVAILABLE, message, Reason::Crowded);
+        let headers = answer.response.headers_mut();
+        headers.insert(RETRY_AFTER, CROWDED_FOR.into());
+        account(gateway, headers, &reply.account, reply.resource, asker);
+        self.account_for_older(headers, reply.mode);
+        answer
     }
 
     /// Something of our own, as GitHub's clients read errors.
-    fn said(&self, status: StatusCode, message: &str, reason: Reason) -> Response<Bytes> {
+    fn said(&self, status: StatusCode, message: &str, reason: Reason) -> Answer {
         let body = json!({
             "message": message,
             "reason": reason.word(),
@@ -272,7 +297,7 @@ impl Dress {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response(status, headers, body.to_string().into())
+        Answer { response: response(status, headers, body.to_string().into()), reason }
     }
 }
 

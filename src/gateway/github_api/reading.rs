@@ -39,10 +39,16 @@ impl Gateway {
         request: &Request<'_>,
         (route, api): (&Arc<Route>, &Api),
         (dress, asker, visitor): (Dress, Asker, Visitor),
-        path: ApiPath,
+        mut path: ApiPath,
     ) -> Result<Action, Reason> {
-        let fields =
+        let mut fields =
             outgoing::fields(request.headers, outgoing::Kind::Read, &request.snapshot.agent);
+        if path.is_of_limits() {
+            // Otherwise each spelling, each query and each time zone would ask GitHub anew.
+            path = ApiPath::of_limits();
+            fields.insert(ACCEPT, outgoing::GITHUB_JSON);
+            fields.remove(TIME_ZONE);
+        }
         let question = Arc::new(question(request, api, &asker, path, &fields));
         if let Some(reply) = self.github_api.held(&question).await {
             return Ok(dress.action(self, route, Arrival::Whole(reply), &asker, visitor));

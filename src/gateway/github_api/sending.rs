@@ -10,7 +10,7 @@ use super::{Asker, Dress, MOST_REFUSALS, Token, is_refused, patience};
 use crate::freshness::ApiPath;
 use crate::gateway::action::Action;
 use crate::gateway::{Gateway, Request, Snapshot, Visitor, error};
-use crate::github::api::Order;
+use crate::github::api::{BodyPlace, Order};
 use crate::passage::request as outgoing;
 use crate::reason::Reason;
 use crate::route::Route;
@@ -79,6 +79,18 @@ impl Gateway {
         Ok(Action::Send(Box::new(Sending { route, visitor, order, fields, token, dress, asker })))
     }
 
+    /// A place in memory for the body of what is to be sent, empty yet.
+    pub fn place_for_body(&self, sending: &Sending) -> BodyPlace<'_> {
+        self.github_api.place_for_body(sending.asker.account)
+    }
+
+    /// The answer to what is not sent, for there is no room for its body.
+    pub fn has_no_room(&self, sending: Sending) -> Action {
+        let Sending { route, dress, asker, visitor, order, .. } = sending;
+        let action = dress.action(self, &route, self.github_api.turn_away(&order), &asker, visitor);
+        action.shared(dress.sharing())
+    }
+
     /// Sends it with its body.
     pub async fn send_to_github(
         &self,
@@ -92,6 +104,9 @@ impl Gateway {
         };
         if let (true, Some(bytes)) = (sending.order.is_graphql(), &again) {
             sending.order.changes = changes_something(bytes);
+        }
+        if sending.order.changes {
+            sending.dress.tells_of_a_change();
         }
         let sent = self.try_to_send(snapshot, &mut sending, body, again).await;
         let Sending { route, dress, asker, visitor, .. } = sending;

@@ -64,8 +64,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// <https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#timeouts>
 const SILENCE: Duration = Duration::from_secs(11);
 
-/// The same after a file, which GitHub has to put away first.
+/// The same after a file, which GitHub has to put away first: a body that flows, or is no smaller.
 const PUT_AWAY: Duration = Duration::from_secs(50);
+const SMALL: usize = 64 << 10;
 
 /// GitHub closes idle connections after a minute, without a word to a request that comes just then.
 const IDLE: Duration = Duration::from_secs(30);
@@ -153,7 +154,8 @@ impl Exchange {
     ) -> Result<Response, Broken> {
         let request = self.0.request(method, url).headers(fields);
         let body = body.unwrap_or_default();
-        let patience = if body.as_bytes().is_some() { SILENCE } else { PUT_AWAY };
+        let is_small = body.as_bytes().is_some_and(|bytes| bytes.len() <= SMALL);
+        let patience = if is_small { SILENCE } else { PUT_AWAY };
         let (body, taken) = watched(body);
         let answer = request.body(body).send();
         tokio::pin!(answer);

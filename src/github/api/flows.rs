@@ -1,5 +1,5 @@
-//! Answers that flow, each as long as its reader takes: they hold no place of the budgets, which others
-//! need for moments, but one of a few of their own.
+//! What flows, answers and uploads, each for as long as its client takes: it holds no place of the
+//! budgets, which others need for moments, but one of a few of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,10 @@ use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// The places of answers that flow.
+/// The places of what flows one way.
 pub(super) struct Flows {
     all: Arc<Semaphore>,
+    most_of_account: usize,
     by_account: DashMap<u64, Arc<Semaphore>>,
 }
 
@@ -26,11 +27,28 @@ pub(super) const MOST: u32 = 30;
 /// The same of one account, whatever sessions and keys it has.
 const MOST_OF_ACCOUNT: usize = 4;
 
+/// Uploads that flow at once. Each is one of the requests under way within all budgets, too.
+const MOST_UPLOADS: u32 = 25;
+
+/// The same of one account: `gh release upload` sends five files at once.
+const MOST_UPLOADS_OF_ACCOUNT: usize = 5;
+
 // === impl Flows ===
 
 impl Flows {
-    pub(super) fn new() -> Self {
-        Self { all: Arc::new(Semaphore::new(MOST as usize)), by_account: DashMap::new() }
+    /// Of answers.
+    pub(super) fn of_answers() -> Self {
+        Self::new(MOST, MOST_OF_ACCOUNT)
+    }
+
+    /// Of uploads.
+    pub(super) fn of_uploads() -> Self {
+        Self::new(MOST_UPLOADS, MOST_UPLOADS_OF_ACCOUNT)
+    }
+
+    fn new(most: u32, most_of_account: usize) -> Self {
+        let all = Arc::new(Semaphore::new(most as usize));
+        Self { all, most_of_account, by_account: DashMap::new() }
     }
 
     /// Waits for a place so long; `None` where there is none.
@@ -48,7 +66,7 @@ impl Flows {
     }
 
     fn of(&self, account: u64) -> Arc<Semaphore> {
-        let new = || Arc::new(Semaphore::new(MOST_OF_ACCOUNT));
+        let new = || Arc::new(Semaphore::new(self.most_of_account));
         self.by_account.entry(account).or_insert_with(new).clone()
     }
 }
@@ -69,7 +87,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_account_has_four_and_all_have_thirty() {
-        let flows = Flows::new();
+        let flows = Flows::of_answers();
         let mut mine = places(&flows, 1, 9).await;
         assert_eq!(mine.len(), 4);
         let mut others = Vec::new();
@@ -81,9 +99,20 @@ mod tests {
         assert_eq!(places(&flows, 99, 9).await.len(), 1, "what one lets go, another gets");
     }
 
+    #[tokio::test]
+    async fn uploads_have_places_of_their_own() {
+        let uploads = Flows::of_uploads();
+        let mut held = places(&uploads, 1, 9).await;
+        assert_eq!(held.len(), 5);
+        for account in 2..9 {
+            held.extend(places(&uploads, account, 9).await);
+        }
+        assert_eq!(held.len(), 25);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_waits_gets_what_is_let_go() {
-        let flows = Flows::new();
+        let flows = Flows::of_answers();
         let mut mine = places(&flows, 1, 4).await;
         let second = Duration::from_secs(1);
         let (entered, ()) = tokio::join!(flows.enter(1, 5 * second), async {
@@ -96,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_remembered_of_who_has_no_place() {
-        let flows = Flows::new();
+        let flows = Flows::of_answers();
         let mine = places(&flows, 1, 1).await;
         drop(places(&flows, 2, 4).await);
         flows.sweep();

@@ -170,6 +170,8 @@ impl Api {
         self.coverage.sweep(now);
         self.budgets.sweep();
         self.flows.sweep();
+        self.uploads.sweep();
+        self.bodies.sweep();
         self.room.sweep();
         if let Err(unavailable) = self.store.sweep(now).await {
             self.store_failed("sweep", &unavailable);

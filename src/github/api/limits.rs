@@ -26,8 +26,6 @@ struct Told {
     asked: Time,
 }
 
-const PATH: &str = "/rate_limit";
-
 /// Time has whole seconds here, so this is a second at least.
 const BRIEF: Duration = Duration::from_secs(1);
 
@@ -42,7 +40,7 @@ const JITTER: i64 = 5;
 impl Question {
     /// Whether it is about what is left.
     pub(super) fn is_about_limits(&self) -> bool {
-        self.path.template() == PATH
+        self.path.is_of_limits()
     }
 }
 

@@ -22,10 +22,12 @@ use crate::passage::cache_status::Source;
 use crate::secret::Secret;
 use crate::store::{Principal, ResponseKey, ResponseStore, Unavailable};
 
+mod bodies;
 mod brief;
 mod candidate;
 mod changes;
 mod coverage;
+mod debts;
 mod exchange;
 mod flights;
 mod flows;
@@ -38,10 +40,12 @@ mod outbox;
 mod read;
 mod reply;
 mod room;
+mod shares;
 mod tally;
 mod together;
 mod write;
 
+pub use bodies::BodyPlace;
 pub use exchange::Broken;
 pub use happenings::Told;
 pub use reply::{Arrival, Flow, Mode, Reply};
@@ -49,16 +53,18 @@ pub use room::Room;
 pub use tally::{Tallied, Tally};
 pub use write::Order;
 
+use bodies::Bodies;
 use brief::Briefs;
 use changes::Changes;
 use coverage::Coverage;
 use exchange::{Exchange, Large, Whole};
 use flights::Flights;
-use flows::Flows;
+use flows::{FlowPlace, Flows};
 use forgetting::Forgetting;
 use limits::Limits;
 use outage::Outage;
 use outbox::Outbox;
+use reply::Passing;
 
 /// GitHub's API, with all that is known of it.
 pub struct Api {
@@ -76,6 +82,8 @@ pub struct Api {
     tally: Tally,
     exchange: Exchange,
     flows: Flows,
+    uploads: Flows,
+    bodies: Bodies,
     room: Room,
     outage: Outage,
     clock: Arc<dyn Clock>,
@@ -219,7 +227,9 @@ impl Api {
             budgets,
             tally: Tally::new(),
             exchange: Exchange::new()?,
-            flows: Flows::new(),
+            flows: Flows::of_answers(),
+            uploads: Flows::of_uploads(),
+            bodies: Bodies::new(),
             room: Room::new(),
             outage: Outage::default(),
             clock,
@@ -253,6 +263,11 @@ impl Api {
         &self.room
     }
 
+    /// A place in the memory for bodies on their way to GitHub, for one of that account's.
+    pub fn place_for_body(&self, account: u64) -> BodyPlace<'_> {
+        self.bodies.place_for(account)
+    }
+
     /// An answer that flows, if there is a place for it soon.
     async fn flow(
         &self,
@@ -262,14 +277,37 @@ impl Api {
         (account, max_wait): (u64, Duration),
         permit: Permit,
     ) -> Arrival {
+        match self.place_to_flow(account, max_wait, permit).await {
+            Some(place) => self.flowing(large, source, resource, place),
+            None => self.crowded(resource, source),
+        }
+    }
+
+    async fn place_to_flow(
+        &self,
+        account: u64,
+        max_wait: Duration,
+        permit: Permit,
+    ) -> Option<FlowPlace> {
         // GitHub has answered: who waits for a place here keeps nobody from asking.
         drop(permit);
-        let place = self.flows.enter(account, max_wait.min(FLOWS_SOON)).await;
-        let Some(place) = place else {
-            return Arrival::Whole(self.counted(Reply::crowded(resource, source)));
-        };
+        self.flows.enter(account, max_wait.min(FLOWS_SOON)).await
+    }
+
+    fn flowing(
+        &self,
+        large: Large,
+        source: Source,
+        resource: Resource,
+        place: impl Into<Passing>,
+    ) -> Arrival {
         self.count(Mode::Bypass);
-        Arrival::Flowing(Box::new(Flow::new(large, source, resource, place)))
+        Arrival::Flowing(Box::new(Flow::new(large, source, resource, place.into())))
+    }
+
+    /// There is no room: for an answer of GitHub's, or for asking at all.
+    fn crowded(&self, resource: Resource, source: Source) -> Arrival {
+        Arrival::Whole(self.counted(Reply::crowded(resource, source)))
     }
 
     /// Waits until what is held is where it outlives the process, if it does at all.

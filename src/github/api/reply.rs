@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
+use super::debts::Debt;
 use super::exchange::{Broken, Large, next_part};
 use super::flows::FlowPlace;
 use crate::budget::Resource;
@@ -36,7 +37,7 @@ pub struct Reply {
     pub stale: Option<Cause>,
     /// Why GitHub was not asked, if it was not.
     pub refused: Option<Refused>,
-    /// Whether GitHub's answer found no place here.
+    /// Whether there was no room here.
     pub is_crowded: bool,
     /// The limit that the question counts against.
     pub resource: Resource,
@@ -57,7 +58,16 @@ pub struct Flow {
     /// The limit that the question counts against.
     pub resource: Resource,
     rest: reqwest::Response,
-    _place: FlowPlace,
+    _passing: Passing,
+}
+
+/// By what an answer may flow. Held, not read.
+#[expect(dead_code, reason = "it counts for as long as it is held")]
+pub(super) enum Passing {
+    /// A place of the few that there are.
+    Place(FlowPlace),
+    /// The write that it answers has happened.
+    Owed(Debt),
 }
 
 /// What a question brings.
@@ -152,7 +162,7 @@ impl Reply {
         }
     }
 
-    /// GitHub's answer is too large to hold, and too many such answers are on their way.
+    /// There is no room: for GitHub's answer, or, where `source` is the gateway, for asking GitHub.
     pub(super) fn crowded(resource: Resource, source: Source) -> Self {
         let bare = Self::bare(StatusCode::SERVICE_UNAVAILABLE, resource, source);
         Self { is_crowded: true, mode: Mode::Refused, ..bare }
@@ -225,7 +235,7 @@ impl Outcome {
 // === impl Flow ===
 
 impl Flow {
-    pub(super) fn new(large: Large, source: Source, resource: Resource, place: FlowPlace) -> Self {
+    pub(super) fn new(large: Large, source: Source, resource: Resource, passing: Passing) -> Self {
         // Taken away where the body was unpacked.
         let length = large.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         Self {
@@ -236,13 +246,27 @@ impl Flow {
             account: CacheStatus { source, ttl: None, detail: None },
             resource,
             rest: large.rest,
-            _place: place,
+            _passing: passing,
         }
     }
 
     /// The next part of the body; `Err` where it breaks off, which the client must see.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Broken> {
         next_part(&mut self.rest).await
+    }
+}
+
+// === impl Passing ===
+
+impl From<FlowPlace> for Passing {
+    fn from(place: FlowPlace) -> Self {
+        Self::Place(place)
+    }
+}
+
+impl From<Debt> for Passing {
+    fn from(debt: Debt) -> Self {
+        Self::Owed(debt)
     }
 }
 

@@ -1,17 +1,20 @@
 //! Everything that is not a reading: writes, GraphQL, files for GitHub. Sent once, never from what is
 //! held, and what it may have changed is not fresh any more.
 
+use std::time::{Duration, Instant};
+
 use http::header::LOCATION;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
-use super::exchange::{Broken, Got, collect};
+use super::exchange::{Broken, Got, Large, collect};
+use super::flows::FlowPlace;
 use super::reply::{Arrival, Mode, Reply, forwarded};
 use super::{Api, Means};
 use crate::budget::{Kind, Resource};
 use crate::freshness::ApiPath;
 use crate::freshness::tags::{Reply as Written, written};
-use crate::github::budgets::{BudgetKey, Call};
+use crate::github::budgets::{BudgetKey, Call, Permit, Refused};
 use crate::passage::cache_status::{Source, Why};
 use crate::passage::response;
 use crate::store::{Body, Principal};
@@ -33,7 +36,7 @@ pub struct Order {
     /// Whether it can change anything: a query of GraphQL cannot.
     pub changes: bool,
     /// How long it may wait for its turn.
-    pub max_wait: std::time::Duration,
+    pub max_wait: Duration,
 }
 
 /// What becomes of an order. Where nobody waited for that, it may be anything.
@@ -60,7 +63,8 @@ impl Order {
         self.path.as_ref().map_or("/graphql", ApiPath::path)
     }
 
-    fn call(&self) -> Call<'_> {
+    /// `waited` is how long it has waited for other things.
+    fn call(&self, waited: Duration) -> Call<'_> {
         Call {
             key: self.budget.clone(),
             caller: self.account,
@@ -68,7 +72,7 @@ impl Order {
             path: self.path_text(),
             template: self.path.as_ref().map_or("/graphql", ApiPath::template),
             kind: if self.changes && self.is_graphql() { Kind::Mutation } else { Kind::Ordinary },
-            max_wait: self.max_wait,
+            max_wait: self.max_wait.saturating_sub(waited),
         }
     }
 }
@@ -76,30 +80,26 @@ impl Order {
 // === impl Api ===
 
 impl Api {
-    /// Sends it, once.
+    /// Sends it, once. A body that flows takes as long as its client does, and is in nobody's way for
+    /// that long: it has a place of its own, and whoever waits for a turn does not wait for its end.
     pub async fn send(&self, order: &Order, means: &Means, body: Option<reqwest::Body>) -> Arrival {
-        let mut permit = match self.budgets.enter(order.call()).await {
-            Ok(permit) => permit,
-            Err(refused) => {
-                let resource = order.resource();
-                let mut reply =
-                    Reply::bare(StatusCode::TOO_MANY_REQUESTS, resource, Source::Gateway);
-                reply.account.detail = Some("refused");
-                reply.mode = Mode::Refused;
-                return Arrival::Whole(self.counted(Reply { refused: Some(refused), ..reply }));
-            }
+        let (mut permit, place) = match self.let_in(order, body.as_ref()).await {
+            Ok(entered) => entered,
+            Err(turned_away) => return turned_away,
         };
         self.may_have_changed(order, None);
         let mut fate = Fate { api: self, order, is_known: false };
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let (method, fields) = (order.method.clone(), means.fields.clone());
         let sent = self.exchange.send(method, &order.url, fields, body).await;
+        drop(place);
         let got = match sent {
             Ok(response) => collect(response).await,
             Err(broken) => Err(broken),
         };
         let is_answered = got.as_ref().is_ok_and(Got::is_an_answer);
         self.outage.note(order.account, is_answered, self.clock.now());
+        let took = began.elapsed();
         let source = |status| forwarded(Why::Method, status);
         match got {
             Err(broken) => {
@@ -111,12 +111,11 @@ impl Api {
                 Arrival::Whole(self.counted(Reply::bare(status, order.resource(), source(None))))
             }
             Ok(Got::Large(large)) => {
-                permit.answered(large.status, &large.headers, &large.start, began.elapsed());
-                let (source, whose) = (source(Some(large.status)), (order.account, order.max_wait));
-                self.flow(large, source, order.resource(), whose, permit).await
+                permit.answered(large.status, &large.headers, &large.start, took);
+                self.flow_back(order, large, permit).await
             }
             Ok(Got::Whole(whole)) => {
-                permit.answered(whole.status, &whole.headers, &whole.bytes, began.elapsed());
+                permit.answered(whole.status, &whole.headers, &whole.bytes, took);
                 fate.is_known = true;
                 self.may_have_changed(order, Some((whole.status, &whole.headers, &whole.bytes)));
                 let reply = Reply {
@@ -126,6 +125,60 @@ impl Api {
                 };
                 Arrival::Whole(self.counted(reply))
             }
+        }
+    }
+
+    /// Waits for the order's turn, and before that for a place where its body flows. Whoever is turned
+    /// away is so before GitHub has heard anything.
+    async fn let_in(
+        &self,
+        order: &Order,
+        body: Option<&reqwest::Body>,
+    ) -> Result<(Permit, Option<FlowPlace>), Arrival> {
+        let crowded = || self.turn_away(order);
+        if order.changes && !self.room.may_write(order.account) {
+            return Err(crowded());
+        }
+        let came = Instant::now();
+        let flows = body.is_some_and(|body| body.as_bytes().is_none());
+        let place = if flows {
+            let place = self.uploads.enter(order.account, order.max_wait).await;
+            Some(place.ok_or_else(crowded)?)
+        } else {
+            None
+        };
+        let entered = self.budgets.enter(order.call(came.elapsed())).await;
+        let permit = entered.map_err(|refused| self.refused(order, refused))?;
+        if place.is_some() {
+            permit.step_aside();
+        }
+        Ok((permit, place))
+    }
+
+    /// What becomes of an order for which there is no room: nothing.
+    pub fn turn_away(&self, order: &Order) -> Arrival {
+        self.crowded(order.resource(), Source::Gateway)
+    }
+
+    fn refused(&self, order: &Order, refused: Refused) -> Arrival {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let mut reply = Reply::bare(status, order.resource(), Source::Gateway);
+        reply.account.detail = Some("refused");
+        reply.mode = Mode::Refused;
+        Arrival::Whole(self.counted(Reply { refused: Some(refused), ..reply }))
+    }
+
+    /// An answer that is too large to hold. What has happened is never told as if it had not.
+    async fn flow_back(&self, order: &Order, large: Large, permit: Permit) -> Arrival {
+        let source = forwarded(Why::Method, Some(large.status));
+        let place = self.place_to_flow(order.account, order.max_wait, permit).await;
+        match place {
+            Some(place) => self.flowing(large, source, order.resource(), place),
+            None if order.changes => {
+                let owed = self.room.owe(order.account);
+                self.flowing(large, source, order.resource(), owed)
+            }
+            None => self.crowded(order.resource(), source),
         }
     }
 

@@ -139,10 +139,17 @@ impl Books {
         }
     }
 
-    pub(super) fn answered(&mut self, id: u64, answer: &Answer<'_>, now: Now) -> Option<Limited> {
-        let under_way = self.under_way.iter_mut().find(|one| one.id == id)?;
-        under_way.took = Some(answer.took);
-        let asking = under_way.asking;
+    /// Notes GitHub's answer, also to a request that nobody waits for any more.
+    pub(super) fn answered(
+        &mut self,
+        id: u64,
+        asking: &Asking,
+        answer: &Answer<'_>,
+        now: Now,
+    ) -> Option<Limited> {
+        if let Some(under_way) = self.under_way.iter_mut().find(|one| one.id == id) {
+            under_way.took = Some(answer.took);
+        }
         let standing = Standing::from_headers(answer.headers, asking.resource);
         if let Some(standing) = standing {
             self.budget(standing.resource).note(standing, now.time);

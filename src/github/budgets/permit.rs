@@ -42,6 +42,12 @@ impl Permit {
         self.is_counted = false;
     }
 
+    /// Lets those go who wait for it to end: it takes as long as a client sends its body, which is none
+    /// of GitHub's time. What GitHub answers is still noted.
+    pub fn step_aside(&self) {
+        self.place.step_aside();
+    }
+
     /// Notes GitHub's answer: what is left by its headers, and whether it is a refusal by a limit.
     /// `body_start` is the whole body of a 403 or 429, and of a short 200 of GraphQL; `took` is how
     /// long GitHub worked on it.

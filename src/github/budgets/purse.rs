@@ -174,9 +174,16 @@ impl Place {
         self.purse.state().books.send(self.id, self.purse.clocks.now());
     }
 
+    /// Nobody waits for its end any more.
+    pub(super) fn step_aside(&self) {
+        self.purse.state().books.end(self.id, self.purse.clocks.now());
+        self.purse.changed.notify_one();
+    }
+
     /// Notes GitHub's answer.
     pub(super) fn answered(&self, answer: &Answer<'_>) -> Option<Limited> {
-        let limited = self.purse.state().books.answered(self.id, answer, self.purse.clocks.now());
+        let (asking, now) = (&self.asking, self.purse.clocks.now());
+        let limited = self.purse.state().books.answered(self.id, asking, answer, now);
         self.purse.changed.notify_one();
         limited
     }

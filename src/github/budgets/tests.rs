@@ -622,3 +622,33 @@ async fn a_crowd_stays_below_the_secondary_limits() {
     let all = TOOK * u32::try_from(log.len()).unwrap();
     assert!(all > Duration::from_secs(200), "and most of what is allowed is used: {all:?}");
 }
+
+/// A body takes as long as its client does, and that is none of GitHub's time.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_who_has_stepped_aside() {
+    for (steps_aside, waits) in [(true, 3), (false, 300)] {
+        let world = World::new();
+        let mut slow = world.enter(create(1)).await.expect("a permit");
+        if steps_aside {
+            slow.step_aside();
+        }
+        let begun = Instant::now();
+        let max_wait = Duration::from_secs(600);
+        let next = world.budgets.clone();
+        let next = tokio::spawn(async move {
+            let entered = next.enter(Call { max_wait, ..create(1) }).await;
+            (entered.is_ok(), begun.elapsed().as_secs())
+        });
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        // What GitHub says in the end is heard all the same.
+        let fields =
+            HeaderMap::from_iter([("retry-after".parse().unwrap(), "60".parse().unwrap())]);
+        let took = Duration::from_secs(300);
+        let said = slow.answered(StatusCode::TOO_MANY_REQUESTS, &fields, b"{}", took);
+        assert!(said.is_some());
+        assert!(world.budgets.paused(&BudgetKey::User(1)).is_some());
+        drop(slow);
+        let (has_entered, waited) = next.await.unwrap();
+        assert_eq!((has_entered, waited), (steps_aside, waits));
+    }
+}

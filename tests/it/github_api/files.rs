@@ -122,18 +122,18 @@ fn an_asset_of_five_megabytes_arrives_as_it_was_sent() {
 fn an_upload_takes_as_long_as_its_client() {
     let (world, mut browser) = entitled();
     let line = format!("POST {} HTTP/1.1", upload_target(&mut browser, "slow.bin"));
-    let body = noise(200_000);
+    let body = noise(LARGE);
     let mut connection = Connection::open(world.gate.address);
     let length = format!("content-length: {}\r\n", body.len());
     connection.send(&head(&browser, &line, &length)).expect("the gateway reads");
-    let (first, second) = body.split_at(100_000);
+    let (first, second) = body.split_at(LARGE / 2);
     connection.send(first).expect("the gateway reads");
     // Longer than GitHub may be silent.
     std::thread::sleep(Duration::from_secs(12));
     connection.send(second).expect("the gateway reads");
     let made = connection.receive(false).expect("an answer");
     assert_eq!(made.status, 201, "{}", made.text());
-    assert_eq!(world.github.assets(REPOSITORY)[0].bytes, 200_000);
+    assert_eq!(world.github.assets(REPOSITORY)[0].bytes, LARGE as u64);
 }
 
 /// `curl` asks before it sends a long body, and waits a second for a word.
@@ -158,7 +158,12 @@ fn an_upload_that_breaks_off_is_not_taken_for_whole() {
     let half = noise(100_000);
     let announced = ("content-length: 200000\r\n", half.clone());
     let unannounced = ("transfer-encoding: chunked\r\n", chunked(&half));
-    for (count, (fields, part)) in [announced, unannounced].into_iter().enumerate() {
+    // What is so large flows.
+    let large = noise(LARGE / 2);
+    let large_announced = ("content-length: 3000000\r\n", large.clone());
+    let large_unannounced = ("transfer-encoding: chunked\r\n", chunked(&large));
+    let all = [large_announced, large_unannounced, announced, unannounced];
+    for (count, (fields, part)) in all.into_iter().enumerate() {
         let mut connection = Connection::open(world.gate.address);
         connection.send(&head(&browser, &line, fields)).expect("the gateway reads");
         connection.send(&part).expect("the gateway reads");
@@ -172,23 +177,32 @@ fn an_upload_that_breaks_off_is_not_taken_for_whole() {
     }
     assert_eq!((uploads(&world.github), world.github.assets(REPOSITORY).len()), (0, 0));
     // Whole, each of them arrives.
-    let whole = [("content-length: 100000\r\n", half.clone()), {
-        ("transfer-encoding: chunked\r\n", [chunked(&half), b"0\r\n\r\n".to_vec()].concat())
-    }];
+    let ended = |part: &[u8]| [chunked(part), b"0\r\n\r\n".to_vec()].concat();
+    let whole = [
+        ("content-length: 1500000\r\n", large.clone()),
+        ("transfer-encoding: chunked\r\n", ended(&large)),
+        ("content-length: 100000\r\n", half.clone()),
+        ("transfer-encoding: chunked\r\n", ended(&half)),
+    ];
     for (fields, body) in whole {
         let made = send(world.gate.address, &head(&browser, &line, fields), &body);
         assert_eq!(made.status, 201, "{}", made.text());
     }
     let sizes: Vec<_> = world.github.assets(REPOSITORY).iter().map(|asset| asset.bytes).collect();
-    assert_eq!((uploads(&world.github), sizes), (2, vec![100_000, 100_000]));
+    assert_eq!((uploads(&world.github), sizes), (4, vec![1_500_000, 1_500_000, 100_000, 100_000]));
 }
 
-/// What is signed out sends no more.
+/// What is signed out sends no more: neither what is read whole, nor what flows.
 #[test]
 fn an_upload_ends_with_its_session() {
+    for bytes in [100_000, 1_500_000] {
+        ends_with_its_session(&chunked(&noise(bytes)));
+    }
+}
+
+fn ends_with_its_session(half: &[u8]) {
     let (world, mut browser) = entitled();
     let line = format!("POST {} HTTP/1.1", upload_target(&mut browser, "a.bin"));
-    let half = chunked(&noise(100_000));
     let upload = |is_signed_out: bool| {
         let mut connection = Connection::open(world.gate.address);
         let fields = "transfer-encoding: chunked\r\nexpect: 100-continue\r\n";
@@ -196,13 +210,13 @@ fn an_upload_ends_with_its_session() {
         // Who is asked to go on was let in.
         let go_on = read_head(connection.stream()).expect("a word");
         assert!(go_on.starts_with("HTTP/1.1 100 "), "{go_on}");
-        connection.send(&half).expect("the gateway reads");
+        connection.send(half).expect("the gateway reads");
         if is_signed_out {
             let done = world.gate.operate("POST", "/sessions/revoke", r#"{"user": "octocat"}"#);
             assert_eq!(done.status, 200, "{}", done.text());
         }
         // It may be closed by now.
-        drop(connection.send(&[&half[..], b"0\r\n\r\n"].concat()));
+        drop(connection.send(&[half, b"0\r\n\r\n"].concat()));
         connection.receive(false).map(|answer| answer.status)
     };
     assert_eq!((upload(false), uploads(&world.github)), (Some(201), 1));

@@ -38,6 +38,8 @@ mod turns;
 mod soak;
 /// Files to GitHub and from it: whole or visibly broken, in little memory.
 mod files;
+/// Who sends or reads slowly.
+mod slow;
 /// Addresses in answers, and redirects.
 mod links;
 /// Pages of a list.

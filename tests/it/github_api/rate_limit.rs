@@ -44,6 +44,36 @@ fn it_is_asked_once_a_second_and_keeps_up_with_what_is_spent() {
     assert_eq!((octocat.asked(PATH).len(), octocat.charged(PATH)), (2, 0));
 }
 
+/// GitHub looks at nothing but the path, so nothing but time makes it another question.
+#[test]
+fn no_query_and_no_spelling_asks_for_it_anew() {
+    let room = Room::new();
+    let mut octocat = room.visitor("octocat");
+    assert_eq!(told(&mut octocat).0, ASKED);
+    for n in 0..9 {
+        for path in [format!("{PATH}?x={n}"), format!("{PATH}/?{n}"), format!("/Rate%5FLimit?{n}")]
+        {
+            let zone = format!("Etc/GMT+{n}");
+            let accept = format!("application/vnd.github.raw; q=0.{n}");
+            let fields = [("time-zone", zone.as_str()), ("accept", accept.as_str())];
+            for fields in [&[][..], &fields] {
+                let answer = octocat.get_with(&path, fields);
+                let told = (answer.status, account(&answer));
+                assert_eq!(told, (200, "gatekeep; hit; ttl=0"), "{path} {fields:?}");
+            }
+        }
+    }
+    assert_eq!((octocat.asked(PATH).len(), room.limits_asked()), (1, 1));
+    // It is the query that makes another question of anything else.
+    for n in 0..2 {
+        assert_ne!(account(&octocat.get(&format!("/users/mona?{n}"))), "gatekeep; hit; ttl=0");
+        assert_eq!(octocat.asked(&format!("/users/mona?{n}")).len(), 1);
+    }
+    room.later(2);
+    assert_eq!(account(&octocat.get(&format!("{PATH}?x=1"))), ASKED);
+    assert_eq!((octocat.asked(PATH).len(), room.limits_asked()), (2, 2));
+}
+
 #[test]
 fn it_is_told_when_nothing_is_left() {
     let room = Room::new();

@@ -96,6 +96,13 @@ impl Room {
         all.into_iter().filter(|entry| entry.request.target == target).collect()
     }
 
+    /// How often GitHub was asked for what is left, in whatever words.
+    pub(super) fn limits_asked(&self) -> usize {
+        let all = self.world.github.journal();
+        let is_it = |entry: &&Entry| entry.request.target.to_lowercase().contains("limit");
+        all.iter().filter(is_it).count()
+    }
+
     /// The value of a counter; what was never counted is zero.
     pub(super) fn count(&self, line: &str) -> u64 {
         let value = self.world.gate.metric(line).unwrap_or_default();

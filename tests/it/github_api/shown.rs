@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use gatekeep::clock::{Clock, Time};
-use gatekeep::simulator::{Installation, Trouble};
+use gatekeep::simulator::{Gate, Installation, Trouble};
 use serde_json::{Value, json};
 
-use super::{ROUTES, at, world};
+use super::{ROUTES, at, under_way, world};
 use crate::support::World;
 use crate::support::browser::Browser;
 use crate::support::http::Response;
@@ -252,6 +252,33 @@ fn the_account_page_shows_where_the_app_is_installed() {
     // Without an app nothing is said of one.
     let (_world, mut octocat) = self::world();
     assert_eq!(table(&mut octocat, "GitHub App"), None);
+}
+
+/// However often somebody looks at once, GitHub is asked once.
+#[test]
+fn many_looks_at_once_ask_github_once() {
+    let world = World::with_app(ROUTES);
+    world.github.install(Installation::new(5, "acme").repository(1, "notes"));
+    world.github.install(Installation::new(6, "hubot").repository(2, "own"));
+    let [octocat, hubot] = ["octocat", "hubot"].map(|person| world.signed_in(person, APP).0);
+    let path = "/user/installations";
+    let gate = Gate::new();
+    world.github.knobs().at(path, Trouble::Hold(gate.clone()));
+    std::thread::scope(|scope| {
+        let look = |who: &Browser| {
+            let mut who = who.clone();
+            scope.spawn(move || installed(&mut who))
+        };
+        let looks: Vec<_> = (0..8).map(|_| look(&octocat)).collect();
+        let other = look(&hubot);
+        assert!(gate.wait_for(2, Duration::from_secs(20)), "each account is asked for");
+        under_way(&world, 9);
+        gate.release();
+        let seen: Vec<_> = looks.into_iter().map(|it| it.join().expect("a page")).collect();
+        assert!(seen.iter().all(|page| *page == seen[0]), "{seen:?}");
+        assert!(other.join().expect("a page") != seen[0], "another's is another's");
+    });
+    assert_eq!(world.github.calls("GET /user/installations"), 2);
 }
 
 #[test]

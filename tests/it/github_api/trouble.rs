@@ -7,9 +7,9 @@ use gatekeep::simulator::{Presentation, Role, Trouble};
 use serde_json::json;
 
 use super::{at, entitled, world, write};
-use crate::support::World;
 use crate::support::browser::Browser;
 use crate::support::http::{Connection, Response};
+use crate::support::{World, eventually};
 
 const USER: &str = "/users/mona";
 const ROCKET: &str = "/repos/acme/rocket";
@@ -66,6 +66,36 @@ fn what_is_held_stands_in_for_github_s_trouble() {
         let fine = browser.fetch(&at("/users/hubot"));
         assert_eq!((fine.status, account(&fine)[1]), (200, ""));
     }
+}
+
+/// Operators read in the log what was said to the visitor, and not that the visitor was let in.
+#[test]
+fn the_log_says_that_github_is_out_of_reach() {
+    let (world, mut browser) = entitled();
+    let issues = "/repos/octocat/hello-world/issues";
+    let is_logged = |path: &str, status: u16, reason: &str| {
+        let marks = [format!("path=/github{path} reason={reason} "), format!(" status={status} ")];
+        let is_it = |line: &str| marks.iter().all(|mark| line.contains(mark));
+        eventually(&marks[0], || world.gate.access_log().lines().last().is_some_and(is_it));
+    };
+    let paths = [USER, "/users/hubot", issues];
+    for path in paths {
+        world.github.knobs().at(path, Trouble::Refuse);
+    }
+    assert_eq!(browser.fetch(&at(USER)).status, 502);
+    is_logged(USER, 502, "github-unavailable");
+    assert_eq!(asking(&mut browser, "/users/hubot", "only-if-cached").status, 504);
+    is_logged("/users/hubot", 504, "github-unavailable");
+    assert_eq!(write(&mut browser, "POST", issues, "{}").status, 502);
+    is_logged(issues, 502, "github-unavailable");
+    // What GitHub answers is no trouble, be it a refusal.
+    world.github.knobs().clear();
+    for path in paths {
+        assert_eq!(browser.fetch(&at(path)).status, 200);
+        is_logged(path, 200, "anyone");
+    }
+    assert_eq!(browser.fetch(&at("/users/nobody")).status, 404);
+    is_logged("/users/nobody", 404, "anyone");
 }
 
 /// Without anything held, GitHub's trouble is the answer, in GitHub's own words if it has any.
