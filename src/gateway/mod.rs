@@ -110,8 +110,9 @@ pub struct Snapshot {
 
 impl Snapshot {
     fn new(config: Config, gateway: &Gateway) -> Result<Self, GitHubError> {
-        let budgets = gateway.github_api.budgets().clone();
-        let (github, metrics) = (Client::new(config.github.clone(), budgets)?, &gateway.metrics);
+        let (api, metrics) = (&gateway.github_api, &gateway.metrics);
+        let (budgets, verbatim) = (api.budgets().clone(), api.verbatim().clone());
+        let github = Client::new(config.github.clone(), budgets, verbatim)?;
         let routes = config.routes.iter().map(|route| metrics.for_route(&route.name)).collect();
         let addresses = Addresses::upstream(&config.github.api);
         let (agent, own) = (passage::request::agent(None), metrics.for_route("gatekeep"));

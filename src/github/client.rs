@@ -3,14 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
 
 use super::budgets::{Budgets, Heard};
+use super::verbatim::{self, Answers, Verbatim};
 use super::{GitHubError, Settings};
 use crate::budget::Limited;
+use crate::freshness::{etag, link};
 use crate::secret::Secret;
 
 /// Talks to one GitHub with one set of credentials.
@@ -18,6 +20,7 @@ use crate::secret::Secret;
 pub struct Client {
     pub(super) settings: Settings,
     pub(super) budgets: Arc<Budgets>,
+    pub(super) verbatim: Arc<Verbatim>,
     http: reqwest::Client,
 }
 
@@ -32,6 +35,9 @@ pub(super) struct Answer {
 pub(super) struct Token<'t> {
     secret: &'t Secret<String>,
     heard: Mutex<Vec<Heard>>,
+    /// What was said of its owner before, and what is said now.
+    before: Arc<Answers>,
+    now: Mutex<Answers>,
 }
 
 /// What a question with a known `ETag` brings.
@@ -48,13 +54,23 @@ const LARGEST_ANSWER: usize = 2 * 1024 * 1024;
 /// Pages that are followed at most: 5,000 organisations or teams.
 const MOST_PAGES: usize = 50;
 
+/// Entries of a page.
+const PAGE: usize = 100;
+
+const ACCEPT: &str = "application/vnd.github+json";
+
 pub(super) const API_VERSION: &str = "2022-11-28";
 
 // === impl Token ===
 
 impl<'t> Token<'t> {
     pub(super) fn new(secret: &'t Secret<String>) -> Self {
-        Self { secret, heard: Mutex::default() }
+        Self { secret, heard: Mutex::default(), before: Arc::default(), now: Mutex::default() }
+    }
+
+    /// The token of somebody of whom this was said before.
+    pub(super) fn with(self, before: Arc<Answers>) -> Self {
+        Self { before, ..self }
     }
 
     fn overhear(&self, answer: &Answer) {
@@ -62,17 +78,58 @@ impl<'t> Token<'t> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).extend(heard);
     }
 
-    /// What was heard of its owner's limits.
-    pub(super) fn heard(self) -> Vec<Heard> {
-        self.heard.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// The validator of what was said before, by GitHub's own formula.
+    fn tag(&self, body: &[u8]) -> String {
+        let authorization = Secret::new(format!("Bearer {}", self.secret.expose()));
+        etag::computed(Some(ACCEPT), Some(authorization.expose()), body)
+    }
+
+    /// Notes what is said of its owner, where the formula will tell whether it still is.
+    fn note(&self, what: &'static str, answer: &Answer) {
+        // Behind a full page another may begin, of which its own tag says nothing.
+        let is_whole = next_page(&answer.headers).is_none()
+            && link::items_of(&answer.body).is_none_or(|entries| entries < PAGE);
+        let is_kept = is_whole && answer.body.len() <= verbatim::LARGEST;
+        let given = tag_of(&answer.headers).filter(|_| is_kept).unwrap_or_default();
+        if etag::formula_holds(&given, &self.tag(&answer.body)) {
+            let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+            now.insert(what, answer.body.clone().into());
+        }
+    }
+
+    /// What was heard of its owner's limits, and of its owner.
+    pub(super) fn heard(self) -> (Vec<Heard>, Answers) {
+        let limits = self.heard.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (limits, self.now.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// The whole answer, where GitHub says that it would be the body of this tag.
+    fn confirming(self, body: &[u8], tag: &str) -> Option<Self> {
+        let said = tag_of(&self.headers);
+        if said.is_some_and(|said| !etag::weakly_equal(&said, tag)) {
+            return None;
+        }
+        let mut headers = self.headers;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ETAG, HeaderValue::from_str(tag).ok()?);
+        Some(Self { status: StatusCode::OK, headers, body: body.to_vec() })
     }
 }
 
 // === impl Client ===
 
 impl Client {
-    /// A client for these settings. What GitHub tells it of people's limits goes to `budgets`.
-    pub fn new(settings: Settings, budgets: Arc<Budgets>) -> Result<Self, GitHubError> {
+    /// A client for these settings. What GitHub tells it of people's limits goes to `budgets`, and what
+    /// it tells of people to `verbatim`.
+    pub fn new(
+        settings: Settings,
+        budgets: Arc<Budgets>,
+        verbatim: Arc<Verbatim>,
+    ) -> Result<Self, GitHubError> {
         crate::keys::install_jwt_provider();
         let http = reqwest::Client::builder()
             .user_agent(concat!("gatekeep/", env!("CARGO_PKG_VERSION")))
@@ -82,7 +139,7 @@ impl Client {
             .pool_max_idle_per_host(16)
             .build()
             .map_err(|e| GitHubError::Unreachable("anything", e.to_string()))?;
-        Ok(Self { settings, budgets, http })
+        Ok(Self { settings, budgets, verbatim, http })
     }
 
     /// Reads every page of a list, by the `Link` header (RFC 8288). The `ETag` speaks for the
@@ -93,17 +150,20 @@ impl Client {
         token: &Token<'_>,
         known: Option<&str>,
     ) -> Result<News<Vec<T>>, GitHubError> {
-        let mut url = format!("{}{what}?per_page=100", self.settings.api);
+        let mut url = format!("{}{what}?per_page={PAGE}", self.settings.api);
         let mut all = Vec::new();
         for page in 0..MOST_PAGES {
-            let answer = self.get(what, &url, token, known.filter(|_| page == 0)).await?;
+            let answer = match page {
+                0 => self.ask(what, &url, token, known).await?,
+                _ => self.get(what, &url, token, None).await?,
+            };
             if answer.status == StatusCode::NOT_MODIFIED {
                 return Ok(News::Unchanged);
             }
             all.extend(json::<Vec<T>>(what, &answer)?);
             match next_page(&answer.headers) {
                 None => {
-                    let validator = etag(&answer.headers).filter(|_| page == 0);
+                    let validator = tag_of(&answer.headers).filter(|_| page == 0);
                     return Ok(News::New(all, validator));
                 }
                 Some(next) if self.is_own(&next) => url = next,
@@ -122,11 +182,35 @@ impl Client {
         token: &Token<'_>,
         known: Option<&str>,
     ) -> Result<News<T>, GitHubError> {
-        let answer = self.get(what, &format!("{}{what}", self.settings.api), token, known).await?;
+        let answer = self.ask(what, &format!("{}{what}", self.settings.api), token, known).await?;
         if answer.status == StatusCode::NOT_MODIFIED {
             return Ok(News::Unchanged);
         }
-        Ok(News::New(json(what, &answer)?, etag(&answer.headers)))
+        Ok(News::New(json(what, &answer)?, tag_of(&answer.headers)))
+    }
+
+    /// Asks about the token's owner. What GitHub confirms of what it said before, by its bytes, is as
+    /// good as said anew; else `known` is the validator of what is known.
+    async fn ask(
+        &self,
+        what: &'static str,
+        url: &str,
+        token: &Token<'_>,
+        known: Option<&str>,
+    ) -> Result<Answer, GitHubError> {
+        let before = token.before.get(what);
+        let tag = before.map(|body| token.tag(body));
+        let mut answer = self.get(what, url, token, tag.as_deref().or(known)).await?;
+        if let (StatusCode::NOT_MODIFIED, Some(body), Some(tag)) = (answer.status, before, tag) {
+            answer = match answer.confirming(body, &tag) {
+                Some(confirmed) => confirmed,
+                None => self.get(what, url, token, None).await?,
+            };
+        }
+        if answer.status == StatusCode::OK {
+            token.note(what, &answer);
+        }
+        Ok(answer)
     }
 
     pub(super) async fn get(
@@ -140,7 +224,7 @@ impl Client {
             .http
             .get(url)
             .bearer_auth(token.secret.expose())
-            .header("accept", "application/vnd.github+json")
+            .header("accept", ACCEPT)
             .header("x-github-api-version", API_VERSION);
         if let Some(known) = known {
             request = request.header(IF_NONE_MATCH, known);
@@ -218,7 +302,7 @@ pub(super) fn json<T: DeserializeOwned>(
     })
 }
 
-fn etag(headers: &HeaderMap) -> Option<String> {
+fn tag_of(headers: &HeaderMap) -> Option<String> {
     headers.get(ETAG)?.to_str().ok().map(str::to_owned)
 }
 

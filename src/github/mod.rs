@@ -16,6 +16,7 @@ mod pauses;
 mod tokens;
 mod payload;
 mod shape;
+mod verbatim;
 mod webhook;
 mod who;
 
@@ -23,6 +24,7 @@ pub use client::Client;
 pub use oauth::scopes_for;
 pub use pauses::{LONGEST_PAUSE, Pauses};
 pub use tokens::{Asking, TokenError, Tokens};
+pub use verbatim::Verbatim;
 pub use webhook::{Delivery, Event, Forged, Hook, HookSecret, Signature, signature};
 pub use who::Said;
 

@@ -72,12 +72,18 @@ impl Client {
         facts: Facts,
         before: Option<&Said>,
     ) -> Result<Said, GitHubError> {
-        let token = Token::new(token);
+        let since = self.verbatim.since();
+        let of = |said: &Said| self.verbatim.of(said.identity.id);
+        let token = Token::new(token).with(before.map(of).unwrap_or_default());
         let said = self.ask_who(&token, facts, before).await;
+        let (limits, answers) = token.heard();
         // Apps ask GitHub in the same name, and shall know what is left.
         if let Some(whose) = said.as_ref().ok().or(before) {
             let key = BudgetKey::User(whose.identity.id);
-            token.heard().into_iter().for_each(|heard| self.budgets.note(&key, heard));
+            limits.into_iter().for_each(|heard| self.budgets.note(&key, heard));
+        }
+        if let Ok(said) = &said {
+            self.verbatim.keep(said.identity.id, answers, since);
         }
         said
     }

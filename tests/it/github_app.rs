@@ -133,7 +133,7 @@ fn client(github: &Simulator, keys: &[usize], more: &str) -> Client {
 fn client_of(settings: Settings) -> Client {
     let clock = Arc::new(Manual::at(Time::from_unix(0)));
     let budgets = Budgets::new(clock, Arc::new(Metrics::new()));
-    Client::new(settings, Arc::new(budgets)).expect("a client")
+    Client::new(settings, Arc::new(budgets), Arc::default()).expect("a client")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the simulator lives in real time")]

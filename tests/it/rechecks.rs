@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use gatekeep::simulator::cast::Person;
-use gatekeep::simulator::{Gate as Barrier, Trouble};
+use gatekeep::simulator::{Etags, ExpiringTokens, Gate as Barrier, Trouble};
 use gatekeep::store::Table;
 
 use crate::support::browser::Browser;
@@ -17,6 +17,9 @@ const SIGN_OUT: &str = "https://app.example.com/.gatekeep/sign_out";
 /// The default of `session.recheck`, and where its last fifth begins.
 const EVERY: Duration = Duration::from_secs(600);
 const AGING: Duration = Duration::from_secs(480);
+
+/// What GitHub is asked of somebody.
+const ASKED: [&str; 4] = ["GET /user", "GET /user/emails", "GET /user/orgs", "GET /user/teams"];
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -102,7 +105,6 @@ fn a_new_name_shows_to_the_app() {
 
 #[test]
 fn what_has_not_changed_costs_no_rate_limit() {
-    const ASKED: [&str; 4] = ["GET /user", "GET /user/emails", "GET /user/orgs", "GET /user/teams"];
     let nodes = Nodes::new("");
     let (octocat, github) = (nodes.signed_in("octocat"), &nodes.world.github);
     for round in 1..=3 {
@@ -119,6 +121,37 @@ fn what_has_not_changed_costs_no_rate_limit() {
     let answered = ASKED.map(|asked| [200, 304].map(|status| github.answered(asked, status)));
     assert_eq!(answered, [[1, 4], [1, 4], [2, 3], [2, 3]]);
     assert_eq!(nodes.count(r#"gatekeep_rechecks_total{result="renewed"}"#), 4);
+}
+
+/// How often these were answered anew and as before, once the app's token is another one.
+fn asked_with_a_new_token(nodes: &Nodes, octocat: &Browser) -> [[usize; 2]; 4] {
+    let github = &nodes.world.github;
+    nodes.advance(seconds(28_500));
+    assert_eq!(status(octocat), 200);
+    assert_eq!(github.refreshes(), 1, "the token is new");
+    ASKED.map(|asked| [200, 304].map(|status| github.answered(asked, status)))
+}
+
+#[test]
+fn after_a_new_token_what_has_not_changed_costs_no_rate_limit() {
+    let nodes = Nodes::new("");
+    let github = &nodes.world.github;
+    github.expire_tokens(Some(ExpiringTokens::default()));
+    let octocat = nodes.signed_in("octocat");
+    assert_eq!(asked_with_a_new_token(&nodes, &octocat), [[1, 1]; 4]);
+    github.remove_from_org("octocat", "acme");
+    nodes.advance(EVERY);
+    assert_eq!(status(&octocat), 403, "what has changed is heard");
+}
+
+#[test]
+fn where_github_s_tags_are_made_otherwise_a_new_token_asks_anew() {
+    let nodes = Nodes::new("");
+    let github = &nodes.world.github;
+    github.knobs().etags(Etags::Salted);
+    github.expire_tokens(Some(ExpiringTokens::default()));
+    let octocat = nodes.signed_in("octocat");
+    assert_eq!(asked_with_a_new_token(&nodes, &octocat), [[2, 0]; 4]);
 }
 
 /// Two hundred at once, when the facts are outdated: one asks, all wait for it.

@@ -224,6 +224,9 @@ impl Api {
     fn note_ended(&self, who: Principal) {
         self.briefs.forget_all(who);
         self.limits.forget_all(who);
+        if let Some(id) = who.user() {
+            self.verbatim.forget(id);
+        }
         self.changes.note_everything(who, self.clock.now());
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method};
 use ring::digest::{SHA256, digest};
 
-use super::GitHubError;
 use super::budgets::{BudgetKey, Budgets, Call, Permit};
+use super::{GitHubError, Verbatim};
 use crate::budget::{Kind, Resource};
 use crate::clock::Clock;
 use crate::freshness::{ApiPath, Directives, Handling, Storable, poll_interval, tags::Tag};
@@ -80,6 +80,7 @@ pub struct Api {
     flights: Arc<Flights>,
     budgets: Arc<Budgets>,
     tally: Tally,
+    verbatim: Arc<Verbatim>,
     exchange: Exchange,
     flows: Flows,
     uploads: Flows,
@@ -226,6 +227,7 @@ impl Api {
             flights: Arc::default(),
             budgets,
             tally: Tally::new(),
+            verbatim: Arc::default(),
             exchange: Exchange::new()?,
             flows: Flows::of_answers(),
             uploads: Flows::of_uploads(),
@@ -240,6 +242,11 @@ impl Api {
     /// The budgets that are drawn on.
     pub fn budgets(&self) -> &Arc<Budgets> {
         &self.budgets
+    }
+
+    /// What GitHub said of people to the gateway itself.
+    pub fn verbatim(&self) -> &Arc<Verbatim> {
+        &self.verbatim
     }
 
     /// What became of everybody's requests.

@@ -78,7 +78,7 @@ impl Client {
         let token = Token::new(token);
         let all = self.all_installations(&token).await;
         let key = BudgetKey::User(user);
-        token.heard().into_iter().for_each(|heard| self.budgets.note(&key, heard));
+        token.heard().0.into_iter().for_each(|heard| self.budgets.note(&key, heard));
         all
     }
 
