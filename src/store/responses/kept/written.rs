@@ -62,6 +62,9 @@ impl Written {
         let options = OptionsBuilder::new()
             .estimated_items_capacity(usize::try_from(bytes / 2048).unwrap_or(usize::MAX).max(64))
             .weight_capacity(bytes)
+            // Half of it is for what is new, whatever was used before: a row that is never asked for
+            // again is worth nothing, and the newest are those that a restart would miss.
+            .hot_allocation(0.5)
             .ghost_allocation(0.1)
             .build()
             .expect("both capacities are given");
