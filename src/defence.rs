@@ -84,6 +84,8 @@ defences! {
     WholeUploads => "whole-uploads",
     /// What fails for one account is no outage of GitHub for others.
     OutageOfAll => "outage-of-all",
+    /// What an installation may not write nobody else writes in its place.
+    OneAuthor => "one-author",
     /// Apps ask GitHub no faster than it bears.
     Pace => "pace",
     /// What a cookie brings is not for pages of other origins.

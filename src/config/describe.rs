@@ -203,9 +203,9 @@ fn route(route: &Route) -> Value {
 
 fn upstream(route: &Route) -> Value {
     let Some(api) = route.upstream.api() else { return text(&route.upstream) };
-    let installation = match &api.acts_as {
-        ActsAs::Visitor => Value::Null,
-        ActsAs::Installation(which) => text(which),
+    let (installation, or_visitor) = match &api.acts_as {
+        ActsAs::Visitor => (Value::Null, Value::Null),
+        ActsAs::Installation { which, or_visitor } => (text(which), (*or_visitor).into()),
     };
     let origins = match &api.origins {
         Origins::Any => texts(&["*"]),
@@ -213,6 +213,7 @@ fn upstream(route: &Route) -> Value {
     };
     let keys = mapping([
         ("installation", installation),
+        ("or_visitor", or_visitor),
         ("enterprise_paths", api.enterprise_paths.into()),
         ("share", api.share.into()),
         ("allow", texts(&api.rules.allow)),

@@ -203,6 +203,7 @@ mapping! {
     /// `github:` of `upstream:`.
     ApiKeys, "`github`" {
         installation: Text,
+        or_visitor: bool,
         enterprise_paths: bool,
         share: bool,
         allow: Vec<At<Text>>,

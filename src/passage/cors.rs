@@ -37,7 +37,8 @@ const SHOWN: &str = "ETag, Link, Location, Retry-After, X-RateLimit-Limit, X-Rat
                      X-RateLimit-Used, X-RateLimit-Reset, X-RateLimit-Resource, X-OAuth-Scopes, \
                      X-Accepted-OAuth-Scopes, X-Accepted-GitHub-Permissions, X-Poll-Interval, \
                      X-GitHub-Media-Type, X-GitHub-SSO, X-GitHub-Request-Id, Deprecation, Sunset, \
-                     Cache-Status, Age, X-Gatekeep-Stale, X-Gatekeep-Refused";
+                     Cache-Status, Age, X-Gatekeep-Stale, X-Gatekeep-Refused, \
+                     X-Gatekeep-Asked-As";
 
 /// What a page may send: the key, and what means something to GitHub or to the cache.
 const TAKEN: &str = "Authorization, Accept, Content-Type, Cache-Control, If-Match, If-None-Match, \

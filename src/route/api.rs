@@ -31,8 +31,13 @@ pub struct Api {
 pub enum ActsAs {
     /// The visitor.
     Visitor,
-    /// An installation of the GitHub App: its number, or the account that it is installed on.
-    Installation(Box<str>),
+    /// An installation of the GitHub App.
+    Installation {
+        /// Its number, or the account that it is installed on.
+        which: Box<str>,
+        /// Whether the visitor reads what it may not.
+        or_visitor: bool,
+    },
 }
 
 /// The status of a refusal. GitHub uses both, and some clients know one alone: with 429 `PyGithub`
@@ -63,11 +68,23 @@ impl fmt::Display for LimitStatus {
 
 // === impl ActsAs ===
 
+impl ActsAs {
+    /// Whether the one asked for can be another than the one who answers.
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Installation { or_visitor: true, .. })
+    }
+}
+
 impl fmt::Display for ActsAs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Visitor => f.write_str("the visitor"),
-            Self::Installation(which) => write!(f, "the installation {which}"),
+            Self::Installation { which, or_visitor: false } => {
+                write!(f, "the installation {which}")
+            }
+            Self::Installation { which, or_visitor: true } => {
+                write!(f, "the installation {which}, or the visitor")
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use gatekeep::defence::Defence;
 
 /// Each defence and the attacks that it alone repels.
-const ATTACKS: [(Defence, &[&str]); 29] = [
+const ATTACKS: [(Defence, &[&str]); 32] = [
     (
         Defence::StripHeaders,
         &[
@@ -106,6 +106,7 @@ const ATTACKS: [(Defence, &[&str]); 29] = [
         Defence::OutageOfAll,
         &["github_api::trouble::what_fails_for_one_account_is_no_outage_for_others"],
     ),
+    (Defence::OneAuthor, &["github_api::or_visitor::a_write_is_the_installations_alone"]),
     (Defence::Pace, &["github_api::soak::however_hasty_the_clients_nobody_is_banned"]),
     (
         Defence::OtherOrigins,
@@ -198,6 +199,7 @@ proofs! {
     without_flow_ends_a_download_outlives_its_session: FlowEnds,
     without_whole_uploads_a_half_counts_as_all: WholeUploads,
     without_outage_of_all_one_account_stops_everybody: OutageOfAll,
+    without_one_author_visitors_write_what_an_app_may_not: OneAuthor,
     without_pace_github_bans: Pace,
     without_other_origins_a_cookie_tells_them_something: OtherOrigins,
 }

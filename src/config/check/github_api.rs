@@ -24,7 +24,8 @@ impl Check<'_> {
         self.says_nothing_of_an_app(route);
         let keys = keys.map(|at| &at.value);
         let installation = keys.and_then(|keys| keys.installation.given());
-        let acts_as = installation.and_then(|at| self.installation(at, gateway));
+        let or_visitor = self.or_visitor(keys);
+        let acts_as = installation.and_then(|at| self.installation(at, or_visitor, gateway));
         let rules = Rules {
             allow: self.api_rules(keys.map(|keys| &keys.allow)),
             deny: self.api_rules(keys.map(|keys| &keys.deny)),
@@ -45,7 +46,12 @@ impl Check<'_> {
     }
 
     /// An installation by its number, or by the account that it is installed on.
-    fn installation(&mut self, at: &At<Text>, gateway: &Gateway) -> Option<ActsAs> {
+    fn installation(
+        &mut self,
+        at: &At<Text>,
+        or_visitor: bool,
+        gateway: &Gateway,
+    ) -> Option<ActsAs> {
         if !gateway.has_app {
             let fault = Fault::new("an `installation` needs the `app` of `github`");
             let note = "write `app: { id: 12345, private_key: { file: app.pem } }` there";
@@ -60,7 +66,19 @@ impl Check<'_> {
             );
             return None;
         }
-        Some(ActsAs::Installation(text.into()))
+        Some(ActsAs::Installation { which: text.into(), or_visitor })
+    }
+
+    /// Whether visitors read in their own name what an installation may not.
+    fn or_visitor(&mut self, keys: Option<&ApiKeys>) -> bool {
+        let wanted = keys.and_then(|keys| keys.or_visitor.given()).filter(|at| at.value);
+        let installation = keys.and_then(|keys| keys.installation.given());
+        if let (Some(at), None) = (wanted, installation) {
+            let fault = Fault::new("`or_visitor` goes with an `installation`");
+            let note = "without one, GitHub is asked in the visitor's name anyway";
+            self.problem(&at.key, fault.help("leave it out").note(note));
+        }
+        wanted.is_some()
     }
 
     fn api_rules(&mut self, field: Option<&Field<Vec<At<Text>>>>) -> Vec<Rule> {

@@ -43,10 +43,20 @@ pub(super) struct Dress {
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const CACHE_MODE: HeaderName = HeaderName::from_static("x-cache-mode");
 const FROM_CACHE: HeaderName = HeaderName::from_static("x-from-cache");
+const ASKED_AS: HeaderName = HeaderName::from_static("x-gatekeep-asked-as");
 const STALE: HeaderName = HeaderName::from_static("x-gatekeep-stale");
 
 /// Seconds until there may be room again.
 const CROWDED_FOR: u64 = 5;
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Counts what became of a request, for those whose budget it is.
+    pub(super) fn count(&self, asker: &Asker, arrival: &Arrival) {
+        self.github_api.tally().note(&asker.budget, arrival.mode(), self.clock.now());
+    }
+}
 
 // === impl Dress ===
 
@@ -78,8 +88,8 @@ impl Dress {
         visitor: Visitor,
     ) -> Action {
         let reason = visitor.reason();
-        gateway.github_api.tally().note(&asker.budget, arrival.mode(), gateway.clock.now());
-        match arrival {
+        gateway.count(asker, &arrival);
+        let action = match arrival {
             Arrival::Whole(reply) => {
                 let answer = self
                     .whole(gateway, &reply, asker, reason)
@@ -90,7 +100,8 @@ impl Dress {
                 let head = self.head(gateway, &flow, asker);
                 Action::Stream(Box::new(Streamed { head, flow, visitor, route: route.clone() }))
             }
-        }
+        };
+        naming(asker, action)
     }
 
     /// What was sent may have changed something: whoever is told otherwise sends it once more.
@@ -299,6 +310,19 @@ impl Dress {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Answer { response: response(status, headers, body.to_string().into()), reason }
     }
+}
+
+/// Says who was asked for, where that is not plain.
+fn naming(asker: &Asker, mut action: Action) -> Action {
+    let headers = match &mut action {
+        Action::Respond { answer, .. } => answer.response.headers_mut(),
+        Action::Stream(streamed) => streamed.head.headers_mut(),
+        Action::Forward(_) | Action::Read(_) | Action::Send(_) => return action,
+    };
+    if asker.is_in_doubt {
+        headers.insert(ASKED_AS, HeaderValue::from_static(asker.word()));
+    }
+    action
 }
 
 /// What the cache did, and what is left of the limit, whether or not GitHub was asked.

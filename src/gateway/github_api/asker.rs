@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, StatusCode};
 
+use crate::budget::Limited;
 use crate::credential::Credential;
 use crate::defence::{Defence, stands};
 use crate::gateway::{Gateway, Request, Snapshot, Visitor};
 use crate::github::TokenError;
-use crate::github::api::Means;
+use crate::github::api::{Arrival, Means, Reply};
 use crate::github::app::{AppError, InstallationId, InstallationToken, Scope};
 use crate::github::budgets::BudgetKey;
 use crate::identity::Login;
@@ -21,6 +22,11 @@ use crate::store::Principal;
 
 /// In whose name GitHub is asked.
 pub(super) struct Asker {
+    /// Who asks for what this one may not read: the visitor, where the route says so. Nobody where
+    /// something may be written, for whom a write names as its author is no matter of luck.
+    pub(super) instead: Option<Box<Self>>,
+    /// Whether the route leaves open whom it will be: the client is told.
+    pub(super) is_in_doubt: bool,
     /// The visitor's account, which waits in one line however many sessions and keys ask for it.
     pub(super) account: u64,
     /// Whose rights GitHub applies.
@@ -50,19 +56,19 @@ impl Gateway {
     ) -> Result<Asker, Reason> {
         let account = visitor.session().account.id;
         let realm = request.config().keys.realm();
-        match &api.acts_as {
-            ActsAs::Visitor => {
-                let budget = BudgetKey::User(account);
-                let id = if stands(Defence::OwnAnswers) { account } else { 0 };
-                Ok(Asker { account, who: Principal::User { realm, id }, budget })
+        let is_in_doubt = api.acts_as.is_in_doubt();
+        let own = Asker { is_in_doubt, ..Asker::oneself(realm, account) };
+        let ActsAs::Installation { which, or_visitor } = &api.acts_as else { return Ok(own) };
+        let is_read =
+            matches!(*request.method, Method::GET | Method::HEAD) || !stands(Defence::OneAuthor);
+        let instead = (*or_visitor && is_read).then_some(own);
+        match self.installation(request.snapshot, request.id, which).await {
+            Ok(id) => {
+                let instead = instead.map(Box::new);
+                Ok(Asker { instead, is_in_doubt, ..Asker::installation(realm, id, account) })
             }
-            ActsAs::Installation(which) => {
-                let id = self.installation(request.snapshot, request.id, which).await?;
-                let scope = Scope::whole().hash();
-                let scope = u64::from_le_bytes(scope[..8].try_into().expect("it has 32 bytes"));
-                let who = Principal::Installation { realm, id: id.0, scope };
-                Ok(Asker { account, who, budget: BudgetKey::Installation(id.0) })
-            }
+            Err(Reason::InstallationUnusable) => instead.ok_or(Reason::InstallationUnusable),
+            Err(reason) => Err(reason),
         }
     }
 
@@ -108,6 +114,23 @@ impl Gateway {
         }
     }
 
+    /// The same, or whoever asks in the place of an installation that cannot act.
+    pub(super) async fn asker_with_token(
+        &self,
+        snapshot: &Snapshot,
+        request_id: &str,
+        asker: Asker,
+    ) -> Result<(Asker, Token), Reason> {
+        let token = self.token(snapshot, request_id, &asker).await;
+        match (token, asker) {
+            (Err(Reason::InstallationUnusable), Asker { instead: Some(other), .. }) => {
+                let token = self.token(snapshot, request_id, &other).await?;
+                Ok((*other, token))
+            }
+            (token, asker) => Ok((asker, token?)),
+        }
+    }
+
     /// The token to use in the place of one that GitHub refused. Where a person's has been withdrawn,
     /// the sessions that rest on it are over.
     pub(super) async fn after_refusal(
@@ -143,6 +166,50 @@ impl Gateway {
             (Token::User(_), Principal::Installation { .. }) => Err(Reason::Internal),
         }
     }
+}
+
+// === impl Asker ===
+
+impl Asker {
+    /// A visitor, who sees what GitHub shows that visitor.
+    fn oneself(realm: u64, account: u64) -> Self {
+        let id = if stands(Defence::OwnAnswers) { account } else { 0 };
+        let (who, budget) = (Principal::User { realm, id }, BudgetKey::User(account));
+        Self { instead: None, is_in_doubt: false, account, who, budget }
+    }
+
+    fn installation(realm: u64, id: InstallationId, account: u64) -> Self {
+        let scope = Scope::whole().hash();
+        let scope = u64::from_le_bytes(scope[..8].try_into().expect("it has 32 bytes"));
+        let who = Principal::Installation { realm, id: id.0, scope };
+        let budget = BudgetKey::Installation(id.0);
+        Self { instead: None, is_in_doubt: false, account, who, budget }
+    }
+
+    /// Who asks now that this one may not: it cannot act at all, or GitHub says that it may not see
+    /// this. A limit, a failure and silence are no such thing: nobody spends another's budget on them.
+    pub(super) fn gives_way(&mut self, came: &Result<Arrival, Reason>) -> Option<Self> {
+        let may_not = match came {
+            Err(reason) => *reason == Reason::InstallationUnusable,
+            Ok(Arrival::Whole(reply)) => is_forbidden(reply),
+            Ok(Arrival::Flowing(_)) => false,
+        };
+        self.instead.take_if(|_| may_not).map(|other| *other)
+    }
+
+    /// What a client is told of it.
+    pub(super) fn word(&self) -> &'static str {
+        if self.who.user().is_some() { "visitor" } else { "installation" }
+    }
+}
+
+/// Whether GitHub says that the asker may not see something, or that there is no such thing, which is
+/// how it says the same of what is private.
+/// <https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#404-not-found-for-an-existing-resource>
+pub(super) fn is_forbidden(reply: &Reply) -> bool {
+    matches!(reply.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+        && !reply.is_of_the_gateway()
+        && Limited::read(reply.status, &reply.headers, &reply.body.bytes).is_none()
 }
 
 /// The app cannot act for an installation: the operator's or GitHub's business, not the visitor's.

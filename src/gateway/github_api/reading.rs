@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, Method};
+use tokio::time::Instant;
 
+use super::asker::is_forbidden;
 use super::{Asker, Dress, MOST_REFUSALS, Token, is_refused, patience};
 use crate::budget::Resource;
 use crate::freshness::{ApiPath, Asked, Directives, Key, handling, tags};
 use crate::gateway::action::{Action, Answer};
 use crate::gateway::{Gateway, Request, Snapshot, Visitor, error};
-use crate::github::api::{Arrival, Question};
+use crate::github::api::{Arrival, Moment, Question};
 use crate::passage::request as outgoing;
 use crate::reason::Reason;
 use crate::route::{Api, Route};
@@ -23,7 +25,8 @@ pub struct Reading {
     pub visitor: Visitor,
     question: Arc<Question>,
     fields: HeaderMap,
-    token: Token,
+    /// `None` where the asker is known to be of no use, and another asks instead.
+    token: Option<Token>,
     dress: Dress,
     asker: Asker,
 }
@@ -50,10 +53,21 @@ impl Gateway {
             fields.remove(TIME_ZONE);
         }
         let question = Arc::new(question(request, api, &asker, path, &fields));
-        if let Some(reply) = self.github_api.held(&question).await {
-            return Ok(dress.action(self, route, Arrival::Whole(reply), &asker, visitor));
-        }
-        let token = self.token(request.snapshot, request.id, &asker).await?;
+        let has_another = asker.instead.is_some();
+        let token = if has_another && self.github_api.is_beyond(&question) {
+            None
+        } else {
+            match self.github_api.held(&question).await {
+                Some(reply) if has_another && is_forbidden(&reply) => None,
+                Some(reply) => {
+                    return Ok(dress.action(self, route, Arrival::Whole(reply), &asker, visitor));
+                }
+                None => match self.token(request.snapshot, request.id, &asker).await {
+                    Err(Reason::InstallationUnusable) if has_another => None,
+                    token => Some(token?),
+                },
+            }
+        };
         let route = route.clone();
         let reading = Reading { route, visitor, question, fields, token, dress, asker };
         Ok(Action::Read(Box::new(reading)))
@@ -79,18 +93,72 @@ impl Gateway {
         snapshot: &Snapshot,
         reading: &mut Reading,
     ) -> Result<Arrival, Reason> {
+        let Some(token) = reading.token.take() else {
+            return Box::pin(self.read_instead(snapshot, reading, None)).await;
+        };
+        let tried = reading.asker.instead.is_some();
+        let tried = tried.then(|| (self.github_api.moment(), Instant::now()));
+        let came = self.read_with(snapshot, reading, token).await;
+        match tried {
+            None => came,
+            Some((asked, began)) => {
+                let first = Some((came, asked, began));
+                Box::pin(self.read_instead(snapshot, reading, first)).await
+            }
+        }
+    }
+
+    /// Asks with a token, or with the one that takes its place.
+    async fn read_with(
+        &self,
+        snapshot: &Snapshot,
+        reading: &Reading,
+        mut token: Token,
+    ) -> Result<Arrival, Reason> {
         let base = &snapshot.addresses.api;
         for _ in 0..MOST_REFUSALS {
-            let means = reading.token.means(base, &reading.fields)?;
+            let means = token.means(base, &reading.fields)?;
             let arrival = self.github_api.read(&reading.question, &means).await;
             if !is_refused(&arrival) {
                 return Ok(arrival);
             }
             // It may be the token's fault and not the question's.
             let (id, asker) = (reading.dress.request_id(), &reading.asker);
-            reading.token = self.after_refusal(snapshot, id, asker, reading.token.clone()).await?;
+            token = self.after_refusal(snapshot, id, asker, token).await?;
         }
         Err(Reason::GitHubInconsistent)
+    }
+
+    /// Asks in another name where an installation may not read: with the other's rights, within the
+    /// other's budget, and as the other was answered before. `first` is what came of asking for the
+    /// installation, if that was tried.
+    async fn read_instead(
+        &self,
+        snapshot: &Snapshot,
+        reading: &mut Reading,
+        first: Option<(Result<Arrival, Reason>, Moment, Instant)>,
+    ) -> Result<Arrival, Reason> {
+        let mut left = reading.question.max_wait;
+        let other = match first {
+            Some((came, asked, began)) => {
+                let Some(other) = reading.asker.gives_way(&came) else { return came };
+                if let Ok(arrival) = &came {
+                    self.github_api.note_beyond(&reading.question, asked);
+                    self.count(&reading.asker, arrival);
+                }
+                left = left.saturating_sub(began.elapsed());
+                other
+            }
+            None => *reading.asker.instead.take().ok_or(Reason::InstallationUnusable)?,
+        };
+        let question = reading.question.asked_as(other.who, other.budget.clone());
+        reading.question = Arc::new(question.with_patience(left));
+        reading.asker = other;
+        if let Some(reply) = self.github_api.held(&reading.question).await {
+            return Ok(Arrival::Whole(reply));
+        }
+        let token = self.token(snapshot, reading.dress.request_id(), &reading.asker).await?;
+        self.read_with(snapshot, reading, token).await
     }
 }
 

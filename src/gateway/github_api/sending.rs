@@ -10,7 +10,7 @@ use super::{Asker, Dress, MOST_REFUSALS, Token, is_refused, patience};
 use crate::freshness::ApiPath;
 use crate::gateway::action::Action;
 use crate::gateway::{Gateway, Request, Snapshot, Visitor, error};
-use crate::github::api::{BodyPlace, Order};
+use crate::github::api::{Arrival, BodyPlace, Order};
 use crate::passage::request as outgoing;
 use crate::reason::Reason;
 use crate::route::Route;
@@ -63,7 +63,7 @@ impl Gateway {
             _ => outgoing::Kind::Write,
         };
         let fields = outgoing::fields(request.headers, kind, &request.snapshot.agent);
-        let token = self.token(request.snapshot, request.id, &asker).await?;
+        let (asker, token) = self.asker_with_token(request.snapshot, request.id, asker).await?;
         let order = Order {
             who: asker.who,
             account: asker.account,
@@ -108,7 +108,10 @@ impl Gateway {
         if sending.order.changes {
             sending.dress.tells_of_a_change();
         }
-        let sent = self.try_to_send(snapshot, &mut sending, body, again).await;
+        let mut sent = self.try_to_send(snapshot, &mut sending, body, again).await;
+        if let Some(other) = sending.asker.gives_way(&sent) {
+            sent = Box::pin(self.read_part_instead(snapshot, &mut sending, other, sent)).await;
+        }
         let Sending { route, dress, asker, visitor, .. } = sending;
         let action = match sent {
             Ok(arrival) => dress.action(self, &route, arrival, &asker, visitor),
@@ -123,13 +126,32 @@ impl Gateway {
         action.shared(dress.sharing())
     }
 
+    /// Asks in another name for a part of a file that an installation may not read. Nothing that may
+    /// have changed anything comes here: [`Asker::instead`].
+    async fn read_part_instead(
+        &self,
+        snapshot: &Snapshot,
+        sending: &mut Sending,
+        other: Asker,
+        sent: Result<Arrival, Reason>,
+    ) -> Result<Arrival, Reason> {
+        if let Ok(arrival) = &sent {
+            self.count(&sending.asker, arrival);
+        }
+        sending.token = self.token(snapshot, sending.dress.request_id(), &other).await?;
+        (sending.order.who, sending.order.budget) = (other.who, other.budget.clone());
+        sending.asker = other;
+        let nothing = Outgoing::Whole(Bytes::new());
+        self.try_to_send(snapshot, sending, nothing, Some(Bytes::new())).await
+    }
+
     async fn try_to_send(
         &self,
         snapshot: &Snapshot,
         sending: &mut Sending,
         body: Outgoing,
         again: Option<Bytes>,
-    ) -> Result<crate::github::api::Arrival, Reason> {
+    ) -> Result<Arrival, Reason> {
         let base = &snapshot.addresses.api;
         let mut body = Some(body);
         for _ in 0..MOST_REFUSALS {

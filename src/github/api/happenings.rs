@@ -223,6 +223,7 @@ impl Api {
     /// Nobody asks in that name any more.
     fn note_ended(&self, who: Principal) {
         self.briefs.forget_all(who);
+        self.beyond.forget_all(who);
         self.limits.forget_all(who);
         if let Some(id) = who.user() {
             self.verbatim.forget(id);

@@ -15,13 +15,15 @@ use super::budgets::{BudgetKey, Budgets, Call, Permit};
 use super::{GitHubError, Verbatim};
 use crate::budget::{Kind, Resource};
 use crate::clock::Clock;
-use crate::freshness::{ApiPath, Directives, Handling, Storable, poll_interval, tags::Tag};
+use crate::freshness::tags::{Tag, tags_of};
+use crate::freshness::{ApiPath, Directives, Handling, Storable, poll_interval};
 use crate::keys::{Keys, random};
 use crate::metrics::Metrics;
 use crate::passage::cache_status::Source;
 use crate::secret::Secret;
 use crate::store::{Principal, ResponseKey, ResponseStore, Unavailable};
 
+mod beyond;
 mod bodies;
 mod brief;
 mod candidate;
@@ -45,6 +47,7 @@ mod tally;
 mod together;
 mod write;
 
+pub use beyond::Moment;
 pub use bodies::BodyPlace;
 pub use exchange::Broken;
 pub use happenings::Told;
@@ -53,6 +56,7 @@ pub use room::Room;
 pub use tally::{Tallied, Tally};
 pub use write::Order;
 
+use beyond::Beyond;
 use bodies::Bodies;
 use brief::Briefs;
 use changes::Changes;
@@ -76,6 +80,7 @@ pub struct Api {
     /// This process, among those that hear each other.
     node: u64,
     briefs: Briefs,
+    beyond: Beyond,
     limits: Limits,
     flights: Arc<Flights>,
     budgets: Arc<Budgets>,
@@ -161,8 +166,15 @@ impl Question {
         Directives { max_stale, ..self.wishes }
     }
 
+    /// The same in another name.
+    #[must_use]
+    pub fn asked_as(&self, who: Principal, budget: BudgetKey) -> Self {
+        Self { who, budget, tags: tags_of(&self.path, who.user()), ..self.clone() }
+    }
+
     /// The same, to wait no longer than that for its turn.
-    fn with_patience(&self, max_wait: Duration) -> Self {
+    #[must_use]
+    pub fn with_patience(&self, max_wait: Duration) -> Self {
         Self { max_wait, ..self.clone() }
     }
 
@@ -223,6 +235,7 @@ impl Api {
             forgetting: Forgetting::default(),
             node: u64::from_ne_bytes(random()),
             briefs: Briefs::new(),
+            beyond: Beyond::new(),
             limits: Limits::new(),
             flights: Arc::default(),
             budgets,

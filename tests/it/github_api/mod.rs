@@ -20,6 +20,8 @@ mod secrecy;
 /// A day of a hundred people, and what of it GitHub counted.
 mod day;
 mod installations;
+/// In the name of the App, and of the visitor where the App may not.
+mod or_visitor;
 /// What people see of GitHub's limits.
 mod shown;
 /// `GET /rate_limit`.
