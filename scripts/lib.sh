@@ -65,6 +65,7 @@ packages_for() { # COMMAND MANAGER
     "chromedriver pacman") say chromium ;;
     "node apt-get" | "node dnf" | "node apk" | "node pacman" | "node zypper") say nodejs ;;
     "npm brew") say node ;;
+    "gh apk" | "gh pacman") say github-cli ;;
     "redis-server apt-get") say redis-server ;;
     "redis-server "*) say redis ;;
     "python3 pacman" | "python3 brew") say python ;;

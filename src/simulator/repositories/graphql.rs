@@ -1,8 +1,11 @@
-//! `POST /api/graphql`: who one is, one's budget, and one mutation, `createIssue`.
+//! `POST /api/graphql`: who one is, one's budget, issues, and one mutation, `createIssue`.
 
 use serde_json::{Value, json};
 
-use super::route::{Visit, known};
+use super::{
+    nodes,
+    route::{Visit, known},
+};
 use crate::simulator::{
     asker::Asker,
     github::Shared,
@@ -22,6 +25,8 @@ pub(in crate::simulator) fn query(shared: &Shared, request: &Recorded, asker: &A
     let text = body["query"].as_str().unwrap_or_default();
     let answer = if text.contains("mutation") && text.contains("createIssue") {
         create_issue(&visit, &mut lock(&shared.world), &body["variables"])
+    } else if let Some(found) = nodes::of_repository(&visit, &mut lock(&shared.world), &body) {
+        found
     } else if text.contains("viewer") {
         let person = &caller.person;
         let id = format!("U_{}", person.id);

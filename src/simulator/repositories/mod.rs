@@ -7,6 +7,7 @@ mod files;
 mod git;
 mod graphql;
 mod issues;
+mod nodes;
 mod odds;
 mod releases;
 mod route;

@@ -1,6 +1,7 @@
 //! Real clients of GitHub's API, unmodified: they know the gateway's address and a key of its, and
 //! nothing else of it.
 
+mod gh;
 mod octokit;
 mod pygithub;
 mod recorded;
@@ -48,18 +49,21 @@ impl Room {
     }
 
     fn with(routes: &str, path: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
-        let port = port.expect("a free port").port();
-        let origin = format!("http://127.0.0.1:{port}");
+        let port = free_port();
+        let listen = format!("{{ address: '127.0.0.1:{port}' }}");
+        Self::at(&format!("http://127.0.0.1:{port}"), &listen, routes, path)
+    }
+
+    /// At its origin, with listeners of which the first speaks no TLS.
+    fn at(origin: &str, listen: &str, routes: &str, path: &str) -> Self {
         let keys = format!(
-            "github.timeout: 5s, scopes: [repo]\n\
-             listen: [{{ address: '127.0.0.1:{port}' }}]\npublic_url: {origin}\n"
+            "github.timeout: 5s, scopes: [repo]\nlisten: [{listen}]\npublic_url: {origin}\n"
         );
         let world = World::with(&keys, routes);
         let base = format!("{origin}{path}");
         let (mut browser, page) = world.signed_in("octocat", &format!("{base}/user"));
         assert_eq!(page.status, 200, "{}", page.text());
-        let key = make_key(&mut browser, &origin);
+        let key = make_key(&mut browser, origin);
         Self { world, base, key }
     }
 
@@ -102,6 +106,11 @@ impl Room {
         });
         asked.collect()
     }
+}
+
+fn free_port() -> u16 {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+    port.expect("a free port").port()
 }
 
 /// Makes a key on the account page.
