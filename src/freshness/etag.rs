@@ -4,8 +4,17 @@
 use std::fmt::Write as _;
 
 use http::HeaderMap;
-use http::header::IF_NONE_MATCH;
+use http::header::{IF_NONE_MATCH, VARY};
 use ring::digest::{Context, SHA256};
+
+/// Which fields of a question go into the tag of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hashed {
+    /// `Accept`.
+    pub accept: bool,
+    /// `Authorization`.
+    pub authorization: bool,
+}
 
 /// Whether two tags name the same, a `W/` before them aside: GitHub sends one tag with and without.
 pub fn weakly_equal(a: &str, b: &str) -> bool {
@@ -44,6 +53,34 @@ pub fn computed(accept: Option<&str>, authorization: Option<&str>, body: &[u8]) 
 /// gives the id of the git object, and the JSON around it differs from one asker to another.
 pub fn formula_holds(etag: &str, computed: &str) -> bool {
     is_sha256(opaque(etag)) && opaque(etag) == computed
+}
+
+// === impl Hashed ===
+
+impl Default for Hashed {
+    /// As for every token that GitHub knows today.
+    fn default() -> Self {
+        Self { accept: true, authorization: true }
+    }
+}
+
+impl Hashed {
+    /// What an answer's `Vary` names; `None` where it has none.
+    pub fn named_by(headers: &HeaderMap) -> Option<Self> {
+        headers.contains_key(VARY).then(|| {
+            let lines = headers.get_all(VARY).into_iter().filter_map(|line| line.to_str().ok());
+            let names: Vec<_> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+            let has =
+                |name: &str| names.iter().any(|it| it.eq_ignore_ascii_case(name) || *it == "*");
+            Self { accept: has("accept"), authorization: has("authorization") }
+        })
+    }
+
+    /// [`computed`] over these fields alone.
+    pub fn computed(self, accept: &str, authorization: &str, body: &[u8]) -> String {
+        let accept = self.accept.then_some(accept);
+        computed(accept, self.authorization.then_some(authorization), body)
+    }
 }
 
 fn opaque(tag: &str) -> &str {
@@ -138,6 +175,25 @@ mod tests {
             computed(Some("x"), Some("Bearer a"), b""),
             computed(Some("x"), Some("Bearer b"), b"")
         );
+    }
+
+    #[test]
+    fn vary_names_what_goes_into_the_tag() {
+        let named = |lines: &[&'static str]| {
+            let fields = lines.iter().map(|line| (VARY, HeaderValue::from_static(line)));
+            Hashed::named_by(&fields.collect()).map(|it| (it.accept, it.authorization))
+        };
+        let second = "Accept-Encoding, Accept, X-Requested-With";
+        assert_eq!(named(&[]), None);
+        assert_eq!(named(&["Accept, Authorization, Cookie, X-GitHub-OTP"]), Some((true, true)));
+        assert_eq!(named(&["Accept", second]), Some((true, false)));
+        assert_eq!(named(&["Cookie", "accept-encoding,\tauthorization"]), Some((false, true)));
+        assert_eq!(named(&["X-GitHub-OTP"]), Some((false, false)));
+        assert_eq!(named(&["*"]), Some((true, true)));
+        let hashed = Hashed { accept: true, authorization: false };
+        assert_eq!(hashed.computed("*/*", "Bearer a", b"[]"), computed(Some("*/*"), None, b"[]"));
+        let all = Hashed::default().computed("*/*", "Bearer a", b"[]");
+        assert_eq!(all, computed(Some("*/*"), Some("Bearer a"), b"[]"));
     }
 
     #[test]

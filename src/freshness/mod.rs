@@ -3,6 +3,7 @@
 //! arguments.
 
 pub mod accept;
+mod empty;
 pub mod etag;
 mod handling;
 mod key;
@@ -16,6 +17,7 @@ mod storable;
 pub mod tags;
 mod template;
 
+pub use empty::{EMPTY_LIST, may_be_empty};
 pub use handling::{COVERED, Fresh, Handling, WARY, handling, poll_interval};
 pub use key::{Asked, Key};
 pub use path::{ApiPath, BadPath};

@@ -37,6 +37,8 @@ pub struct Presentation {
     pub pretty: bool,
     /// `Accept-Encoding: gzip` is heeded.
     pub gzip: bool,
+    /// `Vary` names `Authorization` for who shows a token, as it does at GitHub.
+    pub vary_by_token: bool,
 }
 
 // === impl Presentation ===
@@ -50,6 +52,7 @@ impl Default for Presentation {
             last_modified: true,
             pretty: true,
             gzip: true,
+            vary_by_token: true,
         }
     }
 }
@@ -64,9 +67,9 @@ pub(super) fn present(
     let Outcome { status, content, link, tag, changed, headers } = outcome;
     let looks = shared.knobs.presents();
     let body = match *content {
-        Content::Nothing => return finish(bare(status), request, audience, headers),
+        Content::Nothing => return finish(bare(status), request, audience, &looks, headers),
         Content::Filler(bytes) => {
-            return finish(filler(bytes), request, audience, headers);
+            return finish(filler(bytes), request, audience, &looks, headers);
         }
         Content::Json(value) => Body { media_type: JSON, bytes: value.to_string().into() },
         Content::Raw { media_type, bytes } => Body { media_type, bytes },
@@ -95,7 +98,7 @@ pub(super) fn present(
             put(kept, name, &value);
         }
     }
-    finish(reply, request, audience, headers)
+    finish(reply, request, audience, &looks, headers)
 }
 
 /// Adds a header line.
@@ -187,11 +190,13 @@ fn finish(
     mut reply: Reply,
     request: &Recorded,
     audience: Audience,
+    looks: &Presentation,
     own: Vec<(&'static str, String)>,
 ) -> Reply {
     let headers = reply.headers_mut();
     let first = match audience {
-        Audience::Private => "Accept, Authorization, Cookie, X-GitHub-OTP",
+        Audience::Private if looks.vary_by_token => "Accept, Authorization, Cookie, X-GitHub-OTP",
+        Audience::Private => "Accept, Cookie, X-GitHub-OTP",
         Audience::Public => "Accept",
     };
     put(headers, "vary", first);

@@ -1,10 +1,12 @@
 //! What GitHub is asked to confirm, by its tag.
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
 use super::Means;
-use crate::freshness::etag;
+use crate::freshness::EMPTY_LIST;
+use crate::freshness::etag::Hashed;
 use crate::passage::response;
 use crate::store::{Body, Validation};
 
@@ -26,36 +28,58 @@ pub(super) enum Origin {
     Rotated,
     /// The body was shown to somebody else.
     Others,
+    /// Nobody was ever shown anything: it is an empty list, as many are.
+    Empty,
 }
+
+/// What GitHub calls its JSON.
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 // === impl Candidate ===
 
 impl Candidate {
     /// What the asker was shown, by whatever tag GitHub can know it.
-    pub(super) fn of_own(shown: &Validation, body: &Body, means: &Means) -> Option<Self> {
+    pub(super) fn of_own(
+        shown: &Validation,
+        body: &Body,
+        means: &Means,
+        hashed: Hashed,
+    ) -> Option<Self> {
         if shown.token == means.fingerprint && !shown.etag.is_empty() {
             let tag = HeaderValue::from_str(&shown.etag).ok()?;
             return Some(Self { body: body.clone(), tag, origin: Origin::Own, media_type: None });
         }
-        let rotated = || Self::computed(body.clone(), means, Origin::Rotated);
+        let rotated = || Self::computed(body.clone(), means, hashed, Origin::Rotated);
         shown.formula_holds.then(rotated)
     }
 
     /// What somebody else was shown.
-    pub(super) fn of_others(body: Body, media_type: HeaderValue, means: &Means) -> Self {
-        let computed = Self::computed(body, means, Origin::Others);
+    pub(super) fn of_others(
+        body: Body,
+        media_type: HeaderValue,
+        means: &Means,
+        hashed: Hashed,
+    ) -> Self {
+        let computed = Self::computed(body, means, hashed, Origin::Others);
         Self { media_type: Some(media_type), ..computed }
     }
 
-    fn computed(body: Body, means: &Means, origin: Origin) -> Self {
-        let tag = etag::computed(Some(means.accept()), Some(means.authorization()), &body.bytes);
+    /// The empty list.
+    pub(super) fn of_nothing(means: &Means, hashed: Hashed) -> Self {
+        let body = Body::new(Bytes::from_static(EMPTY_LIST));
+        let computed = Self::computed(body, means, hashed, Origin::Empty);
+        Self { media_type: Some(JSON), ..computed }
+    }
+
+    fn computed(body: Body, means: &Means, hashed: Hashed, origin: Origin) -> Self {
+        let tag = hashed.computed(means.accept(), means.authorization(), &body.bytes);
         let tag = HeaderValue::from_str(&tag).expect("a hash in quotes is printable ASCII");
         Self { body, tag, origin, media_type: None }
     }
 
     /// Whether the asker was never shown it: what comes back may well be something else.
     pub(super) fn is_a_guess(&self) -> bool {
-        self.origin == Origin::Others
+        matches!(self.origin, Origin::Others | Origin::Empty)
     }
 
     /// The fields of an answer whose body is this one: what GitHub says with its confirmation counts
@@ -85,6 +109,7 @@ impl Origin {
             Self::Own => None,
             Self::Rotated => Some("rotated"),
             Self::Others => Some("cross-principal"),
+            Self::Empty => Some("empty-guess"),
         }
     }
 }

@@ -23,12 +23,13 @@ use super::{Api, Means, Question};
 use crate::budget::{Kind, Limited};
 use crate::clock::Time;
 use crate::defence::{Defence, stands};
-use crate::freshness::{Cause, Storable, etag, link};
+use crate::freshness::etag::{self, Hashed};
+use crate::freshness::{Cause, Storable, link, may_be_empty};
 use crate::github::budgets::{Permit, Refused};
 use crate::passage::cache_status::{Source, Why};
 use crate::passage::request::GITHUB_JSON;
 use crate::passage::response;
-use crate::store::{Body, Validation};
+use crate::store::{Body, Shared, Validation};
 
 /// A question on its way to GitHub, with all that bears on it.
 pub(super) struct Inquiry<'a> {
@@ -88,24 +89,35 @@ impl<'a> Inquiry<'a> {
         Ok(self.fetched(whole, why).await)
     }
 
-    /// What GitHub is asked to confirm: what this asker was shown, or what somebody else was.
+    /// What GitHub is asked to confirm: what this asker was shown, or what somebody else was, or that
+    /// a list which nobody was shown is empty.
     async fn candidate(&self) -> Option<Candidate> {
         self.lead?;
+        let (means, hashed) = (self.means, self.api.varies.of(self.question.who));
         let own = self.known.as_ref();
-        if let Some(own) = own.and_then(|(shown, body)| Candidate::of_own(shown, body, self.means))
-        {
-            return Some(own);
+        let own = own.and_then(|(shown, body)| Candidate::of_own(shown, body, means, hashed));
+        if own.is_some() {
+            return own;
         }
+        if let Some(shared) = self.shared().await {
+            return Some(Candidate::of_others(shared.body, shared.media_type, means, hashed));
+        }
+        let may_be_empty =
+            self.known.is_none() && may_be_empty(&self.question.path, means.accept());
+        may_be_empty.then(|| Candidate::of_nothing(means, hashed))
+    }
+
+    /// What somebody else was shown, where that may be offered.
+    async fn shared(&self) -> Option<Shared> {
         let question = self.question;
         if !question.may_share() || self.api.forgetting.is_to_unshare(&question.tags) {
             return None;
         }
-        let shared = self.api.store.shown_to_anybody(&question.key).await.ok()??;
-        Some(Candidate::of_others(shared.body, shared.media_type, self.means))
+        self.api.store.shown_to_anybody(&question.key).await.ok().flatten()
     }
 
     fn why(&self, candidate: Option<&Candidate>) -> Why {
-        match candidate {
+        match candidate.filter(|candidate| candidate.origin != Origin::Empty) {
             Some(_) => Why::Stale,
             None if !self.question.handling.store => Why::Bypass,
             None if self.question.wishes.no_store => Why::Request,
@@ -269,9 +281,13 @@ impl<'a> Inquiry<'a> {
     async fn keep(&self, whole: &Whole, reply: &Reply, lead: &Lead, longest: Duration) {
         let (question, means) = (self.question, self.means);
         let tag = text(&whole.headers, &ETAG).unwrap_or_default();
-        let computed =
-            etag::computed(Some(means.accept()), Some(means.authorization()), &whole.bytes);
+        let hashed = Hashed::named_by(&whole.headers);
+        let hashed = hashed.unwrap_or_else(|| self.api.varies.of(question.who));
+        let computed = hashed.computed(means.accept(), means.authorization(), &whole.bytes);
         let formula_holds = etag::formula_holds(tag, &computed);
+        if formula_holds {
+            self.api.varies.note(question.who, hashed);
+        }
         if tag.len() >= FORMULA {
             let word = if formula_holds { "true" } else { "false" };
             self.api.metrics.github_etag_formula.with_label_values(&[word]).inc();

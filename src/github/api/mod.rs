@@ -45,6 +45,7 @@ mod room;
 mod shares;
 mod tally;
 mod together;
+mod varies;
 mod write;
 
 pub use beyond::Moment;
@@ -69,6 +70,7 @@ use limits::Limits;
 use outage::Outage;
 use outbox::Outbox;
 use reply::Passing;
+use varies::Varies;
 
 /// GitHub's API, with all that is known of it.
 pub struct Api {
@@ -81,6 +83,7 @@ pub struct Api {
     node: u64,
     briefs: Briefs,
     beyond: Beyond,
+    varies: Varies,
     limits: Limits,
     flights: Arc<Flights>,
     budgets: Arc<Budgets>,
@@ -236,6 +239,7 @@ impl Api {
             node: u64::from_ne_bytes(random()),
             briefs: Briefs::new(),
             beyond: Beyond::new(),
+            varies: Varies::default(),
             limits: Limits::new(),
             flights: Arc::default(),
             budgets,

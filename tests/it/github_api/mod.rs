@@ -8,6 +8,8 @@ mod privacy;
 mod questions;
 /// What is held is true when it is given: GitHub said so, just now or within its time.
 mod revalidation;
+/// Lists of which nobody knows anything yet.
+mod empty_lists;
 /// What is held outlives the gateway, and goes with it from node to node.
 mod kept;
 /// What is never held, for its path or for what it says.

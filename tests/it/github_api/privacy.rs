@@ -287,3 +287,37 @@ fn a_route_that_does_not_share_tells_other_routes_nothing() {
     assert_eq!(account(&octocat.browser.fetch(&unshared)), UNCHANGED);
     assert_eq!(account(&hubot.get(ISSUE)), SHARED, "control: her route shares");
 }
+
+// === What goes into a tag ===
+
+/// Where GitHub's `Vary` does not name the token, neither does its tag; and what another one fetched is
+/// still the other's only by GitHub's word.
+#[test]
+fn a_tag_is_made_of_what_vary_names() {
+    let tokenless = |room: &Room| {
+        room.world.github.knobs().etags(Etags::OfBytes);
+        room.world.github.knobs().presentation(|looks| looks.vary_by_token = false);
+    };
+    let room = Room::new();
+    tokenless(&room);
+    let (mut octocat, mut hubot) = (room.visitor("octocat"), room.visitor("hubot"));
+    let mut stranger = room.visitor("stranger");
+    let first = octocat.get(ISSUE);
+    assert_eq!((first.status, account(&first)), (200, STORED));
+    let shared = hubot.get(ISSUE);
+    assert_eq!((shared.status, account(&shared), &shared.body), (200, SHARED, &first.body));
+    let (own, theirs) = (octocat.asked(ISSUE), hubot.asked(ISSUE));
+    assert_eq!((validator(&own[0]), validator(&theirs[0]).map(str::len)), (None, Some(66)));
+    assert_eq!(account(&octocat.get(SECRET)), STORED);
+    assert_eq!(stranger.get(SECRET).status, 404);
+    // Back to what it is made of today: GitHub's next answer says so.
+    room.world.github.knobs().clear();
+    assert_eq!(octocat.get(ISSUE).body, first.body);
+    assert_eq!(account(&octocat.get(&issue(2))), STORED);
+    assert_eq!(account(&hubot.get(&issue(2))), SHARED);
+    // The same tags, but `Vary` says otherwise: they are not what they are said to be.
+    let room = Room::new();
+    room.world.github.knobs().etags(Etags::OfBytes);
+    assert_eq!(account(&room.visitor("octocat").get(ISSUE)), STORED);
+    assert_eq!(account(&room.visitor("hubot").get(ISSUE)), STORED);
+}
