@@ -23,8 +23,8 @@ use crate::reason::Reason;
 use crate::route::{Access, Miss, Route};
 use crate::session::Lifetimes;
 use crate::store::{
-    Changed, Credentials, Handovers, HeldResponses, KeysError, Live, Sessions, SigningKeys, Store,
-    Stores, Unavailable,
+    Changed, Credentials, Handovers, HeldResponses, InstallationTokens, KeysError, Live, Sessions,
+    SigningKeys, Store, Stores, Unavailable,
 };
 
 mod account;
@@ -152,6 +152,7 @@ impl Gateway {
         let credentials = Credentials::new(store.clone());
         let tokens = Arc::new(Tokens::new(credentials, clock.clone(), metrics.clone()));
         let budgets = Arc::new(Budgets::new(clock.clone(), metrics.clone()));
+        let shared = InstallationTokens::new(store.clone());
         let in_memory = || Arc::new(HeldResponses::new(cache.github as u64)) as _;
         let answers = answers.unwrap_or_else(in_memory);
         let github_api = Arc::new(Api::new(answers, budgets, clock.clone(), metrics.clone())?);
@@ -160,7 +161,7 @@ impl Gateway {
             Rechecks::new(sessions.clone(), tokens.clone(), github_api.clone(), clocks, counts);
         Ok(Self {
             github_api,
-            installations: Arc::new(Installations::new(clock.clone(), metrics.clone())),
+            installations: Arc::new(Installations::new(shared, clock.clone(), metrics.clone())),
             listings: Listings::new(),
             sessions,
             tokens,

@@ -112,7 +112,10 @@ impl Gateway {
         let realm = request.config().keys.realm();
         let told = self.github_api.told(realm, (kind, target), payload).await?;
         if let Some(id) = told.installation {
-            self.installations.drop_installation(InstallationId(id));
+            let (id, snapshot) = (InstallationId(id), request.snapshot);
+            self.installations.drop_installation(id);
+            let keys = &snapshot.config.keys;
+            self.installations.forget_shared(&snapshot.github, keys, id).await;
         }
         Ok(if told.has_changed { Heeded::Done } else { Heeded::Ignored })
     }

@@ -39,6 +39,7 @@ struct Derived {
     csrf: hmac::Key,
     account: hmac::Key,
     answer: hmac::Key,
+    installation: hmac::Key,
     attempt: Sealer,
     record: Sealer,
     common: Sealer,
@@ -122,6 +123,12 @@ impl Keys {
     /// The name under which a new answer is kept.
     pub fn answer_digest(&self, what: &[&[u8]]) -> Digest {
         mac(&self.newest().answer, what)
+    }
+
+    /// The name under which a token of an installation is stored. It lives for an hour, so a rotation of
+    /// the master costs each node a new one.
+    pub fn installation_digest(&self, what: &[&[u8]]) -> Digest {
+        mac(&self.newest().installation, what)
     }
 
     /// The token that a form for this session and purpose carries.
@@ -220,6 +227,7 @@ impl Derived {
             handover: mac_key("gatekeep/v1/handover-mac"),
             csrf: mac_key("gatekeep/v1/csrf"),
             account: mac_key("gatekeep/v1/account-mac"),
+            installation: mac_key("gatekeep/v1/installation-mac"),
             answer: mac_key_of(&every, "gatekeep/v1/answer-mac"),
             attempt: Sealer::new(&expand(&root, "gatekeep/v1/attempt-aead")),
             record: Sealer::new(&expand(&root, "gatekeep/v1/record-aead")),

@@ -2,11 +2,11 @@
 //! the lease under which one node alone renews them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use super::leases::{LEASE, Lease};
 use super::named::Named;
 use super::rows::{Row, Rows};
 use super::{Store, Table, Unavailable};
@@ -29,12 +29,6 @@ pub struct StoredCredential {
     row: Row<CredentialRow>,
 }
 
-/// The right to renew one account's tokens for a while.
-pub struct Lease {
-    name: Digest,
-    holder: [u8; 16],
-}
-
 /// The row of a credential.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct CredentialRow {
@@ -48,9 +42,6 @@ pub(super) struct CredentialRow {
     /// When the account's last session ends, as far as was known.
     end: Time,
 }
-
-/// How long a lease lasts unless it is renewed: longer than any one question to GitHub.
-pub const LEASE: Duration = Duration::from_secs(30);
 
 // === impl Credentials ===
 
@@ -171,25 +162,17 @@ impl Credentials {
         account: u64,
         now: Time,
     ) -> Result<Option<Lease>, Unavailable> {
-        let lease = Lease { name: keys.account_digest(account), holder: random() };
-        let value = lease.holder.to_vec();
-        let taken = self.store.insert(Table::Lease, &lease.name, value, now + LEASE).await?;
-        Ok(taken.then_some(lease))
+        Lease::take(&*self.store, keys.account_digest(account), now).await
     }
 
     /// Makes a lease last; `false` when it was lost meanwhile.
     pub async fn renew(&self, lease: &Lease, now: Time) -> Result<bool, Unavailable> {
-        self.set_end(lease, now + LEASE).await
+        lease.last(&*self.store, now + LEASE).await
     }
 
     /// Gives a lease back.
     pub async fn release(&self, lease: &Lease, now: Time) -> Result<(), Unavailable> {
-        self.set_end(lease, now).await.map(drop)
-    }
-
-    async fn set_end(&self, lease: &Lease, end: Time) -> Result<bool, Unavailable> {
-        let value = lease.holder.to_vec();
-        self.store.replace(Table::Lease, &lease.name, &lease.holder, value, end).await
+        lease.last(&*self.store, now).await.map(drop)
     }
 
     async fn find(

@@ -13,6 +13,8 @@ mod embedded;
 mod handovers;
 mod happened;
 mod held;
+mod installation_tokens;
+mod leases;
 mod live;
 mod local_news;
 mod memory;
@@ -31,10 +33,12 @@ pub mod conformance;
 
 pub use self::redis::{ConnectError, Redis, RedisMode, RedisSettings};
 pub use accounts::{Account, AccountRecord, Accounts, Left, MOST_API_KEYS, Profile, Validators};
-pub use credentials::{Credentials, LEASE, Lease, StoredCredential};
+pub use credentials::{Credentials, StoredCredential};
 pub use embedded::{Embedded, OpenError};
 pub use handovers::{Handover, Handovers};
 pub use happened::Happened;
+pub use installation_tokens::{InstallationTokens, SharedToken};
+pub use leases::{LEASE, Lease};
 pub use live::{Live, Memo};
 pub use memory::Memory;
 pub use news::News;
@@ -63,6 +67,8 @@ pub enum Table {
     Account,
     /// An account's tokens at GitHub.
     Credential,
+    /// Tokens of the GitHub App's installations, for all nodes.
+    InstallationToken,
     /// Who may do something alone for a while: one node refreshes a token.
     Lease,
     /// The keys that sign identity tokens.
@@ -199,6 +205,7 @@ impl Table {
         Self::Handover,
         Self::Account,
         Self::Credential,
+        Self::InstallationToken,
         Self::Lease,
         Self::SigningKeys,
         Self::Delivery,
@@ -216,6 +223,7 @@ impl Table {
             Self::Handover => "handover",
             Self::Account => "account",
             Self::Credential => "credential",
+            Self::InstallationToken => "installation-token",
             Self::Lease => "lease",
             Self::SigningKeys => "signing-keys",
             Self::Delivery => "delivery",

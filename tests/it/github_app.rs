@@ -13,9 +13,11 @@ use gatekeep::github::app::{
 use gatekeep::github::budgets::Budgets;
 use gatekeep::github::{Client, GitHubError, Settings};
 use gatekeep::identity::Login;
+use gatekeep::keys::Keys;
 use gatekeep::metrics::Metrics;
 use gatekeep::secret::Secret;
 use gatekeep::simulator::{Gate, Installation, Person, Simulator, Trouble};
+use gatekeep::store::{InstallationTokens, Memory};
 use serde_json::Value;
 
 use crate::support::{eventually, http};
@@ -46,7 +48,8 @@ impl Bench {
         let client = client(&github, &[0, 1], "");
         let clock = Arc::new(Manual::at(real_time()));
         let metrics = Arc::new(Metrics::new());
-        let installations = Arc::new(Installations::new(clock.clone(), metrics.clone()));
+        let shared = InstallationTokens::new(Arc::new(Memory::new(clock.clone())));
+        let installations = Arc::new(Installations::new(shared, clock.clone(), metrics.clone()));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -56,7 +59,7 @@ impl Bench {
     }
 
     fn token(&self, scope: &Scope) -> Result<Arc<InstallationToken>, AppError> {
-        self.runtime.block_on(self.installations.token(&self.client, ACME, scope))
+        self.runtime.block_on(self.installations.token(&self.client, &keys(), ACME, scope))
     }
 
     fn whole(&self) -> Result<Arc<InstallationToken>, AppError> {
@@ -130,6 +133,10 @@ fn client(github: &Simulator, keys: &[usize], more: &str) -> Client {
     client_of(config.github)
 }
 
+fn keys() -> Keys {
+    Keys::derive(&[Secret::new(vec![7; 32])], "github.com/app")
+}
+
 fn client_of(settings: Settings) -> Client {
     let clock = Arc::new(Manual::at(Time::from_unix(0)));
     let budgets = Budgets::new(clock, Arc::new(Metrics::new()));
@@ -153,7 +160,7 @@ fn a_token_is_asked_for_once_and_used_by_all() {
         .map(|_| {
             let (installations, client) = (bench.installations.clone(), bench.client.clone());
             bench.runtime.spawn(async move {
-                let token = installations.token(&client, ACME, &Scope::whole()).await;
+                let token = installations.token(&client, &keys(), ACME, &Scope::whole()).await;
                 token.expect("a token").word().expose().clone()
             })
         })
@@ -353,7 +360,7 @@ fn without_an_app_nothing_is_asked() {
     settings.app = None;
     let client = client_of(settings);
     let whole = Scope::whole();
-    let error = bench.runtime.block_on(bench.installations.token(&client, ACME, &whole));
+    let error = bench.runtime.block_on(bench.installations.token(&client, &keys(), ACME, &whole));
     assert!(matches!(error, Err(AppError::NoApp)));
     assert_eq!(bench.github.requests().len(), 0);
 }
@@ -411,7 +418,7 @@ fn keys_that_github_does_not_take_are_not_tried_again_and_again() {
     bench.github.delete_app_key(0);
     let ask = |client: &Client| {
         let whole = Scope::whole();
-        bench.runtime.block_on(bench.installations.token(client, ACME, &whole))
+        bench.runtime.block_on(bench.installations.token(client, &keys(), ACME, &whole))
     };
     let words = "GitHub does not take the app's word: A JSON web token could not be decoded; check \
                  github.app.id, github.app.private_key and the clock";
@@ -433,7 +440,8 @@ fn the_app_may_be_named_by_its_number() {
     let bench = Bench::new();
     let by_number = client(&bench.github, &[1], ", issuer: app_id");
     let whole = Scope::whole();
-    let token = bench.runtime.block_on(bench.installations.token(&by_number, ACME, &whole));
+    let token =
+        bench.runtime.block_on(bench.installations.token(&by_number, &keys(), ACME, &whole));
     assert!(token.is_ok());
     let mut settings = gatekeep_settings(&bench.github);
     let app = settings.app.as_ref().expect("an app");
@@ -443,7 +451,7 @@ fn the_app_may_be_named_by_its_number() {
         keys: app.keys.clone(),
     }));
     let stranger = client_of(settings);
-    let error = bench.runtime.block_on(bench.installations.token(&stranger, ACME, &whole));
+    let error = bench.runtime.block_on(bench.installations.token(&stranger, &keys(), ACME, &whole));
     let words = "GitHub does not take the app's word: Integration not found; check github.app.id, \
                  github.app.private_key and the clock";
     assert_eq!(error.expect_err("nobody's number").to_string(), words);

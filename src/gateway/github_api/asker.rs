@@ -107,7 +107,8 @@ impl Gateway {
             }
             Principal::Installation { id, .. } => {
                 let id = InstallationId(id);
-                let token = self.installations.token(&snapshot.github, id, &Scope::whole()).await;
+                let (github, keys) = (&snapshot.github, &snapshot.config.keys);
+                let token = self.installations.token(github, keys, id, &Scope::whole()).await;
                 let token = token.map_err(|error| not_as_installation(request_id, &error))?;
                 Ok(Token::Installation(token, 0))
             }

@@ -17,14 +17,23 @@ use crate::clock::{Clock, Time};
 use crate::github::client::{Answer, is_limited, json};
 use crate::github::{Client, GitHubError};
 use crate::identity::Login;
+use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::store::InstallationTokens;
 
-/// The tokens of all installations, in this process.
+/// The tokens of all installations: those of this process, and what it shares with others.
 pub struct Installations {
     pub(super) jwt: AppJwt,
     slots: DashMap<Place, Arc<Slot>>,
     /// Installations that GitHub gives no token for, and when it said so.
     refusals: DashMap<(u64, InstallationId), (Time, AppError)>,
+    /// The tokens that other nodes have had from GitHub, and they ours.
+    pub(super) shared: InstallationTokens,
+    /// Installations that have changed, and when that was heard: older tokens of theirs are not taken
+    /// from other nodes.
+    pub(super) dropped: DashMap<InstallationId, Time>,
+    /// The same of all installations.
+    pub(super) all_dropped: std::sync::Mutex<Option<Time>>,
     /// Whose installation is which, as far as somebody asked.
     pub(super) owners: DashMap<(u64, Login), Arc<Mutex<Option<Known>>>>,
     pub(super) clock: Arc<dyn Clock>,
@@ -39,23 +48,30 @@ pub(super) struct Known {
 
 /// Everything that one question for a token needs.
 #[derive(Clone)]
-struct Job {
+pub(super) struct Job {
     github: Client,
+    pub(super) keys: Keys,
     scope: Scope,
-    place: Place,
+    pub(super) place: Place,
     slot: Arc<Slot>,
 }
 
 /// What GitHub refused for an installation is not asked for again so long.
 pub(super) const REFUSED_FOR: Duration = Duration::from_secs(30);
 
+/// No token lives longer, give or take what clocks differ by.
+const LONGEST_LIFE: Duration = Duration::from_secs(2 * 3600);
+
 // === impl Installations ===
 
 impl Installations {
     /// No tokens yet.
-    pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(shared: InstallationTokens, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         Self {
             jwt: AppJwt::new(clock.clone()),
+            shared,
+            dropped: DashMap::new(),
+            all_dropped: std::sync::Mutex::new(None),
             slots: DashMap::new(),
             refusals: DashMap::new(),
             owners: DashMap::new(),
@@ -73,14 +89,18 @@ impl Installations {
     pub async fn token(
         self: &Arc<Self>,
         github: &Client,
+        keys: &Keys,
         installation: InstallationId,
         scope: &Scope,
     ) -> Result<Arc<InstallationToken>, AppError> {
-        let place = Place { home: github.app_home()?, installation, scope: scope.hash() };
+        let place = Self::place(github, installation, scope)?;
         let slot = self.slots.entry(place).or_default().clone();
         let now = self.clock.now();
         let (need, held) = slot.held(now);
-        let job = || Job { github: github.clone(), scope: scope.clone(), place, slot };
+        let job = || {
+            let (github, keys, scope) = (github.clone(), keys.clone(), scope.clone());
+            Job { github, keys, scope, place, slot }
+        };
         match (need, held) {
             (Need::Nothing, Some(token)) => Ok(token),
             (Need::Soon, Some(token)) => {
@@ -97,6 +117,8 @@ impl Installations {
 
     /// Forgets an installation, whatever was known of it: GitHub says that it has changed.
     pub fn drop_installation(&self, installation: InstallationId) {
+        // First: whoever finds no token here looks for one of another node's.
+        self.dropped.insert(installation, self.clock.now());
         self.slots.retain(|place, _| place.installation != installation);
         self.refusals.retain(|(_, refused), _| *refused != installation);
         // A new installation is that of an owner who had none before.
@@ -109,6 +131,9 @@ impl Installations {
 
     /// Forgets all installations: any may have changed.
     pub fn drop_all(&self) {
+        let mut all = self.all_dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *all = Some(self.clock.now());
+        drop(all);
         self.slots.clear();
         self.refusals.clear();
         self.owners.clear();
@@ -119,6 +144,7 @@ impl Installations {
         let now = self.clock.now();
         self.slots.retain(|_, slot| Arc::strong_count(slot) > 1 || !slot.is_idle(now));
         self.refusals.retain(|_, (since, _)| is_recent(*since, now, REFUSED_FOR));
+        self.dropped.retain(|_, at| now.since(*at) < LONGEST_LIFE);
         self.sweep_owners(now);
     }
 
@@ -161,11 +187,11 @@ impl Installations {
         if let Some(error) = refused.or_else(|| flight.rest(self.clock.now())) {
             return Err(error);
         }
-        let result = self.ask(job).await;
-        let word = result.as_ref().map_or_else(AppError::word, |_| "minted");
+        let result = self.obtain(job).await;
+        let word = result.as_ref().map_or_else(AppError::word, |(_, word)| word);
         self.metrics.installation_tokens.with_label_values(&[word]).inc();
         match result {
-            Ok(token) => {
+            Ok((token, _)) => {
                 let token = Arc::new(token);
                 job.slot.hold(token.clone());
                 flight.succeed();
@@ -195,7 +221,15 @@ impl Installations {
         is_recent(*since, self.clock.now(), REFUSED_FOR).then(|| error.clone())
     }
 
-    async fn ask(&self, job: &Job) -> Result<InstallationToken, AppError> {
+    pub(super) fn place(
+        github: &Client,
+        installation: InstallationId,
+        scope: &Scope,
+    ) -> Result<Place, AppError> {
+        Ok(Place { home: github.app_home()?, installation, scope: scope.hash() })
+    }
+
+    pub(super) async fn ask(&self, job: &Job) -> Result<InstallationToken, AppError> {
         let installation = job.place.installation;
         let body = serde_json::to_value(job.scope.wish()).expect("numbers and words are JSON");
         let question = Question {

@@ -1,8 +1,8 @@
 //! The GitHub App as itself: the token by which it says who it is, and the tokens by which it acts
 //! for its installations.
 //!
-//! Tokens of installations are kept in this process alone, for GitHub gives each node one of its
-//! own: a new one ends no other, so no node need wait for another.
+//! Tokens of installations are shared through the store, so that of many nodes one asks for each. But
+//! a new one ends no other: where the store gives no answer, a node asks for itself.
 //! <https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app>
 
 use std::fmt;
@@ -19,6 +19,7 @@ mod jwt;
 mod listing;
 mod moment;
 mod scope;
+mod shared;
 mod slot;
 mod token;
 

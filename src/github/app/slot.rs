@@ -19,6 +19,9 @@ pub(super) struct Place {
     pub(super) scope: ScopeHash,
 }
 
+/// The same in bytes: its name in the store.
+pub(super) struct PlaceBytes([u8; 8], [u8; 8], ScopeHash);
+
 #[derive(Default)]
 pub(super) struct Slot {
     token: ArcSwapOption<InstallationToken>,
@@ -31,6 +34,21 @@ pub(super) struct Slot {
 pub(super) struct Flight {
     pauses: Pauses,
     last: Option<AppError>,
+}
+
+// === impl Place ===
+
+impl Place {
+    pub(super) fn bytes(&self) -> PlaceBytes {
+        let Self { home, installation: InstallationId(id), scope } = self;
+        PlaceBytes(home.to_be_bytes(), id.to_be_bytes(), *scope)
+    }
+}
+
+impl PlaceBytes {
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        [&self.0, &self.1, &self.2]
+    }
 }
 
 // === impl Slot ===

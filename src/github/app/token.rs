@@ -10,6 +10,7 @@ use super::{InstallationId, Scope, ScopeHash};
 use crate::clock::Time;
 use crate::github::GitHubError;
 use crate::secret::Secret;
+use crate::store::SharedToken;
 
 /// A token by which the app acts for an installation. Its word is opaque: GitHub's have 40
 /// characters, or about 520 with two dots in them.
@@ -83,6 +84,40 @@ impl InstallationToken {
     /// use any more. `tries` counts the earlier ones.
     pub fn pause_after_401(&self, tries: usize, now: Time) -> Option<Duration> {
         TRY_AGAIN_AFTER.get(tries).copied().filter(|_| self.is_young(now))
+    }
+
+    /// The token as other nodes read it. `ahead` is by how much GitHub's clock is ahead, in seconds.
+    pub(super) fn shared(&self, ahead: i64) -> SharedToken {
+        let at_github = |time: Time| Time::from_unix(time.unix().saturating_add(ahead));
+        SharedToken {
+            word: self.word.expose().clone(),
+            permissions: self.permissions.clone(),
+            minted: at_github(self.minted),
+            ends: at_github(self.ends),
+        }
+    }
+
+    /// A token that another node has had from GitHub.
+    pub(super) fn of_another_node(
+        shared: &SharedToken,
+        installation: InstallationId,
+        scope: ScopeHash,
+        ahead: i64,
+    ) -> Self {
+        let here = |time: Time| Time::from_unix(time.unix().saturating_sub(ahead));
+        Self {
+            word: Secret::new(shared.word.clone()),
+            installation,
+            scope,
+            permissions: shared.permissions.clone(),
+            minted: here(shared.minted),
+            ends: here(shared.ends),
+        }
+    }
+
+    /// Whether it was surely given after something that happened at a moment, whatever the clocks.
+    pub(super) fn is_from_after(&self, moment: Time) -> bool {
+        self.minted > moment + YOUNG
     }
 
     /// Whether it is still good at all.

@@ -268,6 +268,7 @@ const fn tag(table: Table) -> u8 {
         Table::Answer => 10,
         Table::AnswerBody => 11,
         Table::Asker => 12,
+        Table::InstallationToken => 13,
     }
 }
 

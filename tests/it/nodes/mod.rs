@@ -7,6 +7,8 @@ use crate::support::http::Response;
 
 /// A token is renewed once, by one of them.
 mod refresh;
+/// A token of an installation, too.
+mod installations;
 /// Signed out at one is signed out at the other.
 mod sign_out;
 /// Redis stopped, slow, cut off, restarted, emptied.
