@@ -7,6 +7,7 @@
 //! obeyed ([`Limited`], [`Penalty`]).
 //! <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 
+mod key;
 mod limited;
 mod load;
 mod pace;
@@ -16,6 +17,7 @@ mod rolling;
 mod standing;
 mod window;
 
+pub use key::BudgetKey;
 pub use limited::Limited;
 pub use load::Load;
 pub use pace::{Pace, Turn};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Time;
 
 /// Whether GitHub's secondary limit keeps a budget from asking.
@@ -11,7 +13,7 @@ pub struct Penalty {
 }
 
 /// The last refusal: what another node needs to know to stay away as well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Strike {
     /// Nothing is sent before this moment.
     pub until: Time,
@@ -49,10 +51,12 @@ impl Penalty {
         }
     }
 
-    /// Takes over what another node was told.
+    /// Takes over what another node was told: it lengthens a pause, to a quarter of an hour at most, and
+    /// shortens none. Where GitHub wants more, it says so to whoever asks then.
     pub fn adopt(&mut self, other: Strike, now: Time) {
-        if other.until <= now + LONGEST_NAMED + SECOND {
-            self.close(other.until, self.count(now).max(other.count), now);
+        if now < other.until && other.until <= now + LONGEST_NAMED + SECOND {
+            let until = other.until.min(now + LONGEST + SECOND);
+            self.close(until, self.count(now).max(other.count), now);
         }
     }
 
@@ -151,6 +155,24 @@ mod tests {
         assert_eq!(here.closed(NOW + seconds(61)), Some(seconds(121)), "the second in a row");
         here.adopt(Strike { until: NOW + LONGEST_NAMED * 2, count: 0 }, NOW);
         assert_eq!(here.closed(NOW + seconds(300)), None, "a broken clock there");
+    }
+
+    #[test]
+    fn a_strike_of_another_node_only_lengthens_and_not_beyond_a_quarter_of_an_hour() {
+        let strike = |n| Strike { until: NOW + seconds(n), count: 0 };
+        let mut penalty = Penalty::default();
+        penalty.adopt(strike(3600), NOW);
+        assert_eq!(penalty.closed(NOW), Some(seconds(901)));
+        penalty.adopt(strike(10), NOW);
+        assert_eq!(penalty.closed(NOW), Some(seconds(901)), "the longer one stays");
+        let mut penalty = Penalty::default();
+        penalty.strike(Some(seconds(3600)), NOW);
+        penalty.adopt(strike(7200), NOW);
+        assert_eq!(penalty.closed(NOW), Some(seconds(3601)), "what GitHub said here stays");
+        let mut penalty = Penalty::default();
+        penalty.strike(None, NOW);
+        penalty.adopt(Strike { until: NOW - seconds(5000), count: 0 }, NOW + seconds(90));
+        assert!(!penalty.is_over(NOW + seconds(90)), "what is over says nothing");
     }
 
     #[test]

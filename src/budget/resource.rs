@@ -1,12 +1,16 @@
 //! The kinds of requests that GitHub counts apart.
 
 use http::{HeaderMap, HeaderName, Method};
+use serde::{Deserialize, Serialize};
 
 macro_rules! resources {
     ($($(#[doc = $doc:literal])+ $name:ident => $word:literal,)+) => {
         /// A limit of its own, as `X-RateLimit-Resource` names it.
         /// <https://docs.github.com/en/rest/rate-limit/rate-limit>
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(rename_all = "kebab-case")]
         pub enum Resource { $($(#[doc = $doc])+ $name,)+ }
 
         impl Resource {

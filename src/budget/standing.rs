@@ -1,13 +1,14 @@
 //! What is left of a limit: as GitHub's headers say it, and as a client is told.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 
 use super::Resource;
 use super::resource::RESOURCE;
 use crate::clock::Time;
 
 /// The state of one limit, as the five `X-RateLimit-*` fields say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// What is counted.
     pub resource: Resource,

@@ -44,6 +44,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// No window of GitHub is longer; a `reset` beyond is a broken clock's.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+/// The same of a window that another node tells of, with what clocks differ by.
+const LONGEST_HEARD: Duration = Duration::from_secs(3600 + 300);
+
 /// A refusal without a usable `reset` lasts this long, as GitHub's documentation asks for.
 const UNKNOWN: Duration = Duration::from_secs(60);
 
@@ -71,6 +74,14 @@ impl Budget {
         self.windows.sort_by_key(|window| window.standing.reset);
         let surplus = self.windows.len().saturating_sub(MOST_WINDOWS);
         self.windows.drain(..surplus);
+    }
+
+    /// Takes over what another node was told: that little or nothing is left until a moment within the
+    /// next hour, for no window of GitHub's is longer.
+    pub fn adopt(&mut self, said: Standing, now: Time) {
+        if said.reset <= now + LONGEST_HEARD {
+            self.note(said, now);
+        }
     }
 
     /// Notes that GitHub refused a request for its primary limit.
@@ -257,6 +268,19 @@ mod tests {
         assert_eq!(Budget::new(Resource::Core).gate(Kind::Ordinary, 9, NOW), Gate::Open);
         let search = Standing { resource: Resource::Search, ..said(30, 1, 1060) };
         assert_eq!(after(&[search]).gate(Kind::Ordinary, 0, NOW), Gate::Open);
+    }
+
+    #[test]
+    fn what_another_node_tells_only_closes_and_for_an_hour_at_most() {
+        let mut budget = Budget::new(Resource::Core);
+        budget.adopt(said(5000, 0, 1000 + 3901), NOW);
+        assert_eq!(budget.standing(NOW), None, "a broken clock there");
+        budget.adopt(said(5000, 0, 1000 + 3600), NOW);
+        let closed = Gate::Closed(Time::from_unix(4601));
+        assert_eq!(budget.gate(Kind::Ordinary, 0, NOW), closed);
+        budget.adopt(said(5000, 4000, 1000 + 3600), NOW);
+        assert_eq!(budget.gate(Kind::Ordinary, 0, NOW), closed, "nothing comes back");
+        assert_eq!(budget.gate(Kind::Ordinary, 0, Time::from_unix(4601)), Gate::Open);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Principal;
+use crate::budget::{BudgetKey, Standing, Strike};
 use crate::freshness::tags::Tag;
 
 /// Something that has changed what may be answered from what is held.
@@ -33,11 +34,24 @@ pub struct Happened {
     /// Whoever asks no more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ended: Vec<Principal>,
+    /// Limits of GitHub's that were met.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
     /// More has changed than is told here: anything may have.
     pub all: bool,
     /// More has ended than is told here: whatever anybody was shown is forgotten, and no webhook counts
     /// that told something before.
     pub everything: bool,
+}
+
+/// A limit of GitHub's that one node has met, and whose it is: the others need not meet it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    /// GitHub wants a pause.
+    Struck(BudgetKey, Strike),
+    /// Nothing is left for visitors until a window ends.
+    Spent(BudgetKey, Standing),
 }
 
 /// Changes that are told one by one, some 64 KiB.
@@ -56,6 +70,7 @@ impl Happened {
             && self.names.is_empty()
             && self.changed_for.is_empty()
             && self.ended.is_empty()
+            && self.limits.is_empty()
             && !self.all
             && !self.everything
     }
@@ -80,6 +95,10 @@ impl Happened {
             askers.sort_unstable();
             askers.dedup();
         }
+        for limit in later.limits {
+            self.limits.retain(|earlier| !limit.replaces(earlier));
+            self.limits.push(limit);
+        }
         self.all |= later.all;
         self.everything |= later.everything;
         self.bound();
@@ -102,12 +121,32 @@ impl Happened {
         // Both are learnt again soon, and cost a question more until then.
         self.names.truncate(MOST);
         self.covered.truncate(MOST);
+        // Who is not told meets it, and is told by GitHub.
+        let surplus = self.limits.len().saturating_sub(MOST);
+        self.limits.drain(..surplus);
+    }
+}
+
+// === impl Limit ===
+
+impl Limit {
+    /// Whether nobody need be told an earlier one any more.
+    fn replaces(&self, earlier: &Self) -> bool {
+        match (self, earlier) {
+            (Self::Struck(key, _), Self::Struck(other, _)) => key == other,
+            (Self::Spent(key, standing), Self::Spent(other, earlier)) => {
+                key == other && standing.resource == earlier.resource
+            }
+            _ => false,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Resource;
+    use crate::clock::Time;
 
     fn tags(range: std::ops::Range<usize>) -> Vec<Tag> {
         range.map(|n| Tag::from(format!("repo:acme/r{n}"))).collect()
@@ -146,6 +185,32 @@ mod tests {
         assert!(one.unshared.is_empty() && one.uncovered.is_empty() && one.ended.is_empty());
         one.merge(Happened { ended: vec![ended(3)], ..Happened::default() });
         assert!(one.ended.is_empty(), "it is part of it");
+    }
+
+    #[test]
+    fn of_a_limit_the_last_word_is_told() {
+        let until = |n| Strike { until: Time::from_unix(n), count: 0 };
+        let struck = |id, n| Limit::Struck(BudgetKey::User(id), until(n));
+        let spent = |resource, n| {
+            let reset = Time::from_unix(n);
+            let standing = Standing { resource, limit: 30, remaining: 0, used: 30, reset };
+            Limit::Spent(BudgetKey::User(1), standing)
+        };
+        let (core, search) = (Resource::Core, Resource::Search);
+        let mut one = Happened::default();
+        for limit in [struck(1, 5), struck(2, 5), spent(core, 5), spent(search, 5)] {
+            one.merge(Happened { limits: vec![limit], ..Happened::default() });
+        }
+        assert!(!one.is_empty() && one.limits.len() == 4);
+        let limits = vec![struck(1, 9), spent(core, 9)];
+        one.merge(Happened { limits, ..Happened::default() });
+        let told = [struck(2, 5), spent(search, 5), struck(1, 9), spent(core, 9)];
+        assert_eq!(one.limits, told);
+        let text = serde_json::to_string(&one).unwrap();
+        assert_eq!(serde_json::from_str::<Happened>(&text).unwrap(), one);
+        let many = (0..=MOST as u64).map(|id| struck(10 + id, 5)).collect();
+        one.merge(Happened { limits: many, ..Happened::default() });
+        assert_eq!(one.limits.len(), MOST);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub use accounts::{Account, AccountRecord, Accounts, Left, MOST_API_KEYS, Profil
 pub use credentials::{Credentials, StoredCredential};
 pub use embedded::{Embedded, OpenError};
 pub use handovers::{Handover, Handovers};
-pub use happened::Happened;
+pub use happened::{Happened, Limit};
 pub use installation_tokens::{InstallationTokens, SharedToken};
 pub use leases::{LEASE, Lease};
 pub use live::{Live, Memo};

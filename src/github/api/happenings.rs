@@ -106,6 +106,9 @@ impl Api {
             return;
         }
         self.note_happened(happened);
+        for limit in &happened.limits {
+            self.budgets.heed(limit);
+        }
         if happened.everything {
             self.forgetting.put_everything();
         }
@@ -141,7 +144,11 @@ impl Api {
 
     /// What other nodes are to be told, once there is something.
     pub async fn to_tell(&self) -> Happened {
-        Happened { node: self.node, ..self.outbox.take().await }
+        let happened = tokio::select! {
+            happened = self.outbox.take() => happened,
+            limits = self.budgets.to_tell() => Happened { limits, ..Happened::default() },
+        };
+        Happened { node: self.node, ..happened }
     }
 
     /// They could not be told.

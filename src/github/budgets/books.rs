@@ -35,6 +35,17 @@ pub(super) struct Books {
     last_trial: Option<Duration>,
     /// With which status GitHub refused last.
     refused_with: Option<StatusCode>,
+    /// Until when other nodes know of a pause, and of each resource of which nothing is left.
+    told: (Option<Time>, BTreeMap<Resource, Time>),
+}
+
+/// What other nodes do not know yet.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    /// A pause that GitHub asked for.
+    pub(super) strike: Option<Strike>,
+    /// Of what nothing is left for visitors.
+    pub(super) spent: Vec<Standing>,
 }
 
 /// What follows for a request.
@@ -65,6 +76,9 @@ struct UnderWay {
 
 /// Requests under way of one budget; GitHub allows 100.
 const MOST_UNDER_WAY: usize = 10;
+
+/// Windows whose ends are no further apart are one.
+const SAME_WINDOW: Duration = Duration::from_secs(30);
 
 /// Between requests that go although nothing is left.
 const TRIALS_APART: Duration = Duration::from_secs(1);
@@ -199,8 +213,30 @@ impl Books {
         match heard {
             Heard::Left(standing) => self.budget(standing.resource).note(standing, now.time),
             Heard::Struck(strike) => self.penalty.adopt(strike, now.time),
+            Heard::Spent(standing) => self.budget(standing.resource).adopt(standing, now.time),
             Heard::Refused(limited) => self.refuse(limited, Some(Resource::Core), None, now),
         }
+    }
+
+    /// What other nodes are to be told: each thing once.
+    pub(super) fn untold(&mut self, now: Now) -> Untold {
+        let (known, of_resources) = &mut self.told;
+        let strike = self.penalty.last().filter(|strike| {
+            self.penalty.closed(now.time).is_some() && known.is_none_or(|told| told < strike.until)
+        });
+        *known = strike.map(|strike| strike.until).or(*known);
+        let mut spent = Vec::new();
+        for (resource, budget) in &self.budgets {
+            let is_closed = matches!(budget.gate(Kind::Ordinary, 0, now.time), Gate::Closed(_));
+            let Some(standing) = budget.standing(now.time).filter(|_| is_closed) else { continue };
+            let told = of_resources.get(resource);
+            // Replies of one window differ by seconds.
+            if told.is_none_or(|told| *told + SAME_WINDOW < standing.reset) {
+                of_resources.insert(*resource, standing.reset);
+                spent.push(standing);
+            }
+        }
+        Untold { strike, spent }
     }
 
     pub(super) fn standings(&self, now: Now) -> Vec<(Resource, Standing)> {
@@ -208,10 +244,6 @@ impl Books {
             Some((*resource, budget.standing(now.time)?))
         };
         self.budgets.iter().filter_map(known).collect()
-    }
-
-    pub(super) fn struck(&self) -> Option<Strike> {
-        self.penalty.last()
     }
 
     /// The end of the pause that GitHub asked for, if there is one.

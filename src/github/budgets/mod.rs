@@ -16,8 +16,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::budget::{Kind, Limited, Load, Resource, Standing, Strike};
 use crate::clock::{Clock, Time};
 use crate::metrics::Metrics;
+use crate::store::Limit;
 
 mod books;
+mod grapevine;
 mod permit;
 mod purse;
 mod queue;
@@ -26,8 +28,10 @@ mod refusal;
 mod tests;
 
 use books::Asking;
+use grapevine::Grapevine;
 use purse::{Clocks, Place, Purse};
 
+pub use crate::budget::BudgetKey;
 pub use permit::Permit;
 pub use refusal::{Refused, RefusedKind};
 
@@ -37,18 +41,8 @@ pub struct Budgets {
     /// Places over all budgets: streams of the connection to GitHub.
     places: Arc<Semaphore>,
     clocks: Clocks,
+    grapevine: Arc<Grapevine>,
     metrics: Arc<Metrics>,
-}
-
-/// Whom GitHub charges.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum BudgetKey {
-    /// A user, by number: whatever token or app speaks for the user.
-    User(u64),
-    /// An app's installation, by number.
-    Installation(u64),
-    /// An app itself, by its client id.
-    App(Arc<str>),
 }
 
 /// A request that wants to be sent.
@@ -91,8 +85,10 @@ pub struct Known {
 pub enum Heard {
     /// What is left.
     Left(Standing),
-    /// A secondary limit was met.
+    /// A secondary limit was met by another node.
     Struck(Strike),
+    /// Another node was told that nothing is left for visitors.
+    Spent(Standing),
     /// A request to the REST API that took no permit was refused by a limit.
     Refused(Limited),
 }
@@ -112,6 +108,7 @@ impl Budgets {
             purses: DashMap::new(),
             places: Arc::new(Semaphore::new(MOST_PLACES)),
             clocks: Clocks::new(clock),
+            grapevine: Arc::default(),
             metrics,
         }
     }
@@ -159,11 +156,6 @@ impl Budgets {
         self.known(key)?.closed(resource)
     }
 
-    /// The secondary limit met last, for other nodes.
-    pub fn struck(&self, key: &BudgetKey) -> Option<Strike> {
-        self.known(key)?.struck()
-    }
-
     /// Until when nothing is sent, for GitHub asked for a pause.
     pub fn paused(&self, key: &BudgetKey) -> Option<Time> {
         self.known(key)?.paused()
@@ -180,6 +172,19 @@ impl Budgets {
     /// Takes over what was learnt otherwise.
     pub fn note(&self, key: &BudgetKey, heard: Heard) {
         self.purse(key).note(heard);
+    }
+
+    /// Takes over what another node has met.
+    pub fn heed(&self, limit: &Limit) {
+        match limit {
+            Limit::Struck(key, strike) => self.note(key, Heard::Struck(*strike)),
+            Limit::Spent(key, standing) => self.note(key, Heard::Spent(*standing)),
+        }
+    }
+
+    /// What other nodes are to be told, once there is something.
+    pub async fn to_tell(&self) -> Vec<Limit> {
+        self.grapevine.take().await
     }
 
     /// Forgets budgets of which nothing counts any more, and tells the metrics what is left: call
@@ -243,7 +248,7 @@ impl Budgets {
     }
 
     fn purse(&self, key: &BudgetKey) -> Arc<Purse> {
-        let new = || Arc::new(Purse::new(self.clocks.clone()));
+        let new = || Arc::new(Purse::new(key.clone(), self.clocks.clone(), self.grapevine.clone()));
         self.known(key)
             .unwrap_or_else(|| self.purses.entry(key.clone()).or_insert_with(new).clone())
     }

@@ -6,19 +6,23 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::books::{Answer, Asking, Books, Verdict};
+use super::books::{Answer, Asking, Books, Untold, Verdict};
+use super::grapevine::Grapevine;
 use super::queue::{Outcome, Queue, Waiting};
 use super::refusal::Refused;
 use super::{BudgetKey, Heard, Known};
-use crate::budget::{Kind, Limited, Resource, Standing, Strike};
+use crate::budget::{Kind, Limited, Resource, Standing};
 use crate::clock::{Clock, Time};
+use crate::store::Limit;
 
 /// One budget. Its lock is held for a few steps, and never while waiting.
 pub(super) struct Purse {
     state: Mutex<State>,
     /// Something ended or was heard, so somebody may go.
     changed: Notify,
+    key: BudgetKey,
     clocks: Clocks,
+    grapevine: Arc<Grapevine>,
 }
 
 /// A place in the queue, and then among the requests under way. Dropping it frees it.
@@ -63,8 +67,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 // === impl Purse ===
 
 impl Purse {
-    pub(super) fn new(clocks: Clocks) -> Self {
-        Self { state: Mutex::default(), changed: Notify::new(), clocks }
+    pub(super) fn new(key: BudgetKey, clocks: Clocks, grapevine: Arc<Grapevine>) -> Self {
+        Self { state: Mutex::default(), changed: Notify::new(), key, clocks, grapevine }
     }
 
     /// Takes a place, which may be served at once.
@@ -103,10 +107,6 @@ impl Purse {
         self.state().books.closed(Kind::Ordinary, resource, self.clocks.now())
     }
 
-    pub(super) fn struck(&self) -> Option<Strike> {
-        self.state().books.struck()
-    }
-
     pub(super) fn paused(&self) -> Option<Time> {
         self.state().books.paused(self.clocks.now())
     }
@@ -123,8 +123,28 @@ impl Purse {
     }
 
     pub(super) fn note(&self, heard: Heard) {
-        self.state().books.note(heard, self.clocks.now());
+        let now = self.clocks.now();
+        let untold = {
+            let mut state = self.state();
+            state.books.note(heard, now);
+            state.books.untold(now)
+        };
+        // Who told of it has told everybody.
+        if !matches!(heard, Heard::Struck(_) | Heard::Spent(_)) {
+            self.tell(untold);
+        }
         self.changed.notify_one();
+    }
+
+    /// Has other nodes told of limits.
+    fn tell(&self, untold: Untold) {
+        let Untold { strike, spent } = untold;
+        if strike.is_none() && spent.is_empty() {
+            return;
+        }
+        let struck = strike.map(|strike| Limit::Struck(self.key.clone(), strike));
+        let spent = spent.into_iter().map(|standing| Limit::Spent(self.key.clone(), standing));
+        self.grapevine.put(struck.into_iter().chain(spent));
     }
 
     /// Whether it can be forgotten, as far as it knows.
@@ -183,7 +203,11 @@ impl Place {
     /// Notes GitHub's answer.
     pub(super) fn answered(&self, answer: &Answer<'_>) -> Option<Limited> {
         let (asking, now) = (&self.asking, self.purse.clocks.now());
-        let limited = self.purse.state().books.answered(self.id, asking, answer, now);
+        let (limited, untold) = {
+            let mut state = self.purse.state();
+            (state.books.answered(self.id, asking, answer, now), state.books.untold(now))
+        };
+        self.purse.tell(untold);
         self.purse.changed.notify_one();
         limited
     }

@@ -61,6 +61,17 @@ impl World {
         Arc::into_inner(log).unwrap().into_inner().unwrap()
     }
 
+    fn hear(&self, limits: &[Limit]) {
+        for limit in limits {
+            self.budgets.heed(limit);
+        }
+    }
+
+    /// What other nodes are to be told now.
+    async fn told(&self) -> Vec<Limit> {
+        timeout_at(Instant::now() + QUICK, self.budgets.to_tell()).await.unwrap_or_default()
+    }
+
     fn metric(&self, line: &str) -> bool {
         String::from_utf8(self.metrics.encode()).unwrap().lines().any(|found| found == line)
     }
@@ -409,8 +420,7 @@ async fn a_pause_holds_for_the_whole_budget_and_nobody_else() {
     assert!(world.enter(other()).await.is_ok());
 
     let elsewhere = World::new();
-    let strike = world.budgets.struck(&BudgetKey::User(1)).unwrap();
-    elsewhere.budgets.note(&BudgetKey::User(1), Heard::Struck(strike));
+    elsewhere.hear(&world.budgets.to_tell().await);
     assert!(elsewhere.enter(get(1)).await.is_err() && elsewhere.enter(other()).await.is_ok());
     for there in [&world, &elsewhere] {
         there.clock.advance(Duration::from_secs(7));
@@ -441,6 +451,38 @@ async fn what_another_node_knows_to_be_left_counts_here() {
     let of_installation = Call { key: BudgetKey::Installation(5), ..get(1) };
     assert!(world.enter(of_installation).await.is_err());
     assert!(world.enter(Call { key: BudgetKey::User(5), ..get(1) }).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_node_meets_is_told_once_and_by_none_who_heard_it() {
+    let (here, there) = (World::new(), World::new());
+    here.ask(get(1), 200, &rate("core", 101, NOW + 60), "").await;
+    assert_eq!(here.told().await, [], "there is something left");
+    here.ask(get(1), 200, &rate("core", 100, NOW + 60), "").await;
+    let spent = here.told().await;
+    assert!(matches!(&spent[..], [Limit::Spent(BudgetKey::User(1), _)]), "{spent:?}");
+    for (remaining, reset) in [(99, NOW + 60), (98, NOW + 61)] {
+        here.ask(of_kind(Kind::Reserved), 200, &rate("core", remaining, reset), "").await;
+        assert_eq!(here.told().await, [], "nothing else");
+    }
+    there.hear(&spent);
+    let refused = there.enter(get(1)).await.err().unwrap();
+    assert_eq!(refused.kind, RefusedKind::Primary);
+    assert!(there.enter(Call { key: BudgetKey::User(2), ..get(1) }).await.is_ok());
+    let fields: HeaderMap = [(http::header::RETRY_AFTER, 7.into())].into_iter().collect();
+    here.ask(of_kind(Kind::Reserved), 403, &fields, "").await;
+    let struck = here.told().await;
+    assert!(matches!(&struck[..], [Limit::Struck(BudgetKey::User(1), _)]), "{struck:?}");
+    there.hear(&struck);
+    let refused = there.enter(of_kind(Kind::Reserved)).await.err().unwrap();
+    assert_eq!(refused.kind, RefusedKind::Secondary);
+    assert_eq!(there.told().await, [], "an echo goes on for ever");
+    // The next window is another matter.
+    for world in [&here, &there] {
+        world.clock.advance(Duration::from_secs(70));
+    }
+    here.ask(get(1), 200, &rate("core", 100, NOW + 3700), "").await;
+    assert_eq!(here.told().await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

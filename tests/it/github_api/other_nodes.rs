@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gatekeep::simulator::Trouble;
 use gatekeep::store::Memory;
 use serde_json::json;
 
@@ -100,6 +101,65 @@ fn a_mutation_counts_on_all_nodes_for_its_sender() {
         eventually("it is asked for anew", || !is_hit(browser, ISSUES));
     }
     assert!(mona.iter_mut().all(|browser| is_hit(browser, ISSUES)), "others asked for nothing");
+}
+
+/// Two gateways on one Redis, and two people at both of them. An operation on it may take a while.
+fn on_redis() -> Option<(redis_nodes::Nodes, [[Browser; 2]; 2])> {
+    let patient = std::time::Duration::from_secs(5);
+    let nodes = redis_nodes::Nodes::start(&keys(), ROUTES, patient)?;
+    let people = ["octocat", "mona"].map(|person| {
+        let (browser, _) = nodes.world.signed_in(person, PAGE);
+        let there = browser.at(nodes.second.address);
+        [browser, there]
+    });
+    Some((nodes, people))
+}
+
+/// The other node would run into the same pause, and GitHub bans who does so again and again.
+#[test]
+fn a_pause_that_one_node_is_asked_for_holds_at_the_other() {
+    let Some((nodes, people)) = on_redis() else { return };
+    let [[mut octocat, mut there], [_, mut mona]] = people;
+    let (user, unknown) = ("/users/hubot", "/users/octocat");
+    for browser in [&mut there, &mut mona] {
+        assert_eq!(browser.fetch(&at(user)).status, 200);
+    }
+    let github = &nodes.world.github;
+    github
+        .knobs()
+        .once("/users/mona", Trouble::SecondaryLimit { status: 403, retry_after: Some(30) });
+    assert_eq!(octocat.fetch(&at("/users/mona")).status, 403);
+    // GitHub itself would let it pass.
+    let stale = "x-gatekeep-stale";
+    eventually("the other node hears of it", || {
+        there.fetch(&at(user)).header(stale) == Some("secondary-rate-limit")
+    });
+    let asked = github.requests().len();
+    assert_eq!(there.fetch(&at(unknown)).header("x-gatekeep-refused"), Some("secondary"));
+    assert_eq!(github.requests().len(), asked, "GitHub hears nothing of that");
+    let hers = mona.fetch(&at(user));
+    assert_eq!((hers.status, hers.header(stale)), (200, None), "others are not concerned");
+    nodes.advance(std::time::Duration::from_secs(32));
+    assert_eq!(there.fetch(&at(unknown)).status, 200, "and then it is over");
+}
+
+#[test]
+fn what_one_node_has_spent_the_other_does_not_ask_for() {
+    let Some((nodes, people)) = on_redis() else { return };
+    let [[mut octocat, mut there], [_, mut mona]] = people;
+    let (fresh, unknown) = ("/meta", "/users/octocat");
+    warm(std::slice::from_mut(&mut there), fresh);
+    let github = &nodes.world.github;
+    github.set_remaining("octocat", "core", 1);
+    assert_eq!(octocat.fetch(&at("/users/mona")).header("x-ratelimit-remaining"), Some("0"));
+    let asked = github.requests().len();
+    // What is fresh tells what is left without asking.
+    eventually("the other node hears of it", || {
+        there.fetch(&at(fresh)).header("x-ratelimit-remaining") == Some("0")
+    });
+    assert_eq!(there.fetch(&at(unknown)).header("x-gatekeep-refused"), Some("primary"));
+    assert_eq!(github.requests().len(), asked, "GitHub hears nothing of that");
+    assert_eq!(mona.fetch(&at(unknown)).status, 200, "others are not concerned");
 }
 
 /// Cut off for a moment: what was told meanwhile is not known, so nothing that is held is fresh.
