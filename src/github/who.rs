@@ -80,7 +80,9 @@ impl Client {
         // Apps ask GitHub in the same name, and shall know what is left.
         if let Some(whose) = said.as_ref().ok().or(before) {
             let key = BudgetKey::User(whose.identity.id);
-            limits.into_iter().for_each(|heard| self.budgets.note(&key, heard));
+            for heard in limits {
+                self.budgets.note(&key, heard);
+            }
         }
         if let Ok(said) = &said {
             self.verbatim.keep(said.identity.id, answers, since);
