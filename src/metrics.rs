@@ -60,6 +60,8 @@ metrics! {
     github_etag_formula: IntCounterVec = "gatekeep_github_etag_formula_total" ["holds"],
     /// Pages confirmed by GitHub and fetched all the same, for a next page may have come.
     github_link_refetches: IntCounter = "gatekeep_github_link_refetches_total",
+    /// Answers held for installations that a webhook has told to have changed, by what became of asking for them anew.
+    github_refreshes: IntCounterVec = "gatekeep_github_refreshes_total" ["result"],
     /// Requests of the API that GitHub counts, by its limit: all that were sent but those answered 304.
     github_charged: IntCounterVec = "gatekeep_github_charged_total" ["resource"],
     /// Requests of the API refused without asking GitHub, by its limit and by what stood against them.

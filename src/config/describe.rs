@@ -87,6 +87,7 @@ fn webhook(github: &Settings) -> Value {
         ("secret", secrets(&[Hook::Any, Hook::App])),
         ("organization_secret", secrets(&[Hook::Organization])),
         ("repository_secret", secrets(&[Hook::Repository])),
+        ("mode", text(&github.webhook_mode)),
         ("redeliver", github.redeliver.into()),
     ])
 }

@@ -14,6 +14,7 @@ use super::scalar::{
     BodyLimit, Https, Network, PagesOf, PlainPath, RedisAddress, RouteName, Size, Span, Text,
 };
 use super::written::{Allow, Redis, SecretSource, Store, Upstream};
+use crate::github::WebhookMode;
 use crate::identity::{EmailPattern, OrgName, TeamRef, UserPattern};
 use crate::origin::Origin;
 use crate::route::{HostPattern, LimitStatus};
@@ -113,6 +114,7 @@ mapping! {
         secret: OneOrMany<SecretSource>,
         organization_secret: OneOrMany<SecretSource>,
         repository_secret: OneOrMany<SecretSource>,
+        mode: WebhookMode,
         redeliver: bool,
     }
 

@@ -11,7 +11,7 @@ use super::action::Answer;
 use super::recheck::Trouble;
 use super::{Gateway, Request, error};
 use crate::github::app::InstallationId;
-use crate::github::{Delivery, Event, Forged};
+use crate::github::{Delivery, Event, Forged, WebhookMode};
 use crate::reason::Reason;
 use crate::store::{Table, Unavailable};
 
@@ -111,6 +111,9 @@ impl Gateway {
         let Delivery { kind, target, payload, .. } = delivery;
         let realm = request.config().keys.realm();
         let told = self.github_api.told(realm, (kind, target), payload).await?;
+        if request.config().github.webhook_mode == WebhookMode::Refresh {
+            self.github_api.refresh_soon(&told.changed);
+        }
         if let Some(id) = told.installation {
             let (id, snapshot) = (InstallationId(id), request.snapshot);
             self.installations.drop_installation(id);

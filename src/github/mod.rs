@@ -25,7 +25,7 @@ pub use oauth::scopes_for;
 pub use pauses::{LONGEST_PAUSE, Pauses};
 pub use tokens::{Asking, TokenError, Tokens};
 pub use verbatim::Verbatim;
-pub use webhook::{Delivery, Event, Forged, Hook, HookSecret, Signature, signature};
+pub use webhook::{Delivery, Event, Forged, Hook, HookSecret, Signature, WebhookMode, signature};
 pub use who::Said;
 
 /// GitHub's addresses and the gateway's credentials there.
@@ -45,6 +45,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// What GitHub signs its webhooks with; several are a rotation, none takes no webhooks.
     pub webhook_secrets: Vec<HookSecret>,
+    /// What is done with what they tell.
+    pub webhook_mode: WebhookMode,
     /// Whether GitHub is asked to send again what webhooks of the app nobody took.
     pub redeliver: bool,
     /// Whether a token is revoked at GitHub when its account's last session ends.

@@ -29,6 +29,16 @@ pub enum Hook {
     Repository,
 }
 
+/// What is done once a webhook has told that something has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WebhookMode {
+    /// What is held of it is not fresh any more: whoever asks for it next asks GitHub.
+    #[default]
+    Invalidate,
+    /// The same, and what installations hold of it is asked for anew before anybody asks.
+    Refresh,
+}
+
 /// What GitHub signs with.
 #[derive(Clone, Debug)]
 pub struct HookSecret {
@@ -173,6 +183,17 @@ impl Delivery {
         let target = hook.target(only(headers, TARGET).unwrap_or_default()).to_owned();
         let once = shape::ends_something(kind).then(|| digest(&key, body));
         Ok(Self { event, name, kind: kind.to_owned(), target, payload, once })
+    }
+}
+
+// === impl WebhookMode ===
+
+impl std::fmt::Display for WebhookMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Invalidate => "invalidate",
+            Self::Refresh => "refresh",
+        })
     }
 }
 

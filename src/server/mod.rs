@@ -120,6 +120,12 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 /// How often ended sessions are let go.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
+/// Questions of webhooks' making that are asked at once.
+const REFRESHES: usize = 4;
+
+/// How often it is looked whether there are any.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
+
 // === impl Server ===
 
 impl Server {
@@ -307,6 +313,9 @@ impl Server {
         tokio::spawn(tell_forever(self.shared.clone()));
         tokio::spawn(forget_forever(self.shared.clone()));
         tokio::spawn(recover_forever(self.shared.clone()));
+        for _ in 0..REFRESHES {
+            tokio::spawn(refresh_forever(self.shared.clone()));
+        }
         tokio::spawn(resolve_forever(self.shared.clone()));
         tokio::spawn(upkeep.go_on());
         if let Some(file) = self.file {
@@ -418,6 +427,15 @@ async fn recover_forever(shared: Arc<Shared>) {
         let running = shared.running.load_full();
         shared.gateway.recover_webhooks(&running.snapshot).await;
         tokio::time::sleep(MISSED_EVERY).await;
+    }
+}
+
+/// What webhooks have told to have changed.
+async fn refresh_forever(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(REFRESH_EVERY).await;
+        let running = shared.running.load_full();
+        shared.gateway.refresh_answers(&running.snapshot).await;
     }
 }
 

@@ -105,7 +105,22 @@ pub(super) fn answer(shared: &Shared, request: &Recorded, path: &[&str]) -> Opti
         return Some(by_app.unwrap_or_else(|refused| refused));
     }
     let word = word.filter(|word| word.starts_with("ghs_"))?;
+    if reads_a_repository(request, path) && may_read(shared, word) {
+        return None;
+    }
     Some(installation_route(shared, request, word, path).unwrap_or_else(|refused| refused))
+}
+
+/// What an installation reads of repositories is what everybody may see.
+fn reads_a_repository(request: &Recorded, path: &[&str]) -> bool {
+    matches!(request.method.as_str(), "GET" | "HEAD")
+        && matches!(path, ["repos" | "repositories", ..])
+}
+
+/// Whether a token is an installation's, and good now.
+pub(super) fn may_read(shared: &Shared, word: &str) -> bool {
+    let now = lock(&shared.world).now();
+    lock(&shared.app.installations).identify(word, now).is_ok()
 }
 
 /// `GET /user/installations`: those of the person and of the organizations they belong to.

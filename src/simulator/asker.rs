@@ -3,14 +3,20 @@
 use http::StatusCode;
 
 use super::{
-    caller::Caller, client::Credentials, github::Shared, limits::Payer, outcome::Outcome,
+    app,
+    caller::{Caller, bearer},
+    client::Credentials,
+    github::Shared,
+    limits::Payer,
+    outcome::Outcome,
     record::Recorded,
 };
 
 /// Who asks.
 pub(super) enum Asker {
     Person(Caller),
-    /// The app, by its id and secret: it sees what is public, within its own budget.
+    /// The app, by its id and secret, or one of its installations: it sees what is public, within
+    /// its own budget.
     App,
     Nobody,
 }
@@ -34,6 +40,9 @@ impl Asker {
         }
         match Credentials::basic(request) {
             Some(app) if app.right() => Ok(Self::App),
+            None if bearer(request).is_some_and(|word| app::may_read(shared, word)) => {
+                Ok(Self::App)
+            }
             Some(_) => Err(Outcome::error(StatusCode::UNAUTHORIZED, "Bad credentials")),
             None => Caller::identify(shared, request).map(Self::Person),
         }

@@ -534,6 +534,7 @@ fn gatekeep_settings(github: &Simulator) -> gatekeep::github::Settings {
         scopes: None,
         timeout: 5 * SECOND,
         webhook_secrets: Vec::new(),
+        webhook_mode: gatekeep::github::WebhookMode::default(),
         redeliver: true,
         revoke_tokens: false,
         app: Some(Arc::new(gatekeep::github::app::App {

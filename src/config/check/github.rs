@@ -43,6 +43,7 @@ impl Check<'_> {
             scopes,
             timeout,
             webhook_secrets: webhook_secrets?,
+            webhook_mode: webhook_mode(github),
             redeliver: redelivers(github),
             revoke_tokens: github.revoke_tokens.value() == Some(&true),
             app,
@@ -125,6 +126,11 @@ impl Check<'_> {
         }
         Some(list.iter().map(|at| at.value.0.clone()).collect())
     }
+}
+
+fn webhook_mode(github: &GitHub) -> github::WebhookMode {
+    let webhook = github.webhook.value();
+    webhook.and_then(|webhook| webhook.mode.value().copied()).unwrap_or_default()
 }
 
 fn redelivers(github: &GitHub) -> bool {

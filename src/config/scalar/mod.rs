@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::report::Fault;
 use super::suggest::{list, nearest};
+use crate::github::WebhookMode;
 use crate::origin::Origin;
 use crate::route::LimitStatus;
 
@@ -159,6 +160,16 @@ impl Scalar for LimitStatus {
             "a status of a refusal",
             &known.each_ref().map(|(name, of)| (name.as_str(), *of)),
         )
+    }
+}
+
+impl Scalar for WebhookMode {
+    const WHAT: &'static str = "`invalidate` or `refresh`";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let known = [Self::Invalidate, Self::Refresh].map(|mode| (mode.to_string(), mode));
+        let known = known.each_ref().map(|(name, of)| (name.as_str(), *of));
+        word(text, "a mode of webhooks", &known)
     }
 }
 

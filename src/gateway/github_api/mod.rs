@@ -19,6 +19,7 @@ use crate::route::{Api, Route};
 mod answer;
 mod asker;
 mod reading;
+mod refreshing;
 mod sending;
 mod sharing;
 

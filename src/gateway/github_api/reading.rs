@@ -12,6 +12,7 @@ use crate::budget::Resource;
 use crate::freshness::{ApiPath, Asked, Directives, Key, handling, tags};
 use crate::gateway::action::{Action, Answer};
 use crate::gateway::{Gateway, Request, Snapshot, Visitor, error};
+use crate::github::WebhookMode;
 use crate::github::api::{Arrival, Moment, Question};
 use crate::passage::request as outgoing;
 use crate::reason::Reason;
@@ -120,6 +121,9 @@ impl Gateway {
             let means = token.means(base, &reading.fields)?;
             let arrival = self.github_api.read(&reading.question, &means).await;
             if !is_refused(&arrival) {
+                if snapshot.config.github.webhook_mode == WebhookMode::Refresh {
+                    self.github_api.watch(&reading.question, &reading.fields);
+                }
                 return Ok(arrival);
             }
             // It may be the token's fault and not the question's.

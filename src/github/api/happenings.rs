@@ -14,10 +14,12 @@ use crate::freshness::tags::{Tag, covered_by, event_tags, names_in};
 use crate::store::{Happened, Principal, Unavailable};
 
 /// What a webhook has told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// Whether anything here is another than before.
     pub has_changed: bool,
+    /// What is no longer fresh.
+    pub changed: Vec<Tag>,
     /// The installation that is gone, or whose rights are others now: its tokens are to go.
     pub installation: Option<u64>,
 }
@@ -56,11 +58,12 @@ impl Api {
             ended: ended.into_iter().collect(),
             ..Happened::default()
         };
-        let changes = [&happened.changed, &happened.covered, &happened.uncovered];
-        let has_changed = ended.is_some() || changes.iter().any(|tags| !tags.is_empty());
+        let told = [&happened.changed, &happened.covered, &happened.uncovered];
+        let has_changed = ended.is_some() || told.iter().any(|tags| !tags.is_empty());
         let heeded = self.apply(&happened).await;
+        let changed = happened.changed.clone();
         self.outbox.put(happened);
-        heeded.map(|()| Told { has_changed, installation })
+        heeded.map(|()| Told { has_changed, changed, installation })
     }
 
     /// Heeds a webhook that was heeded before. Whoever sends it again ends nothing by it: what it is
@@ -232,6 +235,7 @@ impl Api {
         self.briefs.forget_all(who);
         self.beyond.forget_all(who);
         self.limits.forget_all(who);
+        self.refreshes.forget_all(who);
         if let Some(id) = who.user() {
             self.verbatim.forget(id);
         }

@@ -40,6 +40,7 @@ mod limits;
 mod outage;
 mod outbox;
 mod read;
+mod refresh;
 mod reply;
 mod room;
 mod shares;
@@ -52,6 +53,7 @@ pub use beyond::Moment;
 pub use bodies::BodyPlace;
 pub use exchange::Broken;
 pub use happenings::Told;
+pub use refresh::{Refresh, Refreshed};
 pub use reply::{Arrival, Flow, Mode, Reply};
 pub use room::Room;
 pub use tally::{Tallied, Tally};
@@ -69,6 +71,7 @@ use forgetting::Forgetting;
 use limits::Limits;
 use outage::Outage;
 use outbox::Outbox;
+use refresh::Refreshes;
 use reply::Passing;
 use varies::Varies;
 
@@ -85,6 +88,7 @@ pub struct Api {
     beyond: Beyond,
     varies: Varies,
     limits: Limits,
+    refreshes: Refreshes,
     flights: Arc<Flights>,
     budgets: Arc<Budgets>,
     tally: Tally,
@@ -241,6 +245,7 @@ impl Api {
             beyond: Beyond::new(),
             varies: Varies::default(),
             limits: Limits::new(),
+            refreshes: Refreshes::new(),
             flights: Arc::default(),
             budgets,
             tally: Tally::new(),

@@ -33,6 +33,18 @@ impl Simulator {
         state.windows.leave(&limits, (payer, resource), now, remaining);
     }
 
+    /// The same of the budget of the app and its installations.
+    ///
+    /// # Panics
+    /// If there is no such budget.
+    pub fn set_remaining_of_app(&self, resource: &str, remaining: u64) {
+        let resource = Resource::named(resource).expect("core, search or graphql");
+        let limits = self.shared.knobs.allows();
+        let now = lock(&self.shared.world).now();
+        let mut state = lock(&self.shared.meter.0);
+        state.windows.leave(&limits, (Payer::App, resource), now, remaining);
+    }
+
     /// How many requests were refused for haste, whoever was hasty.
     pub fn violations(&self) -> u64 {
         lock(&self.shared.meter.0).haste.violations_of_all()

@@ -173,7 +173,9 @@ fn one_body_throws_what_is_held_away_once() {
     assert_eq!(cache(&octocat.fetch(&list)), unknown);
     for replay in [&suspended, &named(&suspended, "x-github-delivery", "another")] {
         assert_eq!(deliver(&world, replay), taken("duplicate"));
-        assert_eq!(cache(&octocat.fetch(&list)), known);
+        // It may be with another token, for the node hears of the suspension from itself as well.
+        let again = octocat.fetch(&list);
+        assert!(cache(&again).starts_with(known), "{}", cache(&again));
     }
     assert_eq!(deliver(&world, &told("unsuspend", APP)), taken("done"));
     assert_eq!(cache(&octocat.fetch(&list)), unknown, "the control");

@@ -56,6 +56,8 @@ mod writes;
 mod webhooks;
 /// Whose webhooks: what is signed speaks for itself alone, and ends something once.
 mod hooks;
+/// What webhooks have told to have changed is asked for ahead.
+mod refreshes;
 /// Several nodes: what one hears, all heed.
 mod other_nodes;
 /// Whoever leaves is forgotten.

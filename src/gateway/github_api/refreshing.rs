@@ -1,0 +1,46 @@
+//! Answers that installations hold are asked for anew, once a webhook has told that they have changed.
+
+use super::{Asker, Token};
+use crate::gateway::{Gateway, Snapshot};
+use crate::github::WebhookMode;
+use crate::github::api::{Refresh, Refreshed};
+use crate::store::Principal;
+
+/// What stands in the log in the place of a request's id.
+const BY_WEBHOOK: &str = "refresh";
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Asks for everything whose time has come. Call it every second or so, several times at once if
+    /// it shall ask for several things at once.
+    pub async fn refresh_answers(&self, snapshot: &Snapshot) {
+        while let Some(refresh) = self.github_api.next_refresh() {
+            let refreshed = self.refresh_answer(snapshot, &refresh).await;
+            self.metrics.github_refreshes.with_label_values(&[refreshed.word()]).inc();
+        }
+    }
+
+    async fn refresh_answer(&self, snapshot: &Snapshot, refresh: &Refresh) -> Refreshed {
+        let (who, budget) = (refresh.question.who, refresh.question.budget.clone());
+        let is_ours = match who {
+            Principal::Installation { realm, .. } => realm == snapshot.config.keys.realm(),
+            Principal::User { .. } => false,
+        };
+        if !is_ours || snapshot.config.github.webhook_mode != WebhookMode::Refresh {
+            return Refreshed::Needless;
+        }
+        if !self.github_api.may_refresh(refresh) {
+            return Refreshed::Spared;
+        }
+        let account = refresh.question.account;
+        let asker = Asker { instead: None, is_in_doubt: false, account, who, budget };
+        let token = self.token(snapshot, BY_WEBHOOK, &asker).await;
+        let means =
+            token.and_then(|token: Token| token.means(&snapshot.addresses.api, &refresh.fields));
+        match means {
+            Ok(means) => self.github_api.refresh(refresh, &means).await,
+            Err(_) => Refreshed::Failed,
+        }
+    }
+}
