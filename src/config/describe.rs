@@ -66,6 +66,7 @@ fn github(config: &Config) -> Value {
         ("client_secret", text(&REDACTED)),
         ("web", text(&github.web)),
         ("api", text(&github.api)),
+        ("ca", github.ca.as_ref().map_or(Value::Null, |pem| certificates(pem))),
         ("scopes", texts(&github.scopes.clone().unwrap_or_else(needed))),
         ("timeout", text(&span(github.timeout))),
         ("webhook", webhook(github)),

@@ -95,6 +95,7 @@ mapping! {
         client_secret: SecretSource,
         web: Origin,
         api: Text,
+        ca: Text,
         scopes: Vec<At<Text>>,
         timeout: Span,
         webhook: Webhook,

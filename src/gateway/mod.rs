@@ -12,7 +12,7 @@ use crate::api_key::Presented;
 use crate::clock::Clock;
 use crate::config::{Cache, Config};
 use crate::defence::{Defence, stands};
-use crate::github::api::Api;
+use crate::github::api::{Api, Exchange};
 use crate::github::app::Installations;
 use crate::github::budgets::Budgets;
 use crate::github::{Asking, Client, GitHubError, Tokens};
@@ -98,6 +98,8 @@ pub struct Snapshot {
     /// The configuration.
     pub config: Config,
     github: Client,
+    /// The connections to GitHub's API.
+    exchange: Exchange,
     /// Where GitHub's services are.
     addresses: Addresses,
     /// The gateway's name in its calls.
@@ -113,10 +115,11 @@ impl Snapshot {
         let (api, metrics) = (&gateway.github_api, &gateway.metrics);
         let (budgets, verbatim) = (api.budgets().clone(), api.verbatim().clone());
         let github = Client::new(config.github.clone(), budgets, verbatim)?;
+        let exchange = gateway.github_api.exchange(&config.github)?;
         let routes = config.routes.iter().map(|route| metrics.for_route(&route.name)).collect();
         let addresses = Addresses::upstream(&config.github.api);
         let (agent, own) = (passage::request::agent(None), metrics.for_route("gatekeep"));
-        Ok(Self { config, github, addresses, agent, routes, own })
+        Ok(Self { config, github, exchange, addresses, agent, routes, own })
     }
 
     /// What it takes to ask GitHub in somebody's name.
@@ -155,7 +158,7 @@ impl Gateway {
         let shared = InstallationTokens::new(store.clone());
         let in_memory = || Arc::new(HeldResponses::new(cache.github as u64)) as _;
         let answers = answers.unwrap_or_else(in_memory);
-        let github_api = Arc::new(Api::new(answers, budgets, clock.clone(), metrics.clone())?);
+        let github_api = Arc::new(Api::new(answers, budgets, clock.clone(), metrics.clone()));
         let (clocks, counts) = (clock.clone(), metrics.clone());
         let rechecks =
             Rechecks::new(sessions.clone(), tokens.clone(), github_api.clone(), clocks, counts);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::redirect::Policy;
+use reqwest::{Certificate, ClientBuilder};
 use serde::de::DeserializeOwned;
 
 use super::budgets::{Budgets, Heard};
@@ -131,7 +132,8 @@ impl Client {
         verbatim: Arc<Verbatim>,
     ) -> Result<Self, GitHubError> {
         crate::keys::install_jwt_provider();
-        let http = reqwest::Client::builder()
+        let http = trusting(settings.ca.as_deref().map(Vec::as_slice))
+            .map_err(|e| GitHubError::Unreachable("anything", e.to_string()))?
             .user_agent(concat!("gatekeep/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .timeout(settings.timeout)
@@ -286,6 +288,15 @@ impl Client {
     /// Whether a URL is one of this API: the token goes nowhere else.
     pub(super) fn is_own(&self, url: &str) -> bool {
         url.strip_prefix(&self.settings.api).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+/// A client that trusts these certificates in PEM, or the system's.
+pub(super) fn trusting(ca: Option<&[u8]>) -> reqwest::Result<ClientBuilder> {
+    let builder = reqwest::Client::builder();
+    match ca {
+        Some(pem) => Ok(builder.tls_certs_only(Certificate::from_pem_bundle(pem)?)),
+        None => Ok(builder),
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Settings {
     pub web: String,
     /// The REST API: `https://api.github.com`, without a slash at the end.
     pub api: String,
+    /// Certificates in PEM to trust instead of the system's.
+    pub ca: Option<Arc<Vec<u8>>>,
     /// Scopes to ask for; `None` asks for what the policies need.
     pub scopes: Option<Vec<String>>,
     /// For one answer of GitHub, from connecting to the last byte.

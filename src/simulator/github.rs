@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use rustls::ServerConfig;
 use url::Url;
 
 use super::{
@@ -25,12 +26,13 @@ use super::{
     journal::{Log, who},
     knobs::Knobs,
     limits::{Meter, Payer, Receipt},
+    lines::Lines,
     pages,
     record::{API, Recorded, lock},
     refresh,
     repositories::{GRAPHQL, UPLOADS, plant, receive},
     rest,
-    serve::{Bound, HangUp, Running},
+    serve::{Bound, HangUp, Manner, Running},
     spoil::{spoil, verbatim},
     trouble::Trouble,
     visitor,
@@ -55,6 +57,7 @@ pub(super) struct Shared {
     /// Where archives are downloaded.
     pub(super) codeload_url: String,
     pub(super) app: App,
+    pub(super) lines: Arc<Lines>,
     /// For what goes on after an answer.
     pub(super) itself: Weak<Self>,
     pub(super) log: Log,
@@ -76,8 +79,18 @@ pub struct Simulator {
 impl Simulator {
     /// Starts on this address, with [`cast::everyone`]. Port 0 takes a free one.
     pub fn start(address: SocketAddr) -> io::Result<Self> {
+        Self::start_so(address, None)
+    }
+
+    /// The same with TLS, where clients may speak HTTP/2: as at GitHub, if `tls` offers them `h2`.
+    pub fn start_secure(address: SocketAddr, tls: Arc<ServerConfig>) -> io::Result<Self> {
+        Self::start_so(address, Some(tls))
+    }
+
+    fn start_so(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         let bound = Bound::to(address)?;
-        let url = format!("http://{}", bound.address);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", bound.address);
         let codeload = Codeload::start(address.ip())?;
         let mut world = World::with(cast::everyone());
         plant(&mut world);
@@ -90,6 +103,7 @@ impl Simulator {
             meter: Meter::default(),
             codeload_url: codeload.url(),
             app: App::default(),
+            lines: Arc::default(),
             itself: itself.clone(),
             log: Log::default(),
         });
@@ -97,7 +111,8 @@ impl Simulator {
             let shared = Arc::clone(&shared);
             move |request| handle(Arc::clone(&shared), request)
         };
-        let server = bound.serve("simulated-github", handler)?;
+        let manner = Manner { tls, lines: Arc::clone(&shared.lines) };
+        let server = bound.serve_so("simulated-github", manner, handler)?;
         Ok(Self { shared, codeload, server })
     }
 
@@ -237,6 +252,7 @@ impl Simulator {
 
 /// One request: noted, answered, and its answer noted.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply, HangUp> {
+    let _under_way = shared.lines.enter();
     let request = read(request).await?;
     let payer = Payer::of(&shared, &request);
     let at = lock(&shared.world).now();

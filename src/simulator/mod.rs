@@ -10,6 +10,7 @@
 
 mod web;
 mod record;
+mod lines;
 mod serve;
 mod calendar;
 mod media;

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Uri, Version};
 
 use super::web::{Pairs, pairs};
 
@@ -15,6 +15,8 @@ pub(super) const API: &str = "/api/v3";
 pub struct Recorded {
     /// `GET`, `POST`, …
     pub method: String,
+    /// Which version of HTTP it came by.
+    pub version: Version,
     /// The path and query exactly as they stood in the request line.
     pub target: String,
     /// Names and values in the order they came.
@@ -27,13 +29,19 @@ pub struct Recorded {
     pub(super) digest: Option<String>,
 }
 
+/// HTTP/2 names the host in the same breath.
+fn target(uri: &Uri) -> String {
+    uri.path_and_query().map_or_else(|| uri.to_string(), ToString::to_string)
+}
+
 // === impl Recorded ===
 
 impl Recorded {
     pub(super) fn new<B>(request: &Request<B>, body: Bytes) -> Self {
         Self {
             method: request.method().to_string(),
-            target: request.uri().to_string(),
+            version: request.version(),
+            target: target(request.uri()),
             headers: header_list(request.headers()),
             body_bytes: body.len() as u64,
             body,

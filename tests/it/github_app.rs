@@ -531,6 +531,7 @@ fn gatekeep_settings(github: &Simulator) -> gatekeep::github::Settings {
         client_secret: Secret::new(github.client_secret().to_owned()),
         web: github.web_url().to_owned(),
         api: github.api_url().to_owned(),
+        ca: None,
         scopes: None,
         timeout: 5 * SECOND,
         webhook_secrets: Vec::new(),

@@ -1,5 +1,6 @@
 //! GitHub's addresses and the credentials there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::field::{At, Field};
@@ -31,6 +32,7 @@ impl Check<'_> {
         let client_secret = self.client_secret(at);
         let web = self.web(github);
         let api = self.api(github);
+        let ca = self.github_ca(&github.ca);
         let scopes = self.scopes(&github.scopes);
         let timeout = self.span(&github.timeout, Duration::from_secs(10), Duration::from_secs(1));
         let webhook_secrets = self.webhook_secrets(&github.webhook);
@@ -40,6 +42,7 @@ impl Check<'_> {
             client_secret: client_secret?,
             web,
             api: api?,
+            ca: ca?,
             scopes,
             timeout,
             webhook_secrets: webhook_secrets?,
@@ -111,6 +114,14 @@ impl Check<'_> {
             self.problem(&at.place, unencrypted());
         }
         Some(format!("{origin}{path}"))
+    }
+
+    /// Whom to trust that it is GitHub.
+    #[expect(clippy::option_option, reason = "nothing is said, or what is said cannot be read")]
+    fn github_ca(&mut self, field: &Field<Text>) -> Option<Option<Arc<Vec<u8>>>> {
+        let Some(at) = field.given() else { return field.is_absent().then_some(None) };
+        self.chain(at)?;
+        self.pem_file(at).map(|pem| Some(Arc::new(pem)))
     }
 
     fn scopes(&mut self, field: &Field<Vec<At<Text>>>) -> Option<Vec<String>> {

@@ -239,11 +239,16 @@ fn reason_of(error: &TokenError) -> Reason {
 
 impl Token {
     /// What it takes to ask with this token.
-    pub(super) fn means(&self, base: &str, fields: &HeaderMap) -> Result<Arc<Means>, Reason> {
+    pub(super) fn means(
+        &self,
+        snapshot: &Snapshot,
+        fields: &HeaderMap,
+    ) -> Result<Arc<Means>, Reason> {
         let authorization = authorization(self.word()).ok_or(Reason::GitHubRefused)?;
         let mut fields = fields.clone();
         fields.insert(AUTHORIZATION, authorization);
-        Ok(Arc::new(Means::new(base.to_owned(), fields)))
+        let (exchange, base) = (snapshot.exchange.clone(), snapshot.addresses.api.clone());
+        Ok(Arc::new(Means::new(exchange, base, fields)))
     }
 
     fn word(&self) -> &Secret<String> {

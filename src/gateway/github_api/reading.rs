@@ -116,9 +116,8 @@ impl Gateway {
         reading: &Reading,
         mut token: Token,
     ) -> Result<Arrival, Reason> {
-        let base = &snapshot.addresses.api;
         for _ in 0..MOST_REFUSALS {
-            let means = token.means(base, &reading.fields)?;
+            let means = token.means(snapshot, &reading.fields)?;
             let arrival = self.github_api.read(&reading.question, &means).await;
             if !is_refused(&arrival) {
                 if snapshot.config.github.webhook_mode == WebhookMode::Refresh {

@@ -36,8 +36,7 @@ impl Gateway {
         let account = refresh.question.account;
         let asker = Asker { instead: None, is_in_doubt: false, account, who, budget };
         let token = self.token(snapshot, BY_WEBHOOK, &asker).await;
-        let means =
-            token.and_then(|token: Token| token.means(&snapshot.addresses.api, &refresh.fields));
+        let means = token.and_then(|token: Token| token.means(snapshot, &refresh.fields));
         match means {
             Ok(means) => self.github_api.refresh(refresh, &means).await,
             Err(_) => Refreshed::Failed,

@@ -152,10 +152,9 @@ impl Gateway {
         body: Outgoing,
         again: Option<Bytes>,
     ) -> Result<Arrival, Reason> {
-        let base = &snapshot.addresses.api;
         let mut body = Some(body);
         for _ in 0..MOST_REFUSALS {
-            let means = sending.token.means(base, &sending.fields)?;
+            let means = sending.token.means(snapshot, &sending.fields)?;
             let body = match (body.take(), &again) {
                 (Some(Outgoing::Stream(stream)), _) => Some(stream),
                 (_, Some(whole)) => (!whole.is_empty()).then(|| whole.clone().into()),

@@ -1,5 +1,6 @@
 //! One request to GitHub and its answer, bounded in time and in what is held of it.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,13 +13,22 @@ use tokio::sync::oneshot;
 
 use super::flows;
 use crate::github::GitHubError;
+use crate::github::client::trusting;
 
 #[cfg(test)]
 mod tests;
 
 /// The connections to GitHub's API, apart from those for sign-ins: a stream of 300 MB is none of
 /// their business.
-pub(super) struct Exchange(reqwest::Client);
+#[derive(Clone)]
+pub struct Exchange(reqwest::Client);
+
+/// The connections in force. A configuration that trusts the same certificates keeps them.
+#[derive(Default)]
+pub(super) struct Exchanges(Mutex<Option<(Trusted, Exchange)>>);
+
+/// Certificates in PEM; `None` is the system's.
+type Trusted = Option<Arc<Vec<u8>>>;
 
 /// An answer.
 pub(super) enum Got {
@@ -112,9 +122,9 @@ impl Got {
 // === impl Exchange ===
 
 impl Exchange {
-    pub(super) fn new() -> Result<Self, GitHubError> {
+    pub(super) fn new(ca: Option<&[u8]>) -> Result<Self, GitHubError> {
         crate::keys::install_jwt_provider();
-        let http = client().build();
+        let http = trusting(ca).and_then(|trusting| client(trusting).build());
         Ok(Self(http.map_err(|e| GitHubError::Unreachable("anything", e.to_string()))?))
     }
 
@@ -168,8 +178,25 @@ impl Exchange {
     }
 }
 
-fn client() -> ClientBuilder {
-    reqwest::Client::builder()
+// === impl Exchanges ===
+
+impl Exchanges {
+    /// Connections that trust these certificates.
+    pub(super) fn trusting(&self, ca: &Trusted) -> Result<Exchange, GitHubError> {
+        let mut in_force = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((trusted, exchange)) = &*in_force
+            && trusted == ca
+        {
+            return Ok(exchange.clone());
+        }
+        let exchange = Exchange::new(ca.as_deref().map(Vec::as_slice))?;
+        *in_force = Some((ca.clone(), exchange.clone()));
+        Ok(exchange)
+    }
+}
+
+fn client(trusting: ClientBuilder) -> ClientBuilder {
+    trusting
         .redirect(Policy::none())
         .connect_timeout(CONNECT)
         .pool_idle_timeout(IDLE)

@@ -137,7 +137,8 @@ impl<'a> Inquiry<'a> {
         let (api, question) = (self.api, self.question);
         let began = std::time::Instant::now();
         let tag = candidate.map(|candidate| &candidate.tag);
-        let got = api.exchange.read(&self.means.url(question), &self.means.fields, tag).await;
+        let got =
+            self.means.exchange.read(&self.means.url(question), &self.means.fields, tag).await;
         let is_answered = got.as_ref().is_ok_and(Got::is_an_answer);
         api.outage.note(question.account, is_answered, api.clock.now());
         match got {

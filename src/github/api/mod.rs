@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use ring::digest::{SHA256, digest};
 
 use super::budgets::{BudgetKey, Budgets, Call, Permit};
-use super::{GitHubError, Verbatim};
+use super::{GitHubError, Settings, Verbatim};
 use crate::budget::{Kind, Resource};
 use crate::clock::Clock;
 use crate::freshness::tags::{Tag, tags_of};
@@ -51,7 +51,7 @@ mod write;
 
 pub use beyond::Moment;
 pub use bodies::BodyPlace;
-pub use exchange::Broken;
+pub use exchange::{Broken, Exchange};
 pub use happenings::Told;
 pub use refresh::{Refresh, Refreshed};
 pub use reply::{Arrival, Flow, Mode, Reply};
@@ -64,7 +64,7 @@ use bodies::Bodies;
 use brief::Briefs;
 use changes::Changes;
 use coverage::Coverage;
-use exchange::{Exchange, Large, Whole};
+use exchange::{Exchanges, Large, Whole};
 use flights::Flights;
 use flows::{FlowPlace, Flows};
 use forgetting::Forgetting;
@@ -93,7 +93,7 @@ pub struct Api {
     budgets: Arc<Budgets>,
     tally: Tally,
     verbatim: Arc<Verbatim>,
-    exchange: Exchange,
+    exchanges: Exchanges,
     flows: Flows,
     uploads: Flows,
     bodies: Bodies,
@@ -136,6 +136,7 @@ pub struct Means {
     pub base: String,
     /// The fields to send, with the token.
     pub fields: HeaderMap,
+    exchange: Exchange,
     authorization: Secret<String>,
     accept: String,
     fingerprint: [u8; 16],
@@ -200,7 +201,7 @@ impl Question {
 
 impl Means {
     /// `fields` carry `Authorization` and `Accept`.
-    pub fn new(base: String, fields: HeaderMap) -> Self {
+    pub fn new(exchange: Exchange, base: String, fields: HeaderMap) -> Self {
         let text = |name| {
             let value: Option<&HeaderValue> = fields.get(name);
             value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
@@ -208,7 +209,14 @@ impl Means {
         let authorization = Secret::new(text(http::header::AUTHORIZATION));
         let hash = digest(&SHA256, authorization.expose().as_bytes());
         let fingerprint = hash.as_ref()[..16].try_into().expect("SHA-256 has 32 bytes");
-        Self { base, accept: text(http::header::ACCEPT), authorization, fingerprint, fields }
+        Self {
+            base,
+            accept: text(http::header::ACCEPT),
+            authorization,
+            fingerprint,
+            fields,
+            exchange,
+        }
     }
 
     fn url(&self, question: &Question) -> String {
@@ -233,8 +241,8 @@ impl Api {
         budgets: Arc<Budgets>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, GitHubError> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             store,
             changes: Changes::new(),
             coverage: Coverage::default(),
@@ -250,7 +258,7 @@ impl Api {
             budgets,
             tally: Tally::new(),
             verbatim: Arc::default(),
-            exchange: Exchange::new()?,
+            exchanges: Exchanges::default(),
             flows: Flows::of_answers(),
             uploads: Flows::of_uploads(),
             bodies: Bodies::new(),
@@ -258,7 +266,12 @@ impl Api {
             outage: Outage::default(),
             clock,
             metrics,
-        })
+        }
+    }
+
+    /// The connections to the GitHub of a configuration.
+    pub fn exchange(&self, settings: &Settings) -> Result<Exchange, GitHubError> {
+        self.exchanges.trusting(&settings.ca)
     }
 
     /// The budgets that are drawn on.

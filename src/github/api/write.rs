@@ -91,7 +91,7 @@ impl Api {
         let mut fate = Fate { api: self, order, is_known: false };
         let began = Instant::now();
         let (method, fields) = (order.method.clone(), means.fields.clone());
-        let sent = self.exchange.send(method, &order.url, fields, body).await;
+        let sent = means.exchange.send(method, &order.url, fields, body).await;
         drop(place);
         let got = match sent {
             Ok(response) => collect(response).await,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use gatekeep::simulator::{Simulator, Trouble};
 use ring::digest::{SHA256, digest};
 
+use super::http2::Secure;
 use super::{SCOPES, at, entitled, world};
 use crate::support::browser::{Browser, join};
 use crate::support::child::Run;
@@ -452,9 +453,9 @@ fn a_stream_ends_with_its_session() {
 const LARGEST: u64 = 300_000_000;
 
 /// A gateway in a process of its own, and octocat signed in there.
-fn apart(github: &Simulator) -> (Run, Browser) {
+fn apart(github: &Simulator, keys: &str) -> (Run, Browser) {
     github.register_callback("https://auth.example.com/.gatekeep/callback");
-    let run = Run::start(&yaml(github, SCOPES, WIDE));
+    let run = Run::start(&yaml(github, keys, WIDE));
     let mut browser = Browser::new(run.address);
     let page = at("/user");
     let mut place = join(&page, browser.get(&page).location());
@@ -496,9 +497,20 @@ fn upload(run: &Run, browser: &Browser, target: &str, bytes: u64) {
 /// However long a body is, little of it is in memory at once.
 #[test]
 fn large_bodies_flow_through_little_memory() {
-    const LITTLE: u64 = 24 << 20;
     let github = Simulator::start("127.0.0.1:0".parse().expect("an address")).expect("it starts");
-    let (run, mut browser) = apart(&github);
+    flow_through_little_memory(&github, SCOPES);
+}
+
+/// Nor on a connection that many share.
+#[test]
+fn large_bodies_flow_through_little_memory_over_http_2() {
+    let secure = Secure::start();
+    flow_through_little_memory(&secure.github, &secure.keys());
+}
+
+fn flow_through_little_memory(github: &Simulator, keys: &str) {
+    const LITTLE: u64 = 24 << 20;
+    let (run, mut browser) = apart(github, keys);
     let target = upload_target(&mut browser, "large.bin");
     let transfer = |bytes| {
         download(&run, &browser, bytes);

@@ -40,6 +40,8 @@ mod limits;
 mod turns;
 /// Many clients that know no measure, and a GitHub that bans for it.
 mod soak;
+/// GitHub as it is in production.
+mod http2;
 /// Files to GitHub and from it: whole or visibly broken, in little memory.
 mod files;
 /// Who sends or reads slowly.

@@ -111,9 +111,26 @@ impl World {
 
     /// A world around a gateway of the test's own.
     pub(crate) fn launch(keys: &str, routes: &str, gate: impl FnOnce(&str) -> Gate) -> Self {
-        let any = || "127.0.0.1:0".parse().expect("an address");
-        let github = Simulator::start(any()).expect("the simulator starts");
-        let app = Echo::start(any(), EchoSettings { jwks_url: None, prefix: "/.gatekeep".into() })
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let github = Simulator::start(any).expect("the simulator starts");
+        Self::of_both(github, keys, routes, gate)
+    }
+
+    /// The usual world around a GitHub of the test's own.
+    pub(crate) fn around(github: Simulator, keys: &str, routes: &str) -> Self {
+        Self::of_both(github, keys, routes, |yaml| {
+            Gate::start(yaml, |clock| Arc::new(Memory::new(clock)))
+        })
+    }
+
+    fn of_both(
+        github: Simulator,
+        keys: &str,
+        routes: &str,
+        gate: impl FnOnce(&str) -> Gate,
+    ) -> Self {
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let app = Echo::start(any, EchoSettings { jwks_url: None, prefix: "/.gatekeep".into() })
             .expect("the app starts");
         let yaml = yaml(&github, keys, &routes.replace("@APP@", app.url()));
         let gate = gate(&yaml);

@@ -164,6 +164,13 @@ impl Pair {
         Arc::new(builder.with_single_cert(vec![self.der()], key).expect("they fit"))
     }
 
+    /// The same, offering these protocols.
+    pub(crate) fn server_config_of(&self, protocols: &[&str]) -> Arc<rustls::ServerConfig> {
+        let mut config = rustls::ServerConfig::clone(&self.server_config());
+        config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+
     /// The certificate as it travels.
     pub(crate) fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_file(&self.certificate).expect("a certificate")

@@ -58,7 +58,8 @@ async fn readers_who_take_nothing_hold_up_nobody() {
     crate::keys::install_jwt_provider();
     let (full, mut is_full) = mpsc::unbounded_channel();
     let address = github(full).await;
-    let exchange = Exchange(client().http2_prior_knowledge().build().unwrap());
+    let exchange =
+        Exchange(client(trusting(None).unwrap()).http2_prior_knowledge().build().unwrap());
     let mut stalled = Vec::new();
     for _ in 0..flows::MOST {
         let url = format!("http://{address}/endless");
