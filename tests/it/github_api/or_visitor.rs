@@ -32,9 +32,7 @@ const ROUTES: &str = r"
 
 /// What the installation alone sees here,
 const INSTALLATIONS: &str = "/installation/repositories";
-/// what octocat and others see,
-const HELLO: &str = "/repos/octocat/hello-world";
-/// and what octocat sees, and a stranger does not.
+/// and what octocat and hubot see, and a stranger does not.
 const ROCKET: &str = "/repos/acme/rocket";
 
 /// The world with the App installed on acme, and a browser in which octocat is signed in.
@@ -81,7 +79,7 @@ fn with(browser: &mut Browser, path: &str, name: &str, value: &str) -> Response 
 fn what_the_installation_may_not_read_the_visitor_reads() {
     let (world, mut browser) = world();
     for (path, expected) in
-        [(INSTALLATIONS, AS_INSTALLATION), (HELLO, AS_VISITOR), ("/user", AS_VISITOR)]
+        [(INSTALLATIONS, AS_INSTALLATION), (ROCKET, AS_VISITOR), ("/user", AS_VISITOR)]
     {
         let answer = browser.fetch(&at(path));
         assert_eq!(asked_as(&answer), expected, "{path}: {}", answer.text());
@@ -91,7 +89,7 @@ fn what_the_installation_may_not_read_the_visitor_reads() {
     let nothing = browser.fetch(&at("/repos/octocat/nothing"));
     assert_eq!(asked_as(&nothing), (404, Some("visitor")));
     // Not unless the route says so, and where it is plain nothing is said.
-    for (path, expected) in [(INSTALLATIONS, 200), (HELLO, 404), ("/user", 403)] {
+    for (path, expected) in [(INSTALLATIONS, 200), (ROCKET, 404), ("/user", 403)] {
         let alone = browser.fetch(&format!("https://app.example.com/alone{path}"));
         assert_eq!(asked_as(&alone), (expected, None), "{path}");
     }
@@ -136,7 +134,7 @@ fn each_answer_counts_against_whom_it_was_asked_for() {
     assert_eq!(asked_as(&installation), AS_INSTALLATION);
     assert!(!own(&installation));
     assert_eq!(world.github.charged_to("octocat"), before);
-    let visitor = browser.fetch(&at(HELLO));
+    let visitor = browser.fetch(&at(ROCKET));
     assert_eq!(asked_as(&visitor), AS_VISITOR);
     assert!(own(&visitor));
     assert_eq!(world.github.charged_to("octocat"), before + 1);
@@ -149,27 +147,27 @@ fn what_the_installation_may_not_see_is_remembered_for_a_minute() {
     let seen = world.github.journal().len();
     let asked = |answer: Response, expected: &[(Option<String>, u16)]| {
         assert_eq!(asked_as(&answer), AS_VISITOR);
-        let reached = reached(&world, seen, HELLO);
+        let reached = reached(&world, seen, ROCKET);
         assert!(reached.ends_with(expected), "{reached:?}");
         reached.iter().filter(|(who, _)| who.is_none()).count()
     };
-    assert_eq!(asked(browser.fetch(&at(HELLO)), &[(None, 404), by_octocat(200)]), 1);
+    assert_eq!(asked(browser.fetch(&at(ROCKET)), &[(None, 404), by_octocat(200)]), 1);
     world.gate.clock.advance(Duration::from_secs(59));
-    assert_eq!(asked(browser.fetch(&at(HELLO)), &[by_octocat(200), by_octocat(304)]), 1);
-    assert_eq!(asked(person(&world, "hubot").fetch(&at(HELLO)), &[]), 1, "nor for anybody else");
-    let anew = with(&mut browser, HELLO, "cache-control", "no-cache");
+    assert_eq!(asked(browser.fetch(&at(ROCKET)), &[by_octocat(200), by_octocat(304)]), 1);
+    assert_eq!(asked(person(&world, "hubot").fetch(&at(ROCKET)), &[]), 1, "nor for anybody else");
+    let anew = with(&mut browser, ROCKET, "cache-control", "no-cache");
     assert_eq!(asked(anew, &[(None, 404), by_octocat(304)]), 2, "the client wants to know");
     world.gate.clock.advance(Duration::from_secs(60));
-    assert_eq!(asked(browser.fetch(&at(HELLO)), &[(None, 404), by_octocat(304)]), 3);
+    assert_eq!(asked(browser.fetch(&at(ROCKET)), &[(None, 404), by_octocat(304)]), 3);
     let tell = |action: &str| {
         let installation = json!({ "id": 5, "account": { "login": "acme", "id": 9 } });
         let payload = json!({ "action": action, "installation": installation });
         let webhook = world.github.webhook("installation_repositories", payload, SECRET);
         assert_eq!(send(&world.gate, &webhook).status, 200);
     };
-    assert_eq!(asked(browser.fetch(&at(HELLO)), &[by_octocat(304)]), 3, "control");
+    assert_eq!(asked(browser.fetch(&at(ROCKET)), &[by_octocat(304)]), 3, "control");
     tell("added");
-    assert_eq!(asked(browser.fetch(&at(HELLO)), &[(None, 404), by_octocat(304)]), 4);
+    assert_eq!(asked(browser.fetch(&at(ROCKET)), &[(None, 404), by_octocat(304)]), 4);
 }
 
 /// What may have happened is not tried again in another name, nor what surely did not: nobody becomes
@@ -177,7 +175,7 @@ fn what_the_installation_may_not_see_is_remembered_for_a_minute() {
 #[test]
 fn a_write_is_the_installations_alone() {
     let (world, mut browser) = world();
-    let issues = format!("{HELLO}/issues");
+    let issues = format!("{ROCKET}/issues");
     let body = json!({ "title": "Mine" }).to_string();
     let seen = world.github.journal().len();
     let refused = write(&mut browser, "POST", &issues, &body);
@@ -212,7 +210,7 @@ fn a_limit_a_failure_and_silence_are_no_lack_of_rights() {
     let failure = || Trouble::answer(502, "application/json", "{}");
     let haste = || Trouble::SecondaryLimit { status: 403, retry_after: Some(7) };
     for (path, trouble, status) in
-        [("/user", failure(), 502), (HELLO, Trouble::Refuse, 502), ("/user/orgs", haste(), 403)]
+        [("/user", failure(), 502), (ROCKET, Trouble::Refuse, 502), ("/user/orgs", haste(), 403)]
     {
         knobs.at(path, trouble);
         let answer = browser.fetch(&at(path));
@@ -251,8 +249,8 @@ fn an_installation_that_cannot_act_leaves_reading_to_the_visitor() {
     world.gate.clock.advance(Duration::from_secs(3600));
     world.github.knobs().on("/app", Trouble::answer(502, "application/json", "{}"));
     let seen = world.github.journal().len();
-    assert_ne!(browser.fetch(&at(HELLO)).status, 200);
-    assert_eq!(reached(&world, seen, HELLO), []);
+    assert_ne!(browser.fetch(&at(ROCKET)).status, 200);
+    assert_eq!(reached(&world, seen, ROCKET), []);
 }
 
 /// A part of a file is read as the whole is.
@@ -261,10 +259,10 @@ fn parts_of_files_are_read_likewise() {
     let (world, mut browser) = world();
     let mut part = |path: &str| with(&mut browser, path, "range", "bytes=0-9");
     assert_eq!(asked_as(&part(INSTALLATIONS)), AS_INSTALLATION);
-    assert_eq!(asked_as(&part(HELLO)), AS_VISITOR);
+    assert_eq!(asked_as(&part(ROCKET)), AS_VISITOR);
     world.github.uninstall(5);
     world.gate.clock.advance(Duration::from_secs(10));
-    assert_eq!(asked_as(&part(HELLO)), AS_VISITOR);
+    assert_eq!(asked_as(&part(ROCKET)), AS_VISITOR);
 }
 
 /// Visitors who ask the same at once are one question for the installation, and each one's own.
@@ -273,9 +271,9 @@ fn those_who_ask_together_wait_for_the_installation_together() {
     let (world, octocat) = world();
     let hubot = person(&world, "hubot");
     let gate = Gate::default();
-    world.github.knobs().once(HELLO, Trouble::Hold(gate.clone()));
+    world.github.knobs().once(ROCKET, Trouble::Hold(gate.clone()));
     let seen = world.github.journal().len();
-    let ask = |mut browser: Browser| move || browser.fetch(&at(HELLO));
+    let ask = |mut browser: Browser| move || browser.fetch(&at(ROCKET));
     let answers = std::thread::scope(|scope| {
         let both = [octocat, hubot].map(|browser| scope.spawn(ask(browser)));
         super::under_way(&world, 2);
@@ -285,7 +283,7 @@ fn those_who_ask_together_wait_for_the_installation_together() {
     for answer in &answers {
         assert_eq!(asked_as(answer), AS_VISITOR, "{}", answer.text());
     }
-    let mut reached = reached(&world, seen, HELLO);
+    let mut reached = reached(&world, seen, ROCKET);
     reached.sort();
     assert_eq!(reached, [(None, 404), (Some("hubot".to_owned()), 200), by_octocat(200)]);
 }
