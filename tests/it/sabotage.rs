@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use gatekeep::defence::Defence;
 
 /// Each defence and the attacks that it alone repels.
-const ATTACKS: [(Defence, &[&str]); 32] = [
+const ATTACKS: &[(Defence, &[&str])] = &[
     (
         Defence::StripHeaders,
         &[
