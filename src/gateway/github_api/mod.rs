@@ -125,6 +125,10 @@ fn patience(request: &Request<'_>) -> Duration {
     asked.map_or(PATIENCE, Duration::from_secs).min(LONGEST_PATIENCE)
 }
 
+fn is_found(arrival: &Arrival) -> bool {
+    matches!(arrival, Arrival::Whole(reply) if reply.status == http::StatusCode::OK)
+}
+
 fn is_refused(arrival: &Arrival) -> bool {
     matches!(arrival, Arrival::Whole(reply) if reply.status == http::StatusCode::UNAUTHORIZED)
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, Method};
 use tokio::time::Instant;
 
 use super::asker::is_forbidden;
-use super::{Asker, Dress, MOST_REFUSALS, Token, is_refused, patience};
+use super::{Asker, Dress, MOST_REFUSALS, Token, is_found, is_refused, patience};
 use crate::budget::Resource;
 use crate::freshness::{ApiPath, Asked, Directives, Key, handling, tags};
 use crate::gateway::action::{Action, Answer};
@@ -120,7 +120,8 @@ impl Gateway {
             let means = token.means(snapshot, &reading.fields)?;
             let arrival = self.github_api.read(&reading.question, &means).await;
             if !is_refused(&arrival) {
-                if snapshot.config.github.webhook_mode == WebhookMode::Refresh {
+                let is_refreshed = snapshot.config.github.webhook_mode == WebhookMode::Refresh;
+                if is_refreshed && is_found(&arrival) {
                     self.github_api.watch(&reading.question, &reading.fields);
                 }
                 return Ok(arrival);

@@ -60,10 +60,10 @@ impl Api {
         };
         let told = [&happened.changed, &happened.covered, &happened.uncovered];
         let has_changed = ended.is_some() || told.iter().any(|tags| !tags.is_empty());
-        let heeded = self.apply(&happened).await;
-        let changed = happened.changed.clone();
-        self.outbox.put(happened);
-        heeded.map(|()| Told { has_changed, changed, installation })
+        // First, for a store that hangs here is no reason for others not to hear.
+        self.outbox.put(happened.clone());
+        self.apply(&happened).await?;
+        Ok(Told { has_changed, changed: happened.changed, installation })
     }
 
     /// Heeds a webhook that was heeded before. Whoever sends it again ends nothing by it: what it is

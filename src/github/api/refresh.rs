@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use quick_cache::sync::Cache;
 
 use super::flights::Place;
@@ -42,14 +42,27 @@ pub enum Refreshed {
 pub(super) struct Refreshes {
     asked: Cache<(Principal, ResponseKey), Arc<Refresh>>,
     /// Until its time has come each change of the same only puts it off.
-    due: Mutex<HashMap<(Principal, ResponseKey), Time>>,
+    due: Mutex<HashMap<(Principal, ResponseKey), Due>>,
 }
 
-/// Questions that are remembered, the least asked ones forgotten first: each in a kilobyte.
+/// When something is to be asked for, and which account asked for it last.
+struct Due {
+    at: Time,
+    account: u64,
+}
+
+/// Questions that are remembered, the least asked ones forgotten first.
 const MOST: usize = 2048;
+
+/// The longest question that is remembered, with its fields: what a visitor makes up may be longer than
+/// all that anybody needs.
+const LONGEST: usize = 1024;
 
 /// Questions that are due at once. What finds no place waits for somebody to ask.
 const MOST_DUE: usize = 512;
+
+/// The same of what one account has asked.
+const MOST_DUE_OF_ACCOUNT: usize = 64;
 
 /// GitHub's copies lag behind its events: before that an answer would be believed by nobody.
 const PAUSE: Duration = WARY.saturating_add(Duration::from_secs(1));
@@ -75,14 +88,23 @@ impl Refreshes {
         let tags: HashSet<_> = tags.iter().collect();
         let changed =
             |refresh: &Refresh| refresh.question.tags.iter().any(|tag| tags.contains(tag));
-        let keys = self.asked.iter().filter(|(_, refresh)| changed(refresh)).map(|(key, _)| key);
+        let asked = self.asked.iter().filter(|(_, refresh)| changed(refresh));
         let (mut due, mut dropped) = (self.due(), 0);
-        for key in keys {
-            if due.len() < MOST_DUE || due.contains_key(&key) {
-                due.insert(key, now + PAUSE);
-            } else {
-                dropped += 1;
+        let mut of_accounts = HashMap::<u64, usize>::new();
+        due.values().for_each(|it| *of_accounts.entry(it.account).or_default() += 1);
+        for (key, refresh) in asked {
+            let account = refresh.question.account;
+            if let Some(known) = due.get_mut(&key) {
+                known.at = now + PAUSE;
+                continue;
             }
+            let of_account = of_accounts.entry(account).or_default();
+            if due.len() == MOST_DUE || *of_account == MOST_DUE_OF_ACCOUNT {
+                dropped += 1;
+                continue;
+            }
+            *of_account += 1;
+            due.insert(key, Due { at: now + PAUSE, account });
         }
         dropped
     }
@@ -91,7 +113,7 @@ impl Refreshes {
     fn next(&self, now: Time) -> Option<Arc<Refresh>> {
         let mut due = self.due();
         loop {
-            let (key, _) = due.iter().find(|(_, time)| **time <= now)?;
+            let (key, _) = due.iter().find(|(_, due)| due.at <= now)?;
             let key = *key;
             due.remove(&key);
             if let Some(refresh) = self.asked.peek(&key) {
@@ -107,7 +129,7 @@ impl Refreshes {
         self.due().retain(|key, _| is_other(key));
     }
 
-    fn due(&self) -> MutexGuard<'_, HashMap<(Principal, ResponseKey), Time>> {
+    fn due(&self) -> MutexGuard<'_, HashMap<(Principal, ResponseKey), Due>> {
         // A map of times holds whatever happened to whoever held it.
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,10 +152,12 @@ impl Refreshed {
 // === impl Api ===
 
 impl Api {
-    /// Remembers what has been asked, to ask for it again when a webhook says that it has changed.
-    /// People's questions are not remembered.
+    /// Remembers what has been asked and answered, to ask for it again when a webhook says that it has
+    /// changed. People's questions are not remembered.
     pub fn watch(&self, question: &Question, fields: &HeaderMap) {
-        if question.who.user().is_some() || !question.handling.store {
+        let length = fields.values().map(HeaderValue::len).sum::<usize>();
+        let is_short = question.path.as_str().len() + length <= LONGEST;
+        if question.who.user().is_some() || !question.handling.store || !is_short {
             return;
         }
         // Whoever asks for it next has wishes of one's own.
@@ -201,12 +225,16 @@ mod tests {
     const OTHER: Principal = Principal::Installation { realm: 1, id: 6, scope: 7 };
 
     fn asked(who: Principal, number: usize) -> Refresh {
+        asked_by(number as u64, who, number)
+    }
+
+    fn asked_by(account: u64, who: Principal, number: usize) -> Refresh {
         let path = ApiPath::parse(&format!("/repos/acme/wiki/issues/{number}")).unwrap();
         let mut key = [0; 32];
         key[..8].copy_from_slice(&number.to_be_bytes());
         let question = Question {
             who,
-            account: 0,
+            account,
             budget: BudgetKey::Installation(5),
             key,
             handling: handling(&path, ""),
@@ -260,6 +288,17 @@ mod tests {
         let dropped = refreshes.note(&[tag("repo:acme/wiki")], START);
         assert_eq!((refreshes.due().len(), dropped), (MOST_DUE, remembered - MOST_DUE));
         assert_eq!(refreshes.note(&[tag("repo:acme/other")], START), 0);
+    }
+
+    #[test]
+    fn one_account_leaves_room_for_what_others_have_asked() {
+        let refreshes = Refreshes::new();
+        (0..500).for_each(|number| refreshes.watch(asked_by(1, ACME, number)));
+        (500..510).for_each(|number| refreshes.watch(asked_by(2, ACME, number)));
+        refreshes.note(&[tag("repo:acme/wiki")], START);
+        refreshes.note(&[tag("repo:acme/wiki")], START);
+        let of = |account| refreshes.due().values().filter(|due| due.account == account).count();
+        assert_eq!((of(1), of(2)), (MOST_DUE_OF_ACCOUNT, 10));
     }
 
     #[test]

@@ -136,7 +136,8 @@ impl Api {
         body: Option<&reqwest::Body>,
     ) -> Result<(Permit, Option<FlowPlace>), Arrival> {
         let crowded = || self.turn_away(order);
-        if order.changes && !self.room.may_write(order.account) {
+        let owes = || order.changes && !self.room.may_write(order.account);
+        if owes() {
             return Err(crowded());
         }
         let came = Instant::now();
@@ -149,6 +150,11 @@ impl Api {
         };
         let entered = self.budgets.enter(order.call(came.elapsed())).await;
         let permit = entered.map_err(|refused| self.refused(order, refused))?;
+        // What was sent before it may have been answered while it waited.
+        if owes() {
+            permit.give_back();
+            return Err(crowded());
+        }
         if place.is_some() {
             permit.step_aside();
         }

@@ -219,6 +219,19 @@ fn an_account_s_unread_answers_keep_nobody_else_out() {
     assert_eq!(text.len(), LARGE + 2);
     assert!(text[1..=LARGE].iter().all(|byte| *byte == b'w'), "whole, and nothing else");
     eventually("it is noticed", || write(&mut browser, "POST", ISSUES, NEW).status == 201);
-    drop(unread);
+
+    // Two wait for their turn, seconds after that one.
+    let sent = world.github.calls(CREATE);
+    world.github.knobs().once(ISSUES, large("w"));
+    let mut both = [(); 2].map(|()| begin(&world, &browser, CREATE, NEW.len(), NEW));
+    let mut told = both.each_mut().map(|one| head_of(one)[..12].to_owned());
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        ["HTTP/1.1 200", "HTTP/1.1 503"],
+        "the second waits for the first one's reader"
+    );
+    assert_eq!(world.github.calls(CREATE), sent + 1, "GitHub has heard of one");
+    drop((both, unread));
     eventually("there is room again", || browser.fetch(&at("/users/e")).status == 200);
 }
