@@ -96,6 +96,7 @@ const ATTACKS: &[(Defence, &[&str])] = &[
         &[
             "github_api::files::a_stream_ends_with_its_session",
             "github_api::files::an_upload_ends_with_its_session",
+            "github_api::turns::what_waits_ends_with_its_session",
         ],
     ),
     (

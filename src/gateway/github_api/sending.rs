@@ -161,7 +161,10 @@ impl Gateway {
                 // Half of it is at GitHub.
                 _ => return Err(Reason::GitHubInconsistent),
             };
-            let arrival = self.github_api.send(&sending.order, &means, body).await;
+            let may_go_on = || self.may_go_on(snapshot, &sending.visitor);
+            let sent = self.github_api.send(&sending.order, &means, body, may_go_on).await;
+            // It waited longer than its session lasted.
+            let arrival = sent.ok_or(Reason::SessionEnded)?;
             if !is_refused(&arrival) || again.is_none() {
                 return Ok(arrival);
             }

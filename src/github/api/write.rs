@@ -12,6 +12,7 @@ use super::flows::FlowPlace;
 use super::reply::{Arrival, Mode, Reply, forwarded};
 use super::{Api, Means};
 use crate::budget::{Kind, Resource};
+use crate::defence::{Defence, stands};
 use crate::freshness::ApiPath;
 use crate::freshness::tags::{Reply as Written, written};
 use crate::github::budgets::{BudgetKey, Call, Permit, Refused};
@@ -82,11 +83,33 @@ impl Order {
 impl Api {
     /// Sends it, once. A body that flows takes as long as its client does, and is in nobody's way for
     /// that long: it has a place of its own, and whoever waits for a turn does not wait for its end.
-    pub async fn send(&self, order: &Order, means: &Means, body: Option<reqwest::Body>) -> Arrival {
-        let (mut permit, place) = match self.let_in(order, body.as_ref()).await {
+    ///
+    /// `None` where it `may_go_on` no more once its turn has come: GitHub has not heard of it.
+    pub async fn send(
+        &self,
+        order: &Order,
+        means: &Means,
+        body: Option<reqwest::Body>,
+        may_go_on: impl Fn() -> bool,
+    ) -> Option<Arrival> {
+        let (permit, place) = match self.let_in(order, body.as_ref()).await {
             Ok(entered) => entered,
-            Err(turned_away) => return turned_away,
+            Err(turned_away) => return Some(turned_away),
         };
+        if !may_go_on() && stands(Defence::FlowEnds) {
+            permit.give_back();
+            return None;
+        }
+        Some(self.send_now(order, means, body, (permit, place)).await)
+    }
+
+    async fn send_now(
+        &self,
+        order: &Order,
+        means: &Means,
+        body: Option<reqwest::Body>,
+        (mut permit, place): (Permit, Option<FlowPlace>),
+    ) -> Arrival {
         self.may_have_changed(order, None);
         let mut fate = Fate { api: self, order, is_known: false };
         let began = Instant::now();

@@ -101,6 +101,28 @@ fn one_session_s_writes_keep_their_order() {
     assert_eq!(titles, ["0", "1", "2", "3"].map(title));
 }
 
+/// What its turn comes for too late is not sent: the session has ended meanwhile.
+#[test]
+fn what_waits_ends_with_its_session() {
+    for (is_ended, expected) in [(false, (201, 2)), (true, (401, 1))] {
+        let world = world_of_writers("");
+        let script = script_of(&world, "octocat");
+        let gate = Gate::new();
+        world.github.knobs().once(ISSUES, Trouble::Hold(gate.clone()));
+        let _first = begin(&world, &script, CREATE, &title("first"));
+        assert!(gate.wait_for(1, SOON));
+        let mut second = begin(&world, &script, CREATE, &title("second"));
+        under_way(&world, 2);
+        if is_ended {
+            let done = world.gate.operate("POST", "/sessions/revoke", r#"{"user": "octocat"}"#);
+            assert_eq!(done.status, 200, "{}", done.text());
+        }
+        gate.release();
+        let answer = second.receive(false).expect("an answer");
+        assert_eq!((answer.status, reached(&world, "POST", ISSUES).len()), expected);
+    }
+}
+
 /// While a write is under way at GitHub, others wait; too long is refused, and reads go on.
 #[test]
 fn who_waits_too_long_is_refused_and_github_hears_nothing() {
