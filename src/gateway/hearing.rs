@@ -117,7 +117,10 @@ impl Gateway {
             self.sessions.heed(keys, news, self.clock.now()).await?;
             match news {
                 News::SigningKeys => self.learn_keys(keys).await?,
-                News::AtGitHub(realm, happened) if *realm == keys.realm() => {
+                // This node hears itself, too, and has heeded that at once.
+                News::AtGitHub(realm, happened)
+                    if *realm == keys.realm() && !self.github_api.tells(happened) =>
+                {
                     self.drop_tokens(happened);
                     self.github_api.heed(happened);
                 }

@@ -290,6 +290,26 @@ fn a_young_token_that_is_not_known_yet_is_tried_again() {
 
 // === What GitHub refuses ===
 
+/// Many use a token when GitHub takes it no more, and each of them is told so, at its own time.
+#[test]
+fn a_token_that_github_refused_goes_and_what_came_in_its_place_stays() {
+    let bench = Bench::new();
+    let notes = Scope::whole().of_repositories(["notes"]).expect("a scope");
+    let (first, other) = (bench.whole().expect("a token"), bench.token(&notes).expect("a token"));
+    bench.advance(MINUTE);
+    bench.installations.drop_refused(&first);
+    let second = bench.whole().expect("a token");
+    assert_ne!(second.word().expose(), first.word().expose(), "not even from the store");
+    assert_eq!(bench.github.calls(MINT), 3);
+    bench.installations.drop_refused(&first);
+    assert!(Arc::ptr_eq(&bench.whole().expect("a token"), &second));
+    assert!(Arc::ptr_eq(&bench.token(&notes).expect("a token"), &other), "of that nobody spoke");
+    assert_eq!(bench.github.calls(MINT), 3);
+    bench.installations.drop_refused(&second);
+    assert_ne!(bench.whole().expect("a token").word().expose(), second.word().expose());
+    assert_eq!(bench.github.calls(MINT), 4);
+}
+
 #[test]
 fn a_suspended_installation_loses_its_tokens_and_is_asked_for_twice_a_minute() {
     let bench = Bench::new();

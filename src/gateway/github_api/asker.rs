@@ -161,7 +161,7 @@ impl Gateway {
                     tokio::time::sleep(pause).await;
                     return Ok(Token::Installation(token, tries + 1));
                 }
-                self.installations.drop_installation(token.installation);
+                self.installations.drop_refused(&token);
                 self.token(snapshot, request_id, asker).await
             }
             (Token::User(_), Principal::Installation { .. }) => Err(Reason::Internal),

@@ -101,13 +101,14 @@ impl Api {
         self.outbox.put(ended);
     }
 
+    /// Whether it is this node that tells something.
+    pub fn tells(&self, happened: &Happened) -> bool {
+        happened.node == self.node
+    }
+
     /// Heeds what another node tells. It waits for no store: what the store of answers is to forget is
     /// not given from now on, and [`Api::forget_heard`] sees to the rest.
     pub fn heed(&self, happened: &Happened) {
-        // This node hears itself, too, and has heeded it at once.
-        if happened.node == self.node {
-            return;
-        }
         self.note_happened(happened);
         for limit in &happened.limits {
             self.budgets.heed(limit);

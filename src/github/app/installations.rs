@@ -29,8 +29,8 @@ pub struct Installations {
     refusals: DashMap<(u64, InstallationId), (Time, AppError)>,
     /// The tokens that other nodes have had from GitHub, and they ours.
     pub(super) shared: InstallationTokens,
-    /// Installations that have changed, and when that was heard: older tokens of theirs are not taken
-    /// from other nodes.
+    /// Installations that have changed, and when that was heard, or of which GitHub has refused a token,
+    /// and when that was made: older tokens of theirs are not taken from other nodes.
     pub(super) dropped: DashMap<InstallationId, Time>,
     /// The same of all installations.
     pub(super) all_dropped: std::sync::Mutex<Option<Time>>,
@@ -127,6 +127,20 @@ impl Installations {
             let known = known.as_ref().and_then(|known| known.as_ref());
             known.is_some_and(|it| it.installation.is_some_and(|other| other != installation))
         });
+    }
+
+    /// GitHub refused a token: nobody gets it any more. What has come in its place meanwhile stays, for
+    /// many may be told the same of one token, and each would have another one made.
+    pub fn drop_refused(&self, token: &Arc<InstallationToken>) {
+        let refused = token.installation;
+        // First: whoever finds no token here looks for one of another node's, and not for this one.
+        self.dropped
+            .entry(refused)
+            .and_modify(|at| *at = token.minted.max(*at))
+            .or_insert(token.minted);
+        for slot in self.slots.iter().filter(|slot| slot.key().installation == refused) {
+            slot.let_go(token);
+        }
     }
 
     /// Forgets all installations: any may have changed.

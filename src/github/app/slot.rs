@@ -65,6 +65,11 @@ impl Slot {
         self.token.store(Some(token));
     }
 
+    /// Holds a token no more; another one that is held by now is left alone.
+    pub(super) fn let_go(&self, token: &Arc<InstallationToken>) {
+        self.token.compare_and_swap(&Some(token.clone()), None);
+    }
+
     /// Whether nothing is lost by forgetting it.
     pub(super) fn is_idle(&self, now: Time) -> bool {
         let ended = self.token.load().as_ref().is_none_or(|token| !token.lives(now));

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{at, cache};
 use crate::support::browser::Browser;
+use crate::support::ears::Ears;
 use crate::support::nodes::Nodes;
 use crate::support::{World, eventually};
 use crate::webhooks::{SECRET, send};
@@ -23,6 +24,7 @@ pub(super) const ROUTES: &str = r"
 ";
 
 const LIST: &str = "/installation/repositories";
+const MINT: &str = "POST /app/installations/5/access_tokens";
 
 /// The world with the App installed on acme, and a browser in which octocat is signed in.
 fn world() -> (World, Browser) {
@@ -98,7 +100,7 @@ fn what_an_installation_was_shown_goes_with_its_rights_on_every_node() {
     for browser in &mut both {
         assert_eq!(cache(&browser.fetch(&at(LIST))), unknown);
     }
-    let minted = || github.calls("POST /app/installations/5/access_tokens");
+    let minted = || github.calls(MINT);
     assert_eq!(minted(), 1, "one for both");
     let tell = |event, payload| {
         let answer = send(&nodes.world.gate, &github.webhook(event, payload, SECRET));
@@ -122,4 +124,33 @@ fn what_an_installation_was_shown_goes_with_its_rights_on_every_node() {
         eventually("the other node forgets", || cache(&both[1].fetch(&at(LIST))) == unknown);
         assert!(minted() >= before + 2, "{action}");
     }
+}
+
+/// A node hears its own announcements, after what it has done by then.
+#[test]
+fn what_a_node_tells_the_others_costs_itself_no_other_token() {
+    let keys = format!("github.timeout: 5s, app: @GITHUB_APP@, webhook: {{ secret: {SECRET} }}\n");
+    let mut ears = None;
+    let world = World::build(&keys, ROUTES, |clock| {
+        ears.insert(Arc::new(Ears::new(Memory::new(clock)))).clone()
+    });
+    let (ears, github) = (ears.expect("the gateway has a store"), &world.github);
+    github.install(Installation::new(5, "acme").repository(1, "notes"));
+    let (mut browser, _) = world.signed_in("octocat", "https://app.example.com/x");
+    assert_eq!(browser.fetch(&at(LIST)).status, 200);
+    eventually("all is heard", || ears.has_heard_all());
+    ears.set_deaf(true);
+    let (before, minted) = (ears.announced(), github.calls(MINT));
+    let changed = json!({ "action": "new_permissions_accepted",
+                          "installation": { "id": 5, "account": { "login": "acme", "id": 9 } } });
+    let answer = send(&world.gate, &github.webhook("installation", changed, SECRET));
+    assert_eq!(answer.status, 200);
+    assert_eq!(browser.fetch(&at(LIST)).status, 200);
+    assert_eq!(github.calls(MINT), minted + 1, "it has changed");
+    eventually("it is announced", || ears.announced() != before);
+    assert!(!ears.has_heard_all());
+    ears.set_deaf(false);
+    eventually("it is heard", || ears.has_heard_all());
+    assert_eq!(cache(&browser.fetch(&at(LIST))), "fwd=stale; fwd-status=304");
+    assert_eq!(github.calls(MINT), minted + 1, "and costs nothing more");
 }

@@ -19,6 +19,7 @@ use gatekeep::store::{Memory, SigningKeys, Store, Stores};
 
 pub(crate) mod browser;
 pub(crate) mod child;
+pub(crate) mod ears;
 pub(crate) mod fuse;
 pub(crate) mod http;
 pub(crate) mod journal;
