@@ -23,7 +23,7 @@ use super::{
 };
 use crate::clock::{Clock, Time};
 use crate::freshness::tags::Tag;
-use crate::keys::Keys;
+use crate::keys::{Keys, Opened};
 use crate::metrics::Metrics;
 use crate::store::{Store, Unavailable};
 
@@ -316,13 +316,11 @@ impl Kept {
         key: &ResponseKey,
     ) -> Result<Option<(Validation, Body)>, Unavailable> {
         let row = Row::Shown(who, *key);
-        let (common, word, sealed) =
-            tokio::join!(self.common_word(), self.sealed(Row::Word(who)), self.sealed(row));
-        let (Some(common), Some(word), Some(sealed)) = (common?, word?, sealed?) else {
-            return Ok(None);
-        };
-        let Some(word) = self.open_word(Row::Word(who), &common, &word) else { return Ok(None) };
-        let shown = row.open(&self.keys.load(), &word, &sealed);
+        let (common, words, sealed) =
+            tokio::join!(self.common_words(), self.all_sealed(Row::Word(who)), self.sealed(row));
+        let (common, words, Some(sealed)) = (common?, words?, sealed?) else { return Ok(None) };
+        let words = self.open_words(Row::Word(who), &common, &words);
+        let shown = self.open_with_any(row, &words, &sealed);
         let shown = shown.and_then(|packed| row::read_shown(&packed));
         let is_recent = |shown: &Validation| {
             self.clock.now().since(shown.asked) < KEPT.min(shown.longest)
@@ -340,9 +338,9 @@ impl Kept {
         key: &ResponseKey,
     ) -> Result<Option<(Offer, Body)>, Unavailable> {
         let row = Row::Shared(*key);
-        let (common, sealed) = tokio::join!(self.common_word(), self.sealed(row));
-        let (Some(common), Some(sealed)) = (common?, sealed?) else { return Ok(None) };
-        let opened = row.open(&self.keys.load(), &common, &sealed);
+        let (common, sealed) = tokio::join!(self.common_words(), self.sealed(row));
+        let (common, Some(sealed)) = (common?, sealed?) else { return Ok(None) };
+        let opened = self.open_with_any(row, &common, &sealed);
         let is_recent = |offer: &Offer| {
             self.clock.now().since(offer.since) < OFFERED && self.written.is_believed(offer.since)
         };
@@ -361,10 +359,12 @@ impl Kept {
             return Ok(true);
         }
         let row = Row::unshared(&offer.about);
-        let Some(sealed) = self.sealed(row).await? else { return Ok(false) };
-        let since = row.open(&self.keys.load(), &[], &sealed);
-        let since = since.and_then(|bytes| row::read_time(&bytes));
-        Ok(since.is_none_or(|since| offer.since <= since))
+        let marks = self.all_sealed(row).await?;
+        Ok(marks.iter().any(|sealed| {
+            let since = row.open(&self.keys.load(), &[], sealed);
+            let since = since.and_then(|bytes| row::read_time(&bytes));
+            since.is_none_or(|since| offer.since <= since)
+        }))
     }
 
     async fn body(
@@ -383,10 +383,20 @@ impl Kept {
         Ok(opened.await.unwrap_or_default())
     }
 
-    /// The word of all; `None` where nothing is kept.
-    async fn common_word(&self) -> Result<Option<Word>, Unavailable> {
-        let sealed = self.sealed(Row::CommonWord).await?;
-        Ok(sealed.and_then(|sealed| self.open_word(Row::CommonWord, &[], &sealed)))
+    /// The word of all, one for each master by which something may be sealed; none where nothing is kept.
+    async fn common_words(&self) -> Result<Vec<Word>, Unavailable> {
+        let sealed = self.all_sealed(Row::CommonWord).await?;
+        Ok(sealed.iter().filter_map(|word| self.open_word(Row::CommonWord, &[], word)).collect())
+    }
+
+    /// Those words of a place that open with any of these.
+    fn open_words(&self, row: Row, with: &[Word], sealed: &[Vec<u8>]) -> Vec<Word> {
+        let open = |sealed: &Vec<u8>| with.iter().find_map(|it| self.open_word(row, it, sealed));
+        sealed.iter().filter_map(open).collect()
+    }
+
+    fn open_with_any(&self, row: Row, words: &[Word], sealed: &[u8]) -> Opened {
+        words.iter().find_map(|word| row.open(&self.keys.load(), word, sealed))
     }
 
     /// A word that is sealed with another one, or with none.
@@ -394,7 +404,17 @@ impl Kept {
         row.open(&self.keys.load(), with, sealed)?.try_into().ok()
     }
 
-    /// A row as it stands, under whatever name it has.
+    /// All rows of a place: nodes that list the masters in different orders write under different names.
+    async fn all_sealed(&self, row: Row) -> Result<Vec<Vec<u8>>, Unavailable> {
+        let names = row.names(&self.keys.load());
+        let mut found = Vec::with_capacity(names.len());
+        for name in names {
+            found.extend(self.store.get(row.table(), &name).await?);
+        }
+        Ok(found)
+    }
+
+    /// A row as it stands, under the newest name that it has.
     async fn sealed(&self, row: Row) -> Result<Option<Vec<u8>>, Unavailable> {
         let names = row.names(&self.keys.load());
         for name in names {

@@ -26,15 +26,19 @@ struct Waiting {
     jobs: VecDeque<Job>,
     notes: usize,
     bytes: usize,
-    /// What is to be forgotten and may still be in the store, and how often that was said.
-    forgets: HashMap<Forget, usize>,
+    /// What is to be forgotten and may still be in the store, and the last order that says so.
+    forgets: HashMap<Forget, u64>,
+    /// The number of the last order,
+    last: u64,
+    /// and of the last one that is part of a later one, to forget everything.
+    included: u64,
     closed: bool,
 }
 
 /// Something to be done to the store.
 enum Job {
     Note(Note),
-    Forget(Forget, Option<Told>),
+    Forget(Order),
     Settle(oneshot::Sender<()>),
 }
 
@@ -43,7 +47,7 @@ pub(super) enum Work {
     /// Answers are written, together.
     Notes(Vec<Note>),
     /// Something is forgotten: [`Queue::forgotten`] or [`Queue::give_back`] follows.
-    Forget(Forget, Option<Told>),
+    Forget(Order),
     /// All before this is done, and somebody waits to hear it.
     Settle(oneshot::Sender<()>),
 }
@@ -54,6 +58,17 @@ pub(super) struct Note {
     pub(super) key: ResponseKey,
     pub(super) shown: Arc<Validation>,
     pub(super) body: Body,
+}
+
+/// Something to be forgotten. What is to be forgotten twice has two orders, for something may have been
+/// written between them.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) what: Forget,
+    /// Who waits for it.
+    told: Option<Told>,
+    /// The later one has the higher number.
+    number: u64,
 }
 
 /// What is to be forgotten.
@@ -116,8 +131,7 @@ impl Queue {
             forget = Forget::Everything;
             waiting.drop_forgets();
         }
-        *waiting.forgets.entry(forget.clone()).or_default() += 1;
-        waiting.jobs.push_back(Job::Forget(forget, told));
+        waiting.order(forget, told);
         drop(waiting);
         self.hurry();
     }
@@ -142,22 +156,26 @@ impl Queue {
         meant.iter().any(|forget| forgets.contains_key(forget))
     }
 
-    /// It is forgotten.
-    pub(super) fn forgotten(&self, forget: &Forget) {
+    /// It is forgotten: whoever waits for it is told.
+    pub(super) fn forgotten(&self, order: Order) {
+        let Order { what, told, number } = order;
         let mut waiting = self.waiting();
-        if let Some(times) = waiting.forgets.get_mut(forget) {
-            *times -= 1;
-            if *times == 0 {
-                waiting.forgets.remove(forget);
-            }
+        // A later order is still to be done.
+        if waiting.forgets.get(&what) == Some(&number) {
+            waiting.forgets.remove(&what);
+        }
+        drop(waiting);
+        if let Some(told) = told {
+            // Whoever asked may have gone.
+            let _ = told.send(());
         }
     }
 
     /// It could not be forgotten: it comes first again, unless everything is to be forgotten by now.
-    pub(super) fn give_back(&self, forget: Forget, told: Option<Told>) {
+    pub(super) fn give_back(&self, order: Order) {
         let mut waiting = self.waiting();
-        if waiting.forgets.contains_key(&forget) {
-            waiting.jobs.push_front(Job::Forget(forget, told));
+        if order.number > waiting.included {
+            waiting.jobs.push_front(Job::Forget(order));
         }
     }
 
@@ -205,7 +223,15 @@ impl Waiting {
     fn drop_forgets(&mut self) {
         self.forgets.clear();
         // Whoever waits for one of them is told that nobody is at it any more.
-        self.jobs.retain(|job| !matches!(job, Job::Forget(..)));
+        self.jobs.retain(|job| !matches!(job, Job::Forget(_)));
+        self.included = self.last;
+    }
+
+    fn order(&mut self, what: Forget, told: Option<Told>) {
+        self.last += 1;
+        let number = self.last;
+        self.forgets.insert(what.clone(), number);
+        self.jobs.push_back(Job::Forget(Order { what, told, number }));
     }
 
     fn is_in_a_hurry(&self) -> bool {
@@ -226,7 +252,7 @@ impl Waiting {
         }
         match self.jobs.pop_front()? {
             Job::Note(note) => Some(Work::Notes(vec![note])),
-            Job::Forget(forget, told) => Some(Work::Forget(forget, told)),
+            Job::Forget(order) => Some(Work::Forget(order)),
             Job::Settle(told) => Some(Work::Settle(told)),
         }
     }
@@ -267,6 +293,12 @@ mod tests {
         Forget::All(who)
     }
 
+    /// What is to be forgotten next, and is by now under way.
+    async fn order(queue: &Queue) -> Order {
+        let Some(Work::Forget(order)) = queue.next().await else { panic!("it waits") };
+        order
+    }
+
     #[tokio::test]
     async fn it_is_full_of_answers_and_never_of_what_is_to_be_forgotten() {
         let queue = Queue::default();
@@ -281,9 +313,9 @@ mod tests {
         assert_eq!(notes.len(), MOST);
         assert!(queue.note(note(MOST_BYTES)), "there is room again");
         assert!(!queue.note(note(1)), "but not for so many bytes");
-        let Some(Work::Forget(forget, None)) = queue.next().await else { panic!("then this") };
+        let Some(Work::Forget(order)) = queue.next().await else { panic!("then this") };
         assert!(queue.is_to_forget(OCTOCAT, &[1; 32]), "it is under way");
-        queue.forgotten(&forget);
+        queue.forgotten(order);
         assert!(!queue.is_to_forget(OCTOCAT, &[1; 32]));
         queue.close();
         assert!(matches!(queue.next().await, Some(Work::Notes(_))), "what came before the end");
@@ -296,16 +328,15 @@ mod tests {
         queue.forget(all_of(OCTOCAT), None);
         queue.forget(all_of(HUBOT), None);
         queue.forget(all_of(OCTOCAT), None);
-        let Some(Work::Forget(forget, _)) = queue.next().await else { panic!("it waits") };
-        queue.give_back(forget, None);
+        queue.give_back(order(&queue).await);
         assert!(queue.is_to_forget(OCTOCAT, &[1; 32]));
-        let mut order = Vec::new();
+        let mut done = Vec::new();
         for _ in 0..2 {
-            let Some(Work::Forget(forget, _)) = queue.next().await else { panic!("they wait") };
-            queue.forgotten(&forget);
-            order.push(forget);
+            let next = order(&queue).await;
+            done.push(next.what.clone());
+            queue.forgotten(next);
         }
-        assert_eq!(order, [all_of(OCTOCAT), all_of(HUBOT)], "said twice, done once");
+        assert_eq!(done, [all_of(OCTOCAT), all_of(HUBOT)], "said twice, done once");
         queue.close();
         assert!(queue.next().await.is_none());
     }
@@ -341,9 +372,9 @@ mod tests {
             assert!(queue.is_to_forget(HUBOT, &[1; 32]) && queue.is_to_unshare(&wiki));
             assert_eq!(queue.waiting().jobs.len(), 2, "an answer, and this");
             assert!(matches!(queue.next().await, Some(Work::Notes(_))), "what came before it");
-            let Some(Work::Forget(forget, _)) = queue.next().await else { panic!("it waits") };
-            assert_eq!(forget, Forget::Everything);
-            queue.forgotten(&forget);
+            let order = order(&queue).await;
+            assert_eq!(order.what, Forget::Everything);
+            queue.forgotten(order);
             assert!(!queue.is_to_forget(HUBOT, &[1; 32]) && !queue.is_to_unshare(&wiki));
         }
     }
@@ -352,13 +383,41 @@ mod tests {
     async fn what_is_part_of_everything_does_not_come_back() {
         let queue = Queue::default();
         queue.forget(all_of(OCTOCAT), None);
-        let Some(Work::Forget(forget, told)) = queue.next().await else { panic!("it waits") };
+        let part = order(&queue).await;
         queue.forget(Forget::Everything, None);
-        queue.give_back(forget, told);
-        let Some(Work::Forget(forget, _)) = queue.next().await else { panic!("it waits") };
-        assert_eq!(forget, Forget::Everything);
-        queue.forgotten(&forget);
+        queue.give_back(part);
+        let everything = order(&queue).await;
+        assert_eq!(everything.what, Forget::Everything);
+        queue.forgotten(everything);
         queue.close();
         assert!(queue.next().await.is_none());
+    }
+
+    /// The same is to be forgotten again, while it is being forgotten for the first time and everything
+    /// is to be: what ends first is not what was said last.
+    #[tokio::test]
+    async fn an_order_is_done_when_it_is_and_not_when_an_equal_one_was() {
+        for is_given_back in [false, true] {
+            let queue = Queue::default();
+            queue.forget(all_of(OCTOCAT), None);
+            let first = order(&queue).await;
+            queue.forget(Forget::Everything, None);
+            queue.forget(all_of(OCTOCAT), None);
+            if is_given_back {
+                queue.give_back(first);
+            } else {
+                queue.forgotten(first);
+            }
+            let everything = order(&queue).await;
+            assert_eq!(everything.what, Forget::Everything);
+            queue.forgotten(everything);
+            assert!(queue.is_to_forget(OCTOCAT, &[1; 32]), "it waits");
+            let second = order(&queue).await;
+            assert!(queue.is_to_forget(OCTOCAT, &[1; 32]), "it is under way");
+            queue.forgotten(second);
+            assert!(!queue.is_to_forget(OCTOCAT, &[1; 32]), "it is done");
+            queue.close();
+            assert!(queue.next().await.is_none(), "once");
+        }
     }
 }

@@ -11,12 +11,12 @@ use tokio::task::JoinSet;
 
 use super::super::memory::Offer;
 use super::super::{KEPT, OFFERED};
-use super::queue::{Forget, Note, Told, Work};
+use super::queue::{Forget, Note, Order, Work};
 use super::row::{self, Row, Word};
 use super::written::{Mark, Wrote, mark_of, mark_of_offer};
 use super::{Kept, Principal, ResponseKey};
 use crate::clock::Time;
-use crate::keys::{Keys, random};
+use crate::keys::random;
 use crate::store::Unavailable;
 
 /// Whoever writes; one at a time.
@@ -195,7 +195,9 @@ impl Kept {
     }
 
     /// A word, sealed with another one or none, which lasts longer than what is sealed by it. It is
-    /// never written blindly: another node may have forgotten it, and all that was sealed by it.
+    /// never written blindly: another node may have forgotten it, and all that was sealed by it. For the
+    /// same reason none moves to another name: in a rotation of the master each name has a word of its
+    /// own, and what was sealed by the older one opens with that.
     async fn word_to_seal_with(
         &self,
         row: Row,
@@ -203,23 +205,23 @@ impl Kept {
         (span, lasts): (Duration, Duration),
     ) -> Result<Word, Unavailable> {
         let keys = self.keys.load_full();
+        let (table, name) = (row.table(), row.name(&keys));
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
-            let (newest, end) = (row.name(&keys), now + span);
-            let there = self.find(row, &keys).await?;
-            let found = there.as_ref().and_then(|(_, sealed)| self.open_word(row, with, sealed));
-            let there = there.filter(|(name, _)| *name == newest);
-            if let (Some(word), Some(_)) = (found, &there)
+            let end = now + span;
+            let there = self.store.get(table, &name).await?;
+            let found = there.as_ref().and_then(|sealed| self.open_word(row, with, sealed));
+            if let Some(word) = found
                 && self.written.lasts(row, now + lasts)
             {
                 return Ok(word);
             }
-            // One that does not open was sealed by a master that is gone, or with a forgotten word.
+            // One that does not open was sealed with a forgotten word.
             let word = found.unwrap_or_else(random);
             let anew = row.seal(&keys, with, &word);
             let is_written = match there {
-                Some((_, old)) => self.store.replace(row.table(), &newest, &old, anew, end).await?,
-                None => self.store.insert(row.table(), &newest, anew, end).await?,
+                Some(old) => self.store.replace(table, &name, &old, anew, end).await?,
+                None => self.store.insert(table, &name, anew, end).await?,
             };
             if is_written {
                 self.note_word(row, end);
@@ -234,40 +236,22 @@ impl Kept {
         self.written.note(row, Wrote { mark, at, end, bytes: 0 });
     }
 
-    /// A row with the name under which it stands.
-    async fn find(
-        &self,
-        row: Row,
-        keys: &Keys,
-    ) -> Result<Option<([u8; 32], Vec<u8>)>, Unavailable> {
-        for name in row.names(keys) {
-            if let Some(sealed) = self.store.get(row.table(), &name).await? {
-                return Ok(Some((name, sealed)));
-            }
-        }
-        Ok(None)
-    }
-
     /// Forgets, or sees to it that it is tried again.
-    async fn forget(self: &Arc<Self>, forget: Forget, told: Option<Told>) {
+    async fn forget(self: &Arc<Self>, order: Order) {
         if let Some(left) = self.breaker.left().filter(|_| !self.queue.is_closed()) {
             tokio::time::sleep(left).await;
         }
-        match self.try_to_forget(&forget).await {
+        match self.try_to_forget(&order.what).await {
             Ok(()) => {
                 self.worked();
-                self.queue.forgotten(&forget);
-                if let Some(told) = told {
-                    // Whoever asked may have gone.
-                    let _ = told.send(());
-                }
+                self.queue.forgotten(order);
             }
             Err(unavailable) => {
                 self.failed("forget", &unavailable);
                 if self.queue.is_closed() {
                     tracing::error!("what should be forgotten is still in the store of answers");
                 } else {
-                    self.queue.give_back(forget, told);
+                    self.queue.give_back(order);
                 }
             }
         }
@@ -366,7 +350,7 @@ impl Writer {
         while let Some(work) = kept.queue.next().await {
             match work {
                 Work::Notes(notes) => kept.write(notes).await,
-                Work::Forget(forget, told) => kept.forget(forget, told).await,
+                Work::Forget(order) => kept.forget(order).await,
                 // Whoever waited may have gone.
                 Work::Settle(told) => drop(told.send(())),
             }
