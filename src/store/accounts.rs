@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::named::Named;
 use super::rows::{Row, Rows};
+use super::unread::Unread;
 use super::{Store, Table, Unavailable, is_swept};
 use crate::clock::Time;
 use crate::identity::{Identity, Login};
@@ -29,6 +30,8 @@ pub struct Accounts {
 pub struct Account {
     /// The account's number at its GitHub.
     pub id: u64,
+    /// What its clients have still to take.
+    pub unread: Unread,
     profile: ArcSwap<Profile>,
 }
 
@@ -249,9 +252,11 @@ impl Accounts {
         Ok(left)
     }
 
-    /// Lets go of accounts without a session in this process.
+    /// Lets go of accounts without a session in this process, and without an answer on its way.
     pub(super) fn sweep(&self) {
-        self.known.retain(|_, account| Arc::strong_count(account) > 1);
+        let is_of_use =
+            |account: &Arc<Account>| Arc::strong_count(account) > 1 || !account.unread.is_nothing();
+        self.known.retain(|_, account| is_of_use(account));
     }
 
     /// Changes a record, again and again until nobody else was faster. `None` leaves it as it is;
@@ -312,7 +317,8 @@ impl Accounts {
 
 impl Account {
     fn new(profile: Profile) -> Arc<Self> {
-        Arc::new(Self { id: profile.identity.id, profile: ArcSwap::from_pointee(profile) })
+        let id = profile.identity.id;
+        Arc::new(Self { id, unread: Unread::default(), profile: ArcSwap::from_pointee(profile) })
     }
 
     /// What GitHub said last, without a lock.

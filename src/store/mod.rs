@@ -27,6 +27,7 @@ mod rows;
 mod sessions;
 mod signing_keys;
 mod tickets;
+mod unread;
 /// The suite that every backend passes, for backends of others.
 #[doc(hidden)]
 pub mod conformance;
@@ -51,6 +52,7 @@ pub use responses::{
 };
 pub use sessions::{Doomed, Listed, Made, Sessions, SweepReport};
 pub use signing_keys::{Changed, KeysError, SigningKeys};
+pub use unread::{Noted, Unread};
 
 /// A table: rows of different kinds never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -15,7 +15,7 @@ use super::Asker;
 use crate::budget::{Limited, OF_THE_LIMIT, Resource};
 use crate::gateway::action::{Action, Answer, Streamed};
 use crate::gateway::{Gateway, Request, Visitor};
-use crate::github::api::{Arrival, Flow, Mode, Reply, Room};
+use crate::github::api::{Arrival, Flow, Mode, Reply, Room, Taker};
 use crate::github::budgets::RefusedKind;
 use crate::passage::cache_status::{CacheStatus, Source};
 use crate::passage::cors::Sharing;
@@ -87,12 +87,11 @@ impl Dress {
         asker: &Asker,
         visitor: Visitor,
     ) -> Action {
-        let reason = visitor.reason();
         gateway.count(asker, &arrival);
         let action = match arrival {
             Arrival::Whole(reply) => {
                 let answer = self
-                    .whole(gateway, &reply, asker, reason)
+                    .whole(gateway, &reply, asker, &visitor)
                     .unwrap_or_else(|| self.crowded(gateway, &reply, asker));
                 Action::respond(answer).for_route(route)
             }
@@ -132,7 +131,7 @@ impl Dress {
         gateway: &Gateway,
         reply: &Reply,
         asker: &Asker,
-        passed: Reason,
+        visitor: &Visitor,
     ) -> Option<Answer> {
         if reply.is_crowded {
             return None;
@@ -140,8 +139,8 @@ impl Dress {
         if reply.is_of_the_gateway() && (reply.refused.is_none() || reply.stale.is_some()) {
             return Some(self.without_github(gateway, reply, asker));
         }
-        let response = self.of_github(gateway, reply, asker)?;
-        Some(Answer { response, reason: passed })
+        let response = self.of_github(gateway, reply, asker, visitor)?;
+        Some(Answer { response, reason: visitor.reason() })
     }
 
     /// GitHub's answer, or a refusal in its words.
@@ -150,6 +149,7 @@ impl Dress {
         gateway: &Gateway,
         reply: &Reply,
         asker: &Asker,
+        visitor: &Visitor,
     ) -> Option<Response<Bytes>> {
         if let (Some(refused), None) = (&reply.refused, reply.stale) {
             let (status, mut headers, body) =
@@ -179,7 +179,9 @@ impl Dress {
                 return Some(response(StatusCode::NOT_MODIFIED, headers, Bytes::new()));
             }
         }
-        let body = self.body(gateway.github_api.room(), asker.account, reply, &headers)?;
+        let account = &visitor.session().account;
+        let taker = Taker { account: account.id, unread: &account.unread };
+        let body = self.body(gateway.github_api.room(), taker, reply, &headers)?;
         Some(response(reply.status, headers, body))
     }
 
@@ -250,16 +252,22 @@ impl Dress {
     }
 
     /// The body with the room that it takes on its way, `None` where there is none.
-    fn body(&self, room: &Room, account: u64, reply: &Reply, headers: &HeaderMap) -> Option<Bytes> {
+    fn body(
+        &self,
+        room: &Room,
+        taker: Taker<'_>,
+        reply: &Reply,
+        headers: &HeaderMap,
+    ) -> Option<Bytes> {
         let media = Media { accept: &self.accept, content_type: text(headers, &CONTENT_TYPE) };
         match rewrite::body(&reply.body.bytes, media, &self.bases) {
             // It has happened: whoever is told otherwise sends it once more.
             Cow::Borrowed(_) if self.has_changed => {
-                Some(room.written(account, reply.body.bytes.clone()))
+                Some(room.written(taker, reply.body.bytes.clone()))
             }
-            Cow::Owned(turned) if self.has_changed => Some(room.written(account, turned.into())),
-            Cow::Borrowed(_) => room.share(account, &reply.body),
-            Cow::Owned(turned) => room.own(account, turned.into()),
+            Cow::Owned(turned) if self.has_changed => Some(room.written(taker, turned.into())),
+            Cow::Borrowed(_) => room.share(taker, &reply.body),
+            Cow::Owned(turned) => room.own(taker, turned.into()),
         }
     }
 

@@ -55,7 +55,7 @@ pub use exchange::{Broken, Exchange};
 pub use happenings::Told;
 pub use refresh::{Refresh, Refreshed};
 pub use reply::{Arrival, Flow, Mode, Reply};
-pub use room::Room;
+pub use room::{Room, Taker};
 pub use tally::{Tallied, Tally};
 pub use write::Order;
 
