@@ -23,6 +23,8 @@ pub enum Action {
         answer: Answer,
         /// The route that was asked for, if one was found.
         route: Option<Arc<Route>>,
+        /// Whom it is for, where that is a visitor of GitHub's API.
+        visitor: Option<Box<Visitor>>,
     },
     /// Send it to the app.
     Forward(Box<Forward>),
@@ -101,18 +103,26 @@ pub struct Forward {
 
 impl Action {
     pub(super) fn respond(answer: Answer) -> Self {
-        Self::Respond { answer, route: None }
+        Self::Respond { answer, route: None, visitor: None }
     }
 
     pub(super) fn forward(forward: Forward) -> Self {
         Self::Forward(Box::new(forward))
     }
 
-    pub(super) fn for_route(self, to: &Arc<Route>) -> Self {
-        match self {
-            Self::Respond { answer, .. } => Self::Respond { answer, route: Some(to.clone()) },
-            other => other,
+    pub(super) fn for_route(mut self, to: &Arc<Route>) -> Self {
+        if let Self::Respond { route, .. } = &mut self {
+            *route = Some(to.clone());
         }
+        self
+    }
+
+    /// Notes whom it is for: the log names them, and what is long ends with their session.
+    pub(super) fn for_visitor(mut self, to: Visitor) -> Self {
+        if let Self::Respond { visitor, .. } = &mut self {
+            *visitor = Some(Box::new(to));
+        }
+        self
     }
 
     /// Tells the browser whether a page of another origin may read the answer, if this is one.

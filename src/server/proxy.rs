@@ -409,8 +409,9 @@ impl ProxyHttp for Proxy {
 /// What follows from an action.
 fn next(session: &Session, ctx: &mut Ctx, action: Action) -> Result<Next> {
     match action {
-        Action::Respond { answer, route } => {
+        Action::Respond { answer, route, visitor } => {
             (ctx.route, ctx.reason) = (route, answer.reason);
+            ctx.user = visitor.map(|visitor| *visitor);
             Ok(Next::Answer(answer.response))
         }
         Action::Forward(forward) => {

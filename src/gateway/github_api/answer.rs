@@ -93,7 +93,7 @@ impl Dress {
                 let answer = self
                     .whole(gateway, &reply, asker, &visitor)
                     .unwrap_or_else(|| self.crowded(gateway, &reply, asker));
-                Action::respond(answer).for_route(route)
+                Action::respond(answer).for_route(route).for_visitor(visitor)
             }
             Arrival::Flowing(flow) => {
                 let head = self.head(gateway, &flow, asker);

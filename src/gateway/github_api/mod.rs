@@ -51,9 +51,12 @@ impl Gateway {
         api: &Api,
         visitor: Visitor,
     ) -> Action {
-        match self.try_to_ask(request, route, api, visitor).await {
+        match self.try_to_ask(request, route, api, &visitor).await {
             Ok(action) => action,
-            Err(reason) => Action::respond(error::fault(request, reason)).for_route(route),
+            Err(reason) => {
+                let answer = error::fault(request, reason);
+                Action::respond(answer).for_route(route).for_visitor(visitor)
+            }
         }
     }
 
@@ -62,7 +65,7 @@ impl Gateway {
         request: &Request<'_>,
         route: &Arc<Route>,
         api: &Api,
-        visitor: Visitor,
+        visitor: &Visitor,
     ) -> Result<Action, Reason> {
         let path = request.target.path();
         let call = place(route.path.as_str(), api.enterprise_paths, path).ok_or(Reason::NoRoute)?;
@@ -74,7 +77,7 @@ impl Gateway {
         if is_by_cookie && !request.method.is_safe() && !csrf::may_write(request) {
             return Err(Reason::CrossSiteForm);
         }
-        let asker = self.asker(request, api, &visitor).await?;
+        let asker = self.asker(request, api, visitor).await?;
         let below = below(&call, request.target.query());
         let is_read = matches!(*request.method, Method::GET | Method::HEAD);
         if call.kind == Kind::Graphql {

@@ -42,7 +42,7 @@ impl Gateway {
         &self,
         request: &Request<'_>,
         (route, api): (&Arc<Route>, &Api),
-        (dress, asker, visitor): (Dress, Asker, Visitor),
+        (dress, asker, visitor): (Dress, Asker, &Visitor),
         mut path: ApiPath,
     ) -> Result<Action, Reason> {
         let mut fields =
@@ -61,7 +61,8 @@ impl Gateway {
             match self.github_api.held(&question).await {
                 Some(reply) if has_another && is_forbidden(&reply) => None,
                 Some(reply) => {
-                    return Ok(dress.action(self, route, Arrival::Whole(reply), &asker, visitor));
+                    let (arrival, visitor) = (Arrival::Whole(reply), visitor.clone());
+                    return Ok(dress.action(self, route, arrival, &asker, visitor));
                 }
                 None => match self.token(request.snapshot, request.id, &asker).await {
                     Err(Reason::InstallationUnusable) if has_another => None,
@@ -69,7 +70,7 @@ impl Gateway {
                 },
             }
         };
-        let route = route.clone();
+        let (route, visitor) = (route.clone(), visitor.clone());
         let reading = Reading { route, visitor, question, fields, token, dress, asker };
         Ok(Action::Read(Box::new(reading)))
     }
@@ -83,7 +84,8 @@ impl Gateway {
             Err(reason) => {
                 let (request_id, branding) = (dress.request_id(), &snapshot.config.branding);
                 let response = error::fault_page(reason, request_id, &dress.wishes(), branding);
-                Action::respond(Answer { response, reason }).for_route(&route)
+                let answer = Answer { response, reason };
+                Action::respond(answer).for_route(&route).for_visitor(visitor)
             }
         };
         action.shared(dress.sharing())

@@ -50,7 +50,7 @@ impl Gateway {
         &self,
         request: &Request<'_>,
         route: &Arc<Route>,
-        (dress, asker, visitor): (Dress, Asker, Visitor),
+        (dress, asker, visitor): (Dress, Asker, &Visitor),
         path: Option<ApiPath>,
         url: String,
     ) -> Result<Action, Reason> {
@@ -75,7 +75,7 @@ impl Gateway {
             url,
             path,
         };
-        let route = route.clone();
+        let (route, visitor) = (route.clone(), visitor.clone());
         Ok(Action::Send(Box::new(Sending { route, visitor, order, fields, token, dress, asker })))
     }
 
@@ -120,7 +120,7 @@ impl Gateway {
                 let branding = &snapshot.config.branding;
                 let page = error::fault_page(reason, request_id, &json_alone(), branding);
                 let answer = crate::gateway::Answer { response: page, reason };
-                Action::respond(answer).for_route(&route)
+                Action::respond(answer).for_route(&route).for_visitor(visitor)
             }
         };
         action.shared(dress.sharing())

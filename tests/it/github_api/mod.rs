@@ -46,6 +46,8 @@ mod http2;
 mod files;
 /// Who sends or reads slowly.
 mod slow;
+/// What the log says of each answer.
+mod logged;
 /// Addresses in answers, and redirects.
 mod links;
 /// Pages of a list.
