@@ -78,7 +78,7 @@ defences! {
     AnswerBinding => "answer-binding",
     /// What somebody else was shown is a guess until GitHub says that it is the very same.
     Confirmation => "confirmation",
-    /// What flows from GitHub or to it ends with the session that began it.
+    /// What comes from GitHub or goes to it ends with the session that began it.
     FlowEnds => "flow-ends",
     /// What breaks off on the way to GitHub is not taken for whole there.
     WholeUploads => "whole-uploads",

@@ -9,6 +9,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::pace::Pace;
 use crate::config::Config;
+use crate::defence::{Defence, stands};
 use crate::reason::Reason;
 use crate::target::Target;
 
@@ -30,8 +31,13 @@ pub(super) fn to_https(target: &Target<'_>, config: &Config) -> Option<Response<
     Some(response)
 }
 
-/// Writes an answer of our own. It carries its length, or each redirect would cost a connection.
-pub(super) async fn write(session: &mut Session, response: Response<Bytes>) -> Result<()> {
+/// Writes an answer of our own, for as long as whom it is for may have it. It carries its length, or
+/// each redirect would cost a connection.
+pub(super) async fn write(
+    session: &mut Session,
+    response: Response<Bytes>,
+    may_go_on: impl Fn() -> bool,
+) -> Result<()> {
     let (parts, body) = response.into_parts();
     // These have no content, and a length would be that of another answer (RFC 9110 §8.6).
     let is_bare = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -49,7 +55,7 @@ pub(super) async fn write(session: &mut Session, response: Response<Bytes>) -> R
     session.write_response_header(Box::new(header), is_empty).await?;
     if body.len() > PART && !is_empty {
         // Boxed, for few answers are that large, and each request would be larger for them.
-        Box::pin(write_in_parts(session, body)).await?;
+        Box::pin(write_in_parts(session, body, may_go_on)).await?;
     } else if !is_empty {
         session.write_response_body(Some(body), true).await?;
     }
@@ -57,9 +63,16 @@ pub(super) async fn write(session: &mut Session, response: Response<Bytes>) -> R
 }
 
 /// Writes a body that does not fit into the sockets: it is in memory until the client has taken it.
-async fn write_in_parts(session: &mut Session, mut body: Bytes) -> Result<()> {
+async fn write_in_parts(
+    session: &mut Session,
+    mut body: Bytes,
+    may_go_on: impl Fn() -> bool,
+) -> Result<()> {
     let mut pace = Pace::new();
     while !body.is_empty() {
+        if !may_go_on() && stands(Defence::FlowEnds) {
+            return Err(ended());
+        }
         let part = body.split_to(body.len().min(PART));
         write_part(session, part, &mut pace).await?;
     }
@@ -73,6 +86,12 @@ pub(super) async fn write_part(session: &mut Session, part: Bytes, pace: &mut Pa
     written.unwrap_or_else(|| Err(Error::new(ErrorType::WriteTimedout).into_down()))?;
     pace.moved(bytes);
     Ok(())
+}
+
+/// The session was over before what was written for it.
+#[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]
+pub(super) fn ended() -> Box<Error> {
+    Error::explain(ErrorType::ConnectionClosed, "the session is over").into_down()
 }
 
 /// What an error means for the client, when nothing better is known.
@@ -95,6 +114,7 @@ pub(super) fn reason_of(error: &Error, known: Reason) -> Reason {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, DuplexStream};
@@ -128,7 +148,7 @@ mod tests {
     async fn written(bytes: usize) -> (Result<()>, Duration, usize) {
         let (mut session, client) = begun(HEADER, bytes).await;
         let (client, began) = (tokio::spawn(read(client, bytes)), Instant::now());
-        let outcome = write(&mut session, large()).await;
+        let outcome = write(&mut session, large(), || true).await;
         let took = began.elapsed();
         drop(session);
         (outcome, took, client.await.unwrap())
@@ -137,7 +157,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_of_a_whole_answer_is_cut_off() {
         let ((mut session, client), began) = (begun(HEADER, KIB).await, Instant::now());
-        let error = write(&mut session, large()).await.unwrap_err();
+        let error = write(&mut session, large(), || true).await.unwrap_err();
         assert_eq!(*error.etype(), ErrorType::WriteTimedout);
         assert_eq!(began.elapsed().as_secs(), 60);
         drop(client);
@@ -151,5 +171,24 @@ mod tests {
         let (outcome, took, came) = written(16 * KIB).await;
         outcome.unwrap();
         assert!(came > LARGE && took > Duration::from_secs(60), "{took:?} for {came} bytes");
+    }
+    #[tokio::test(start_paused = true)]
+    async fn what_is_long_ends_with_the_session_that_it_is_for() {
+        for lasts in [3, 100] {
+            let (mut session, client) = begun(HEADER, LARGE).await;
+            let client = tokio::spawn(read(client, LARGE));
+            let asked = AtomicUsize::new(0);
+            let may_go_on = || asked.fetch_add(1, Ordering::Relaxed) < lasts;
+            let outcome = write(&mut session, large(), may_go_on).await;
+            drop(session);
+            let came = client.await.unwrap();
+            if lasts == 3 {
+                assert_eq!(*outcome.unwrap_err().etype(), ErrorType::ConnectionClosed);
+                assert!((3 * PART..4 * PART).contains(&came), "{came} bytes");
+            } else {
+                outcome.unwrap();
+                assert!(came > LARGE, "{came} bytes");
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
-use super::answer::{PART, write_part};
+use super::answer::{PART, ended, write_part};
 use super::header::content_length;
 use super::pace::Pace;
 use super::upload::Upload;
@@ -185,12 +185,6 @@ async fn flow_up(
     upload.end();
     let answer = timeout(SILENCE, while_it_waits(session, answer)).await;
     answer.map_err(|_| silent())?.map(Some)
-}
-
-/// The session was over before the body was.
-#[expect(clippy::unnecessary_box_returns, reason = "Pingora's errors are boxed")]
-fn ended() -> Box<Error> {
-    Error::explain(ErrorType::ConnectionClosed, "the session is over").into_down()
 }
 
 /// GitHub takes no more.

@@ -14,7 +14,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
-use super::answer::{reason_of, to_https, write};
+use super::answer::{ended, reason_of, to_https, write};
 use super::body;
 use super::connection::{Peer, peer_of};
 use super::header::{asks_for_websocket, check_header, content_length, has_body, target_of};
@@ -80,8 +80,7 @@ impl Proxy {
     /// A long answer or a WebSocket does not outlive its session.
     fn still_signed_in(&self, forward: &Forward) -> Result<()> {
         if !forward.visitor.as_ref().is_none_or(|visitor| self.may_go_on(visitor)) {
-            let ended = Error::explain(ErrorType::ConnectionClosed, "the session is over");
-            return Err(ended.into_down());
+            return Err(ended());
         }
         Ok(())
     }
@@ -209,7 +208,11 @@ impl ProxyHttp for Proxy {
         ctx.in_flight = true;
         match self.handle(session, ctx).await? {
             Next::Forward => return Ok(false),
-            Next::Answer(response) => write(session, response).await?,
+            Next::Answer(response) => {
+                let user = ctx.user.as_ref();
+                let may_go_on = || user.is_none_or(|visitor| self.may_go_on(visitor));
+                write(session, response, may_go_on).await?;
+            }
             Next::Stream(streamed) => {
                 let may_go_on = |visitor: &Visitor| self.may_go_on(visitor);
                 Box::pin(onward::stream(session, *streamed, may_go_on)).await?;
@@ -350,7 +353,7 @@ impl ProxyHttp for Proxy {
         }
         let response = refuse(session, ctx, reason);
         let error_code = response.status().as_u16();
-        if let Err(error) = write(session, response).await {
+        if let Err(error) = write(session, response, || true).await {
             tracing::debug!(request.id = ctx.id, "the error page could not be sent: {error}");
         }
         FailToProxy { error_code, can_reuse_downstream: false }

@@ -97,6 +97,8 @@ const ATTACKS: &[(Defence, &[&str])] = &[
             "github_api::files::a_stream_ends_with_its_session",
             "github_api::files::an_upload_ends_with_its_session",
             "github_api::turns::what_waits_ends_with_its_session",
+            "github_api::ends::what_comes_after_the_end_is_not_kept",
+            "github_api::slow::a_long_answer_ends_with_its_session",
         ],
     ),
     (

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::asker::is_forbidden;
 use super::{Asker, Dress, MOST_REFUSALS, Token, is_found, is_refused, patience};
 use crate::budget::Resource;
+use crate::defence::{Defence, stands};
 use crate::freshness::{ApiPath, Asked, Directives, Key, handling, tags};
 use crate::gateway::action::{Action, Answer};
 use crate::gateway::{Gateway, Request, Snapshot, Visitor, error};
@@ -77,8 +78,16 @@ impl Gateway {
 
     /// Asks GitHub. Whoever stops waiting has left the queue.
     pub async fn read_from_github(&self, snapshot: &Snapshot, mut reading: Reading) -> Action {
-        let read = self.try_to_read(snapshot, &mut reading).await;
+        let mut read = self.try_to_read(snapshot, &mut reading).await;
         let Reading { route, visitor, dress, asker, .. } = reading;
+        if let Ok(arrival) = &read
+            && !self.may_go_on(snapshot, &visitor)
+            && stands(Defence::FlowEnds)
+        {
+            // It waited longer than its session lasted.
+            self.count(&asker, arrival);
+            read = Err(Reason::SessionEnded);
+        }
         let action = match read {
             Ok(arrival) => dress.action(self, &route, arrival, &asker, visitor),
             Err(reason) => {

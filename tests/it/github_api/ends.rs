@@ -73,8 +73,8 @@ fn what_was_read_goes_with_the_last_session_on_every_node() {
     }
 }
 
-/// GitHub answers a question that was asked before the end: whoever waits for it gets the answer, and it
-/// is not kept.
+/// GitHub answers a question that was asked before the end: whoever waits for it is told that it is over,
+/// and the answer is not kept.
 #[test]
 fn what_comes_after_the_end_is_not_kept() {
     for leaves in [false, true] {
@@ -90,7 +90,10 @@ fn what_comes_after_the_end_is_not_kept() {
                 sign_out(&mut octocat.clone());
             }
             barrier.release();
-            assert_eq!(under_way.join().expect("an answer").status, 200);
+            let answer = under_way.join().expect("an answer");
+            let told = answer.header("cache-status").is_some();
+            let expected = if leaves { (401, false) } else { (200, true) };
+            assert_eq!((answer.status, told), expected, "{}", answer.text());
         });
         let (mut octocat, _) = nodes.world.signed_in("octocat", PAGE);
         let expected = if leaves { UNKNOWN } else { ROTATED };

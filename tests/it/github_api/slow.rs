@@ -240,6 +240,23 @@ fn an_account_s_unread_answers_keep_nobody_else_out() {
     eventually("there is room again", || browser.fetch(&at("/users/e")).status == 200);
 }
 
+/// What waits for its reader when the session ends is not read on, and no other session's ends with it.
+#[test]
+fn a_long_answer_ends_with_its_session() {
+    let (world, octocat) = entitled();
+    let (hubot, _) = world.signed_in("hubot", "https://app.example.com/x");
+    world.github.knobs().at("/users/a", large("a"));
+    let [mut mine, mut theirs] = [&octocat, &hubot].map(|who| {
+        let mut begun = begin(&world, who, "GET /users/a", 0, "");
+        assert!(head_of(&mut begun).starts_with("HTTP/1.1 200"));
+        begun
+    });
+    let done = world.gate.operate("POST", "/sessions/revoke", r#"{"user": "octocat"}"#);
+    assert_eq!(done.status, 200, "{}", done.text());
+    assert!(mine.read_some(LARGE + 2).len() < LARGE, "it goes on to its end");
+    assert_eq!(theirs.read_some(LARGE + 2).len(), LARGE + 2);
+}
+
 /// Texts of somebody's who takes none of them, until there is no room for another.
 async fn hoard(client: &reqwest::Client, cookie: &str, paths: &[String]) -> Vec<reqwest::Response> {
     let mut unread = Vec::new();
