@@ -58,6 +58,8 @@ defences! {
     WebhookSignature => "webhook-signature",
     /// What is signed is believed under its own name, and of its own hook.
     WebhookShape => "webhook-shape",
+    /// What a webhook tells counts from when GitHub said it, whenever it is sent again.
+    WebhookAge => "webhook-age",
     /// A withdrawn authorisation is checked at GitHub.
     WebhookCheck => "webhook-check",
     /// What has changed at GitHub is not answered from what is held.
@@ -86,6 +88,8 @@ defences! {
     OutageOfAll => "outage-of-all",
     /// What an installation may not write nobody else writes in its place.
     OneAuthor => "one-author",
+    /// What somebody was shown by scopes that are gone is not shown again without asking.
+    Scopes => "scopes",
     /// Apps ask GitHub no faster than it bears.
     Pace => "pace",
     /// What a cookie brings is not for pages of other origins.

@@ -18,7 +18,7 @@ use crate::github::{GitHubError, Said};
 use crate::login::{LIFE, LoginAttempt};
 use crate::reason::Reason;
 use crate::session::{Session, SessionId};
-use crate::store::{Profile, Table, Unavailable};
+use crate::store::{Principal, Profile, Table, Unavailable};
 
 /// How long a sign-in is remembered to find loops.
 const TRAIL_LIFE: Duration = Duration::from_secs(30);
@@ -177,6 +177,10 @@ impl Gateway {
             self.sessions.begin(keys, session, host, &profile, &said.validators),
             self.tokens.credentials().sign_in(keys, account, grant, end),
         )?;
+        if let Some(scopes) = &said.scopes {
+            let who = Principal::User { realm: keys.realm(), id: account };
+            self.github_api.note_scopes(who, scopes).await;
+        }
         Ok(begun)
     }
 

@@ -43,6 +43,17 @@ pub fn fault_page(
     dress(page_of(reason, request_id).render(Format::of(headers), branding), reason)
 }
 
+/// The same for clients of GitHub's API, which read JSON and need not say so.
+pub(super) fn api_fault_page(
+    reason: Reason,
+    request_id: &str,
+    headers: &http::HeaderMap,
+    branding: &Branding,
+) -> Response<Bytes> {
+    let format = Format::or(Format::Json, headers);
+    dress(page_of(reason, request_id).render(format, branding), reason)
+}
+
 /// The page for a signed-in visitor whom the policy refuses: who would be let in, and the way out.
 pub(super) fn denied(
     request: &Request<'_>,
@@ -79,7 +90,12 @@ pub(super) fn denied(
 
 /// Renders a page for a request.
 pub(super) fn answer(request: &Request<'_>, page: &Page, reason: Reason) -> Answer {
-    let rendered = page.render(Format::of(request.headers), &request.config().branding);
+    let format = if request.is_for_api() {
+        Format::or(Format::Json, request.headers)
+    } else {
+        Format::of(request.headers)
+    };
+    let rendered = page.render(format, &request.config().branding);
     Answer { response: dress(rendered, reason), reason }
 }
 

@@ -3,8 +3,8 @@
 
 use ring::digest::{Context, SHA256};
 
-use super::webhook::REDELIVERED;
 use super::{Gateway, Snapshot};
+use crate::github::REDELIVERED;
 use crate::github::app::{AppError, Missed};
 use crate::store::{Table, Unavailable};
 

@@ -70,6 +70,7 @@ pub use request::{Client as RequestClient, Request, RequestIds};
 pub use webhook::LARGEST_WEBHOOK;
 
 use authenticate::Authenticated;
+use github_api::Complaints;
 use my_installations::Listings;
 use recheck::Rechecks;
 
@@ -85,6 +86,7 @@ pub struct Gateway {
     rechecks: Arc<Rechecks>,
     github_api: Arc<Api>,
     installations: Arc<Installations>,
+    complaints: Complaints,
     listings: Listings,
     handovers: Handovers,
     signing_keys: Arc<SigningKeys>,
@@ -165,6 +167,7 @@ impl Gateway {
         Ok(Self {
             github_api,
             installations: Arc::new(Installations::new(shared, clock.clone(), metrics.clone())),
+            complaints: Complaints::default(),
             listings: Listings::new(),
             sessions,
             tokens,

@@ -19,7 +19,7 @@ use crate::github::{Asking, GitHubError, LONGEST_PAUSE, Pauses, Said, TokenError
 use crate::metrics::Metrics;
 use crate::policy::Facts;
 use crate::reason::Reason;
-use crate::store::{News, Profile, Sessions, Unavailable};
+use crate::store::{News, Principal, Profile, Sessions, Unavailable};
 
 /// Asks GitHub again, one question at a time for each account.
 pub(super) struct Rechecks {
@@ -279,7 +279,8 @@ impl Rechecks {
             accounts.adopt(keys, record.profile);
             return Ok(false);
         }
-        let before = Said { identity: record.profile.identity, validators: record.validators };
+        let before =
+            Said { identity: record.profile.identity, validators: record.validators, scopes: None };
         self.ask(question, (&before, checked), refused).await.map(|()| true)
     }
 
@@ -330,10 +331,15 @@ impl Rechecks {
         if !is_refused(&said) {
             *refused = None;
         }
+        self.github_api.note_asked(account, said.as_ref().err());
         let said = said?;
         if said.identity.id != account {
             let why = "the token speaks for another account".to_owned();
             return Err(GitHubError::Malformed("/user", why).into());
+        }
+        if let Some(scopes) = &said.scopes {
+            let who = Principal::User { realm: asking.keys.realm(), id: account };
+            self.github_api.note_scopes(who, scopes).await;
         }
         // What GitHub says may change while it answers.
         let profile = Profile { identity: said.identity, checked: asked };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::{LastSession, Snapshot};
+use super::{Endpoint, LastSession, Snapshot};
 use crate::config::Config;
 use crate::cookie::Jar;
 use crate::keys::random;
@@ -98,6 +98,13 @@ impl Request<'_> {
     /// Whether it wants to become a WebSocket.
     pub fn is_upgrade(&self) -> bool {
         self.headers.contains_key(UPGRADE)
+    }
+
+    /// Whether it goes to GitHub's API, whose clients read JSON and need not say so.
+    pub fn is_for_api(&self) -> bool {
+        let route = self.config().routes.find(&self.target, self.method);
+        let is_of_api = route.is_ok_and(|route| route.upstream.api().is_some());
+        is_of_api && Endpoint::of(self).is_none()
     }
 
     /// Whether silence of the app is no fault: WebSockets and server-sent events, which begin with

@@ -11,7 +11,7 @@ use super::action::Answer;
 use super::recheck::Trouble;
 use super::{Gateway, Request, error};
 use crate::github::app::InstallationId;
-use crate::github::{Delivery, Event, Forged, WebhookMode};
+use crate::github::{Delivery, Event, Forged, REDELIVERED, WebhookMode};
 use crate::reason::Reason;
 use crate::store::{Table, Unavailable};
 
@@ -21,9 +21,6 @@ pub const LARGEST_WEBHOOK: usize = 25 * 1024 * 1024;
 
 /// Larger ones take longer to verify than other requests should wait.
 const QUICK: usize = 256 * 1024;
-
-/// GitHub sends a delivery again for three days when it is asked to; and a day more.
-pub(super) const REDELIVERED: Duration = Duration::from_secs(4 * 86_400);
 
 /// GitHub waits ten seconds for an answer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -92,7 +89,7 @@ impl Gateway {
             }
             Event::Other if self.was_heeded(delivery).await? => {
                 let realm = request.config().keys.realm();
-                self.github_api.told_again(realm, &delivery.kind, &delivery.payload);
+                self.github_api.told_again(realm, delivery);
                 Ok(Heeded::Duplicate)
             }
             Event::Other => {
@@ -108,11 +105,15 @@ impl Gateway {
         request: &Request<'_>,
         delivery: &Delivery,
     ) -> Result<Heeded, Unavailable> {
-        let Delivery { kind, target, payload, .. } = delivery;
         let realm = request.config().keys.realm();
-        let told = self.github_api.told(realm, (kind, target), payload).await?;
-        if request.config().github.webhook_mode == WebhookMode::Refresh {
-            self.github_api.refresh_soon(&told.changed);
+        let told = self.github_api.told(realm, delivery).await?;
+        match request.config().github.webhook_mode {
+            WebhookMode::Invalidate => {}
+            WebhookMode::Refresh => self.github_api.refresh_soon(&told.changed),
+            WebhookMode::Store => {
+                let base = &request.snapshot.addresses.api;
+                self.github_api.keep_told(realm, base, delivery).await;
+            }
         }
         if let Some(id) = told.installation {
             let (id, snapshot) = (InstallationId(id), request.snapshot);

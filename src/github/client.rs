@@ -36,6 +36,7 @@ pub(super) struct Answer {
 pub(super) struct Token<'t> {
     secret: &'t Secret<String>,
     heard: Mutex<Vec<Heard>>,
+    scopes: Mutex<Option<String>>,
     /// What was said of its owner before, and what is said now.
     before: Arc<Answers>,
     now: Mutex<Answers>,
@@ -66,7 +67,8 @@ pub(super) const API_VERSION: &str = "2022-11-28";
 
 impl<'t> Token<'t> {
     pub(super) fn new(secret: &'t Secret<String>) -> Self {
-        Self { secret, heard: Mutex::default(), before: Arc::default(), now: Mutex::default() }
+        let (heard, scopes, now) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { secret, heard, scopes, before: Arc::default(), now }
     }
 
     /// The token of somebody of whom this was said before.
@@ -77,6 +79,10 @@ impl<'t> Token<'t> {
     fn overhear(&self, answer: &Answer) {
         let heard = Heard::all_of(answer.status, &answer.headers, &answer.body);
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).extend(heard);
+        if let Some(scopes) = answer.headers.get("x-oauth-scopes") {
+            let scopes = scopes.to_str().ok().map(str::to_owned);
+            *self.scopes.lock().unwrap_or_else(PoisonError::into_inner) = scopes;
+        }
     }
 
     /// The validator of what was said before, by GitHub's own formula.
@@ -98,10 +104,11 @@ impl<'t> Token<'t> {
         }
     }
 
-    /// What was heard of its owner's limits, and of its owner.
-    pub(super) fn heard(self) -> (Vec<Heard>, Answers) {
+    /// What was heard of its owner's limits, of its owner, and of its scopes.
+    pub(super) fn heard(self) -> (Vec<Heard>, Answers, Option<String>) {
         let limits = self.heard.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (limits, self.now.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let answers = self.now.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (limits, answers, self.scopes.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod app;
 mod applications;
 pub mod budgets;
 mod client;
+mod dating;
 mod oauth;
 mod pauses;
 mod tokens;
@@ -25,7 +26,9 @@ pub use oauth::scopes_for;
 pub use pauses::{LONGEST_PAUSE, Pauses};
 pub use tokens::{Asking, TokenError, Tokens};
 pub use verbatim::Verbatim;
-pub use webhook::{Delivery, Event, Forged, Hook, HookSecret, Signature, WebhookMode, signature};
+pub use webhook::{
+    Delivery, Event, Forged, Hook, HookSecret, REDELIVERED, Signature, WebhookMode, signature,
+};
 pub use who::Said;
 
 /// GitHub's addresses and the gateway's credentials there.

@@ -7,7 +7,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::freshness::tags::is_heeded;
+use super::{api, dating};
+use crate::freshness::tags;
 
 /// The members of an event: those that are heeded, and nothing in the place of the others.
 struct Event(Value);
@@ -34,6 +35,10 @@ fn field(form: &[u8]) -> Option<Cow<'_, str>> {
     let mut fields = url::form_urlencoded::parse(form).filter(|(name, _)| name == "payload");
     let (_, payload) = fields.next()?;
     fields.next().is_none().then_some(payload)
+}
+
+fn is_heeded(member: &str) -> bool {
+    tags::is_heeded(member) || dating::is_heeded(member) || api::is_heeded(member)
 }
 
 fn read(json: &[u8]) -> Option<Value> {

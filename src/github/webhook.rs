@@ -1,6 +1,8 @@
 //! Webhooks: what GitHub tells without being asked, believed for its signature alone.
 //! <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
 
+use std::time::Duration;
+
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use ring::hmac;
@@ -37,6 +39,9 @@ pub enum WebhookMode {
     Invalidate,
     /// The same, and what installations hold of it is asked for anew before anybody asks.
     Refresh,
+    /// As [`Self::Invalidate`], and what it shows is kept for the installation that is told, for when
+    /// GitHub gives no answer.
+    Store,
 }
 
 /// What GitHub signs with.
@@ -57,8 +62,11 @@ pub struct Delivery {
     pub name: &'static str,
     /// The event's name, as it was sent.
     pub kind: String,
-    /// Whose hook sends it, in GitHub's words: `repository`, `organization` or `integration`.
-    pub target: String,
+    /// Whose hook the secret is for.
+    pub hook: Hook,
+    /// Whose hook sends it, in GitHub's words: `repository`, `organization` or `integration`; nothing
+    /// where nobody has signed that.
+    pub target: &'static str,
     /// What is heeded of the event.
     pub payload: Value,
     /// Where it ends something: what tells its body from others. GitHub signs neither a time nor the
@@ -103,7 +111,9 @@ struct Sender {
 
 const SIGNATURE: &str = "x-hub-signature-256";
 const EVENT: &str = "x-github-event";
-const TARGET: &str = "x-github-hook-installation-target-type";
+
+/// GitHub sends a delivery again for three days when it is asked to; and a day more.
+pub const REDELIVERED: Duration = Duration::from_secs(4 * 86_400);
 
 /// The names that metric and log print; any other is `other`.
 const NAMES: [&str; 38] = [
@@ -180,9 +190,9 @@ impl Delivery {
             }
         }
         let event = Event::of(name, &payload)?;
-        let target = hook.target(only(headers, TARGET).unwrap_or_default()).to_owned();
+        let target = hook.target(&payload);
         let once = shape::ends_something(kind).then(|| digest(&key, body));
-        Ok(Self { event, name, kind: kind.to_owned(), target, payload, once })
+        Ok(Self { event, name, kind: kind.to_owned(), hook, target, payload, once })
     }
 }
 
@@ -193,6 +203,7 @@ impl std::fmt::Display for WebhookMode {
         f.write_str(match self {
             Self::Invalidate => "invalidate",
             Self::Refresh => "refresh",
+            Self::Store => "store",
         })
     }
 }
@@ -214,10 +225,16 @@ impl Hook {
         }
     }
 
-    /// Whose it is in GitHub's words. Where the secret does not say so, the header is all there is.
-    fn target(self, said: &str) -> &str {
+    /// Whose it is in GitHub's words. GitHub signs no header: where the secret does not say so, the
+    /// hook does, in its `ping` alone.
+    fn target(self, payload: &Value) -> &'static str {
         match self {
-            Self::Any => said,
+            Self::Any => match payload["hook"]["type"].as_str() {
+                Some("Organization") => "organization",
+                Some("Repository") => "repository",
+                Some("App") => "integration",
+                _ => "",
+            },
             Self::App => "integration",
             Self::Organization => "organization",
             Self::Repository => "repository",
@@ -303,7 +320,7 @@ mod tests {
     }
 
     /// A delivery by this name, signed with the secret of such a hook.
-    fn told(hook: Hook, event: &str, target: &str, body: &str) -> Result<Delivery, Forged> {
+    fn told(hook: Hook, event: &str, body: &str) -> Result<Delivery, Forged> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
         let mut signature = "sha256=".to_owned();
         for byte in hmac::sign(&key, body.as_bytes()).as_ref() {
@@ -312,7 +329,7 @@ mod tests {
         let fields = [
             (SIGNATURE, signature.as_str()),
             (EVENT, event),
-            (TARGET, target),
+            ("x-github-hook-installation-target-type", "organization"),
             ("content-type", "application/json"),
         ];
         let secrets = [HookSecret { hook, secret: Secret::new(SECRET.to_owned()) }];
@@ -401,7 +418,7 @@ mod tests {
                 ("star", starred),
                 ("organization", of_org),
             ];
-            let told = events.map(|(event, body)| match told(hook, event, "integration", body) {
+            let told = events.map(|(event, body)| match told(hook, event, body) {
                 Ok(_) => true,
                 Err(forged) => {
                     assert_eq!(forged, Forged::NotSigned);
@@ -414,24 +431,34 @@ mod tests {
 
     #[test]
     fn whose_hook_it_is_the_secret_says_where_it_can() {
-        let target = |hook, said| told(hook, "star", said, r#"{"repository":{}}"#).unwrap().target;
-        assert_eq!(target(Hook::Any, "organization"), "organization");
-        for said in ["organization", "repository", "integration", "never-heard-of"] {
-            assert_eq!(target(Hook::App, said), "integration");
-            assert_eq!(target(Hook::Organization, said), "organization");
-            assert_eq!(target(Hook::Repository, said), "repository");
+        let target = |hook, kind| {
+            let body = format!(r#"{{"repository":{{}},"hook":{{"type":"{kind}"}}}}"#);
+            told(hook, "ping", &body).unwrap().target
+        };
+        for (kind, said) in [
+            ("Organization", "organization"),
+            ("Repository", "repository"),
+            ("App", "integration"),
+            ("Enterprise", ""),
+        ] {
+            assert_eq!(target(Hook::Any, kind), said);
+            assert_eq!(target(Hook::App, kind), "integration");
+            assert_eq!(target(Hook::Organization, kind), "organization");
+            assert_eq!(target(Hook::Repository, kind), "repository");
         }
+        let of_header = told(Hook::Any, "star", r#"{"repository":{}}"#).unwrap().target;
+        assert_eq!(of_header, "", "a header is signed by nobody");
     }
 
     #[test]
     fn what_ends_something_is_told_from_others_by_its_body_alone() {
         let suspended = r#"{"action":"suspend","installation":{"id":5}}"#;
-        let once = |event, body: &str| told(Hook::Any, event, "", body).unwrap().once;
+        let once = |event, body: &str| told(Hook::Any, event, body).unwrap().once;
         let named = once("installation", suspended);
         assert!(named.is_some() && named == once("installation", suspended));
         assert_ne!(named, once("installation", &suspended.replace('5', "6")));
         assert_eq!(once("star", suspended), None);
-        let misnamed = told(Hook::Any, "repository", "", suspended);
+        let misnamed = told(Hook::Any, "repository", suspended);
         assert_eq!(misnamed.map(|told| told.name), Err(Forged::Unreadable));
     }
 

@@ -18,6 +18,8 @@ pub struct Said {
     pub identity: Identity,
     /// By which to ask again.
     pub validators: Validators,
+    /// The scopes of the token, in GitHub's words: nothing of what was said before.
+    pub scopes: Option<String>,
 }
 
 /// `GET /user`, <https://docs.github.com/en/rest/users/users#get-the-authenticated-user>
@@ -76,7 +78,7 @@ impl Client {
         let of = |said: &Said| self.verbatim.of(said.identity.id);
         let token = Token::new(token).with(before.map(of).unwrap_or_default());
         let said = self.ask_who(&token, facts, before).await;
-        let (limits, answers) = token.heard();
+        let (limits, answers, scopes) = token.heard();
         // Apps ask GitHub in the same name, and shall know what is left.
         if let Some(whose) = said.as_ref().ok().or(before) {
             let key = BudgetKey::User(whose.identity.id);
@@ -84,10 +86,9 @@ impl Client {
                 self.budgets.note(&key, heard);
             }
         }
-        if let Ok(said) = &said {
-            self.verbatim.keep(said.identity.id, answers, since);
-        }
-        said
+        let said = said?;
+        self.verbatim.keep(said.identity.id, answers, since);
+        Ok(Said { scopes, ..said })
     }
 
     async fn ask_who(
@@ -133,7 +134,7 @@ impl Client {
         let orgs = sorting.settle_if(ORGS, orgs?, |old| old.orgs.clone(), org_name)?;
         let teams = sorting.settle_if(TEAMS, teams?, |old| old.teams.clone(), team_ref)?;
         let identity = Identity { id, login, name, email, orgs, teams };
-        Ok(Said { identity, validators: sorting.validators })
+        Ok(Said { identity, validators: sorting.validators, scopes: None })
     }
 
     async fn list_if<T: serde::de::DeserializeOwned>(

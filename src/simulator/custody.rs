@@ -60,6 +60,14 @@ impl Simulator {
         lock(&self.shared.world).tokens.revoke(token)
     }
 
+    /// Somebody's live tokens have these scopes (separated by spaces) from now on, whatever they had.
+    pub fn rescope_tokens(&self, login: &str, scopes: &str) {
+        let mut world = lock(&self.shared.world);
+        if let Some(key) = world.find(login) {
+            world.tokens.rescope(key, &scopes::normalise(scopes));
+        }
+    }
+
     /// Somebody withdraws the app's authorisation: all their tokens die, consent is asked anew.
     pub fn revoke_grant(&self, login: &str) {
         let mut world = lock(&self.shared.world);

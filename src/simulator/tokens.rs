@@ -101,6 +101,16 @@ impl Tokens {
         tokens
     }
 
+    /// Gives a person's tokens of an OAuth app these scopes.
+    pub(super) fn rescope(&mut self, person: PersonKey, scopes: &[String]) {
+        let theirs = self.by_word.values_mut().filter(|token| token.person == person);
+        for token in theirs {
+            if let Rights::Scopes(granted) = &mut token.rights {
+                *granted = scopes.to_vec();
+            }
+        }
+    }
+
     /// Whose token this was before it died or expired.
     pub(super) fn former(&self, word: &str) -> Option<PersonKey> {
         let known = self.by_word.get(word).map(|token| token.person);

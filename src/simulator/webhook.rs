@@ -42,8 +42,12 @@ impl Webhook {
 
 impl Simulator {
     /// A delivery of this event, signed with the hook's secret.
-    #[expect(clippy::needless_pass_by_value, reason = "payloads are made where they are sent")]
-    pub fn webhook(&self, event: &str, payload: Value, secret: &str) -> Webhook {
+    ///
+    /// A repository in the payload says when it last changed: just now, unless it says otherwise.
+    pub fn webhook(&self, event: &str, mut payload: Value, secret: &str) -> Webhook {
+        if let Some(repository) = payload.get_mut("repository").and_then(Value::as_object_mut) {
+            repository.entry("updated_at").or_insert_with(|| self.written_now().into());
+        }
         let body = payload.to_string();
         let address = self.address().to_string();
         let (sha256, sha1) = (hmac::HMAC_SHA256, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY);
@@ -77,10 +81,7 @@ impl Simulator {
 
     /// The payload of `ping`, which comes first when a hook is made.
     pub fn ping(&self) -> Value {
-        let now = {
-            let world = lock(&self.shared.world);
-            world.written(world.now())
-        };
+        let now = self.written_now();
         json!({
             "zen": "Responsive is better than fast.", "hook_id": HOOK,
             "hook": {
@@ -94,6 +95,11 @@ impl Simulator {
                 "deliveries_url": format!("{}/app/hook/deliveries", self.api_url()),
             },
         })
+    }
+
+    fn written_now(&self) -> String {
+        let world = lock(&self.shared.world);
+        world.written(world.now())
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Principal;
 use crate::budget::{BudgetKey, Standing, Strike};
+use crate::clock::Time;
 use crate::freshness::tags::Tag;
 
 /// Something that has changed what may be answered from what is held.
@@ -13,9 +14,12 @@ use crate::freshness::tags::Tag;
 pub struct Happened {
     /// The node that tells it, which knows it already.
     pub node: u64,
-    /// Which name goes with which number.
+    /// Which name goes with which number, or did once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<(String, u64)>,
+    /// The same of what has just got another name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub renamed: Vec<(String, u64)>,
     /// What is no longer fresh.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<Tag>,
@@ -25,6 +29,9 @@ pub struct Happened {
     /// Of what a webhook tells.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub covered: Vec<Tag>,
+    /// When it told of them: of several the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<Time>,
     /// Of what none tells any more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub uncovered: Vec<Tag>,
@@ -68,6 +75,7 @@ impl Happened {
         let lists = [&self.changed, &self.unshared, &self.covered, &self.uncovered];
         lists.iter().all(|tags| tags.is_empty())
             && self.names.is_empty()
+            && self.renamed.is_empty()
             && self.changed_for.is_empty()
             && self.ended.is_empty()
             && self.limits.is_empty()
@@ -77,7 +85,10 @@ impl Happened {
 
     /// Adds what happened later. What would be too much to tell becomes "anything".
     pub fn merge(&mut self, later: Self) {
-        self.names.extend(later.names.into_iter().filter(|(name, _)| name.len() <= LONGEST));
+        self.said = [self.said, later.said].into_iter().flatten().min();
+        for (names, more) in [(&mut self.names, later.names), (&mut self.renamed, later.renamed)] {
+            names.extend(more.into_iter().filter(|(name, _)| name.len() <= LONGEST));
+        }
         for (tags, more) in [
             (&mut self.changed, later.changed),
             (&mut self.unshared, later.unshared),
@@ -120,6 +131,7 @@ impl Happened {
         }
         // Both are learnt again soon, and cost a question more until then.
         self.names.truncate(MOST);
+        self.renamed.truncate(MOST);
         self.covered.truncate(MOST);
         // Who is not told meets it, and is told by GitHub.
         let surplus = self.limits.len().saturating_sub(MOST);
@@ -146,7 +158,6 @@ impl Limit {
 mod tests {
     use super::*;
     use crate::budget::Resource;
-    use crate::clock::Time;
 
     fn tags(range: std::ops::Range<usize>) -> Vec<Tag> {
         range.map(|n| Tag::from(format!("repo:acme/r{n}"))).collect()

@@ -41,6 +41,8 @@ mod policy;
 mod redis;
 /// The store in a directory of this machine, as the operator meets it.
 mod embedded;
+/// What kept answers cost on the disk.
+mod kept_size;
 /// Killed every second while people sign in and out.
 mod crash;
 /// No secret in a store, a log or a metric.

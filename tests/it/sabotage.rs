@@ -60,6 +60,14 @@ const ATTACKS: &[(Defence, &[&str])] = &[
             "github_api::hooks::only_the_secret_of_the_app_says_who_has_withdrawn_it",
         ],
     ),
+    (
+        Defence::WebhookAge,
+        &[
+            "github_api::webhooks::what_is_sent_again_covers_no_longer_than_it_did",
+            "github_api::webhooks::what_is_sent_again_gives_nothing_its_old_name",
+            "github_api::from_webhooks::what_was_told_earlier_displaces_nothing",
+        ],
+    ),
     (Defence::WebhookCheck, &["webhooks::a_replay_after_a_new_authorisation_ends_nothing"]),
     (
         Defence::Invalidation,
@@ -110,6 +118,13 @@ const ATTACKS: &[(Defence, &[&str])] = &[
         &["github_api::trouble::what_fails_for_one_account_is_no_outage_for_others"],
     ),
     (Defence::OneAuthor, &["github_api::or_visitor::a_write_is_the_installations_alone"]),
+    (
+        Defence::Scopes,
+        &[
+            "github_api::scopes::what_was_shown_by_scopes_that_are_gone_is_asked_for_anew",
+            "github_api::scopes::the_gateway_s_own_questions_tell_of_them_too",
+        ],
+    ),
     (Defence::Pace, &["github_api::soak::however_hasty_the_clients_nobody_is_banned"]),
     (
         Defence::OtherOrigins,
@@ -189,6 +204,7 @@ proofs! {
     without_facts_age_who_has_left_stays: FactsAge,
     without_webhook_signature_anybody_signs_anybody_out: WebhookSignature,
     without_webhook_shape_a_body_speaks_for_the_app: WebhookShape,
+    without_webhook_age_old_deliveries_count_anew: WebhookAge,
     without_webhook_check_a_replay_signs_out: WebhookCheck,
     without_invalidation_what_is_held_is_not_true: Invalidation,
     without_forgetting_answers_outlive_sessions: Forgetting,
@@ -203,6 +219,7 @@ proofs! {
     without_whole_uploads_a_half_counts_as_all: WholeUploads,
     without_outage_of_all_one_account_stops_everybody: OutageOfAll,
     without_one_author_visitors_write_what_an_app_may_not: OneAuthor,
+    without_scopes_answers_outlive_them: Scopes,
     without_pace_github_bans: Pace,
     without_other_origins_a_cookie_tells_them_something: OtherOrigins,
 }

@@ -164,10 +164,11 @@ impl Scalar for LimitStatus {
 }
 
 impl Scalar for WebhookMode {
-    const WHAT: &'static str = "`invalidate` or `refresh`";
+    const WHAT: &'static str = "`invalidate`, `refresh` or `store`";
 
     fn parse(text: &str) -> Result<Self, Fault> {
-        let known = [Self::Invalidate, Self::Refresh].map(|mode| (mode.to_string(), mode));
+        let known = [Self::Invalidate, Self::Refresh, Self::Store];
+        let known = known.map(|mode| (mode.to_string(), mode));
         let known = known.each_ref().map(|(name, of)| (name.as_str(), *of));
         word(text, "a mode of webhooks", &known)
     }

@@ -53,14 +53,23 @@ pub fn is_heeded(member: &str) -> bool {
 }
 
 /// Of what a hook tells, to judge by one of its deliveries: of the repository, and of a whole
-/// organization where the hook is the organization's own. `target` is GitHub's word for whose it is
-/// (`X-GitHub-Hook-Installation-Target-Type`); an app may be installed on some repositories alone.
+/// organization where the hook is the organization's own. `target` says whose it is, in GitHub's words;
+/// an app may be installed on some repositories alone.
 pub fn covered_by(target: &str, payload: &Value) -> Vec<Tag> {
     let mut tags = spellings("repo", &payload["repository"], "full_name");
     if target == "organization" {
         tags.extend(spellings("account", &payload["organization"], "login"));
     }
     tags.iter().map(|tag| Tag::new(tag)).collect()
+}
+
+/// The repository whose name is another one from now on, or that belongs to somebody else, and its
+/// number.
+pub fn renamed<'p>(event: &str, payload: &'p Value) -> Option<(&'p str, u64)> {
+    let action = payload["action"].as_str().unwrap_or_default();
+    let is_renamed = event == "repository" && matches!(action, "renamed" | "transferred");
+    let repo = &payload["repository"];
+    Some((repo["full_name"].as_str()?, repo["id"].as_u64()?)).filter(|_| is_renamed)
 }
 
 /// What an event changes, by its name (`X-GitHub-Event`) and its payload. Both spellings of a

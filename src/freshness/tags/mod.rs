@@ -22,7 +22,7 @@ mod event;
 mod names;
 mod written;
 
-pub use event::{Invalidation, covered_by, event_tags, is_heeded};
+pub use event::{Invalidation, covered_by, event_tags, is_heeded, renamed};
 pub use names::{Names, names_in};
 pub use written::{Reply, written};
 

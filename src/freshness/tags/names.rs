@@ -61,6 +61,12 @@ pub fn names_in(body: &Value) -> impl Iterator<Item = (&str, u64)> {
     })
 }
 
+/// The tags of a whole owner, by name and by number.
+fn spelled(name: &str, id: u64) -> (String, String) {
+    let kind = if name.contains('/') { "repo" } else { "account" };
+    (format!("{kind}:{name}").to_ascii_lowercase(), format!("{kind}:#{id}"))
+}
+
 fn named(object: &Map<String, Value>) -> Option<(&str, u64)> {
     let text = |name| object.get(name).and_then(Value::as_str);
     let repo = text("full_name")
@@ -80,18 +86,28 @@ impl Names {
     /// Learns that a repository (`acme/wiki`) or an account (`acme`) has this number. A name that
     /// another had, or another name that this had, is forgotten.
     pub fn learn(&mut self, name: &str, id: u64) {
-        let kind = if name.contains('/') { "repo" } else { "account" };
-        let name = format!("{kind}:{name}").to_ascii_lowercase();
-        let number = format!("{kind}:#{id}");
+        let (name, number) = spelled(name, id);
         if self.young.get(&*name).is_some_and(|known| **known == *number) {
             return;
         }
         self.forget(&name);
         self.forget(&number);
+        self.insert(&name, &number);
+    }
+
+    /// Learns the same from somebody who may be telling what was true once: what is known stays.
+    pub fn add(&mut self, name: &str, id: u64) {
+        let (name, number) = spelled(name, id);
+        if self.get(&name).is_none() && self.get(&number).is_none() {
+            self.insert(&name, &number);
+        }
+    }
+
+    fn insert(&mut self, name: &str, number: &str) {
         if self.young.len() >= 2 * self.most {
             self.old = mem::take(&mut self.young);
         }
-        self.young.insert(name.as_str().into(), number.as_str().into());
+        self.young.insert(name.into(), number.into());
         self.young.insert(number.into(), name.into());
     }
 

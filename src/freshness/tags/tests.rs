@@ -463,6 +463,22 @@ fn a_name_and_a_number_belong_to_one_another_alone() {
 }
 
 #[test]
+fn what_may_have_been_true_once_displaces_nothing() {
+    let twin = |names: &Names, name: &str| {
+        let tags = names.with_twins(bumped(("DELETE", &format!("/repos/{name}")), None));
+        ages(&tags, "/repositories/7")
+    };
+    let mut names = Names::new(10);
+    names.add("acme/new", 7);
+    assert!(twin(&names, "acme/new"), "nothing else was known");
+    names.add("acme/old", 7);
+    names.add("acme/new", 8);
+    assert!(twin(&names, "acme/new") && !twin(&names, "acme/old"));
+    names.learn("acme/newest", 7);
+    assert!(twin(&names, "acme/newest") && !twin(&names, "acme/new"), "control");
+}
+
+#[test]
 fn names_are_bounded_and_the_latest_stay() {
     let mut names = Names::new(10);
     for id in 1..=1000 {

@@ -10,7 +10,7 @@ use crate::credential::Credential;
 use crate::defence::{Defence, stands};
 use crate::gateway::{Gateway, Request, Snapshot, Visitor};
 use crate::github::TokenError;
-use crate::github::api::{Arrival, Means, Reply};
+use crate::github::api::{self, Arrival, Means, Reply};
 use crate::github::app::{AppError, InstallationId, InstallationToken, Scope};
 use crate::github::budgets::BudgetKey;
 use crate::identity::Login;
@@ -85,7 +85,31 @@ impl Gateway {
         // The configuration takes nothing else.
         let owner = which.parse::<Login>().map_err(|_| Reason::Internal)?;
         let found = self.installations.of_owner(&snapshot.github, &owner).await;
-        found.map_err(|error| not_as_installation(request_id, &error))
+        self.judged(which, request_id, found)
+    }
+
+    /// What came of acting for an installation: operators are told what is wrong, and that it is over.
+    fn judged<T>(
+        &self,
+        which: &str,
+        request_id: &str,
+        result: Result<T, AppError>,
+    ) -> Result<T, Reason> {
+        match &result {
+            Ok(_) if self.complaints.is_any() && self.complaints.is_over(which) => {
+                tracing::info!("installation {which}: the app can act again");
+            }
+            Ok(_) => {}
+            Err(AppError::GitHub(error)) => {
+                tracing::debug!(request.id = request_id, "no token of an installation: {error}");
+            }
+            Err(error) => {
+                if self.complaints.is_news(which, &error.to_string()) {
+                    tracing::warn!(request.id = request_id, "installation {which}: {error}");
+                }
+            }
+        }
+        result.map_err(|error| not_as_installation(&error))
     }
 
     /// A token that can be used now.
@@ -109,7 +133,7 @@ impl Gateway {
                 let id = InstallationId(id);
                 let (github, keys) = (&snapshot.github, &snapshot.config.keys);
                 let token = self.installations.token(github, keys, id, &Scope::whole()).await;
-                let token = token.map_err(|error| not_as_installation(request_id, &error))?;
+                let token = self.judged(&id.to_string(), request_id, token)?;
                 Ok(Token::Installation(token, 0))
             }
         }
@@ -180,9 +204,7 @@ impl Asker {
     }
 
     fn installation(realm: u64, id: InstallationId, account: u64) -> Self {
-        let scope = Scope::whole().hash();
-        let scope = u64::from_le_bytes(scope[..8].try_into().expect("it has 32 bytes"));
-        let who = Principal::Installation { realm, id: id.0, scope };
+        let who = api::installation(realm, id);
         let budget = BudgetKey::Installation(id.0);
         Self { instead: None, is_in_doubt: false, account, who, budget }
     }
@@ -214,16 +236,10 @@ pub(super) fn is_forbidden(reply: &Reply) -> bool {
 }
 
 /// The app cannot act for an installation: the operator's or GitHub's business, not the visitor's.
-fn not_as_installation(request_id: &str, error: &AppError) -> Reason {
+fn not_as_installation(error: &AppError) -> Reason {
     match error {
-        AppError::GitHub(error) => {
-            tracing::debug!(request.id = request_id, "no token of an installation: {error}");
-            error.reason()
-        }
-        error => {
-            tracing::warn!(request.id = request_id, "{error}");
-            Reason::InstallationUnusable
-        }
+        AppError::GitHub(error) => error.reason(),
+        _ => Reason::InstallationUnusable,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::route::{Api, Route};
 
 mod answer;
 mod asker;
+mod complaints;
 mod reading;
 mod refreshing;
 mod sending;
@@ -25,6 +26,8 @@ mod sharing;
 
 pub use reading::Reading;
 pub use sending::{Outgoing, Sending};
+
+pub(super) use complaints::Complaints;
 
 use answer::Dress;
 use asker::{Asker, Token};

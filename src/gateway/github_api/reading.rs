@@ -92,7 +92,8 @@ impl Gateway {
             Ok(arrival) => dress.action(self, &route, arrival, &asker, visitor),
             Err(reason) => {
                 let (request_id, branding) = (dress.request_id(), &snapshot.config.branding);
-                let response = error::fault_page(reason, request_id, &dress.wishes(), branding);
+                let wishes = dress.wishes();
+                let response = error::api_fault_page(reason, request_id, &wishes, branding);
                 let answer = Answer { response, reason };
                 Action::respond(answer).for_route(&route).for_visitor(visitor)
             }
@@ -203,6 +204,8 @@ fn question(
         tags: tags::tags_of(&path, asker.who.user()),
         wishes: Directives::read(request.headers),
         share: api.share,
+        by_webhooks: asker.who.user().is_none()
+            && request.config().github.webhook_mode == WebhookMode::Store,
         resource: Resource::predicted(&Method::GET, path.path()),
         max_wait: patience(request),
         path,

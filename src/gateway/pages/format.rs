@@ -21,7 +21,12 @@ impl Format {
     ///
     /// Of formats wanted alike, HTML goes before JSON and JSON before text.
     pub(in crate::gateway) fn of(headers: &HeaderMap) -> Self {
-        let mut best = (0.0, Self::Text);
+        Self::or(Self::Text, headers)
+    }
+
+    /// The same, and what stands for anything or nothing where no format is asked for by name.
+    pub(in crate::gateway) fn or(usual: Self, headers: &HeaderMap) -> Self {
+        let mut best = (0.0, usual);
         for (quality, format) in accepted(headers) {
             let tied_and_first = quality >= best.0 && format.rank() < best.1.rank();
             if quality > best.0 || (quality > 0.0 && tied_and_first) {

@@ -23,6 +23,8 @@ pub(super) struct Changes {
     blanket: ArcSwapOption<Change>,
     of_tags: DashMap<Tag, Change>,
     of_everything: DashMap<Principal, Change>,
+    /// Who was to be forgotten.
+    ends: DashMap<Principal, Change>,
     /// The two names of a repository, for pages of a list are found by the other one.
     names: Mutex<Names>,
 }
@@ -48,6 +50,7 @@ impl Changes {
             blanket: ArcSwapOption::empty(),
             of_tags: DashMap::new(),
             of_everything: DashMap::new(),
+            ends: DashMap::new(),
             names: Mutex::new(Names::new(MOST_NAMES)),
         }
     }
@@ -88,7 +91,7 @@ impl Changes {
         self.names().with_twins(tags)
     }
 
-    /// Learns which name goes with which number.
+    /// Learns which name goes with which number, from what GitHub answers just now.
     pub(super) fn learn(&self, said: &Value) {
         let mut names = self.names();
         for (name, id) in names_in(said) {
@@ -96,11 +99,19 @@ impl Changes {
         }
     }
 
-    /// Learns what another node has learnt.
-    pub(super) fn learn_names(&self, learnt: &[(String, u64)]) {
+    /// Learns the same from webhooks, which anybody who has seen them can send again: no known name
+    /// gives way to theirs, but where something is `renamed`.
+    pub(super) fn learn_names(&self, told: &[(String, u64)], renamed: &[(String, u64)]) {
         let mut names = self.names();
-        for (name, id) in learnt {
+        for (name, id) in renamed {
             names.learn(name, *id);
+        }
+        for (name, id) in told {
+            if stands(Defence::WebhookAge) {
+                names.add(name, *id);
+            } else {
+                names.learn(name, *id);
+            }
         }
     }
 
@@ -114,9 +125,20 @@ impl Changes {
         raise(&self.of_everything, who.subject(), self.next(now));
     }
 
-    /// Whether anything that this asker sees may have changed after the change of this number.
-    pub(super) fn is_all_outdated(&self, who: Principal, number: u64) -> bool {
-        self.of_everything.get(&who.subject()).is_some_and(|change| change.number > number)
+    /// Nobody asks in this name any more.
+    pub(super) fn note_end(&self, who: Principal, now: Time) {
+        self.note_everything(who, now);
+        raise(&self.ends, who.subject(), self.next(now));
+    }
+
+    /// Whether this asker was to be forgotten since that was said, or shortly before: clocks differ.
+    pub(super) fn ended_by(&self, who: Principal, said: Time) -> bool {
+        self.ends.get(&who.subject()).is_some_and(|end| said <= end.at + WARY)
+    }
+
+    /// Whether this asker was to be forgotten after the change of this number.
+    pub(super) fn has_ended(&self, who: Principal, number: u64) -> bool {
+        self.ends.get(&who.subject()).is_some_and(|change| change.number > number)
     }
 
     /// Whether something has changed after the change of this number.
@@ -141,6 +163,7 @@ impl Changes {
         let is_recent = |change: &Change| now.since(change.at) <= longest_fresh + WARY;
         self.of_tags.retain(|_, change| is_recent(change));
         self.of_everything.retain(|_, change| is_recent(change));
+        self.ends.retain(|_, change| is_recent(change));
     }
 
     fn next(&self, at: Time) -> Change {
@@ -227,9 +250,20 @@ mod tests {
     fn an_installation_is_one_whatever_its_token_may() {
         let changes = Changes::new();
         let of = |id, scope| Principal::Installation { realm: 1, id, scope };
-        changes.note_everything(of(5, 0), START);
-        assert!(changes.is_all_outdated(of(5, 77), 0));
-        assert!(!changes.is_all_outdated(of(5, 77), changes.latest()));
-        assert!(!changes.is_all_outdated(of(6, 77), 0));
+        let is_outdated = |who, number| changes.is_outdated(who, &[], number);
+        changes.note_end(of(5, 0), START);
+        assert!(changes.has_ended(of(5, 77), 0) && is_outdated(of(5, 77), 0));
+        let latest = changes.latest();
+        assert!(!changes.has_ended(of(5, 77), latest) && !is_outdated(of(5, 77), latest));
+        assert!(!changes.has_ended(of(6, 77), 0) && !is_outdated(of(6, 77), 0));
+    }
+
+    #[test]
+    fn whatever_may_have_changed_for_somebody_is_no_end() {
+        let changes = Changes::new();
+        changes.note_everything(OCTOCAT, START);
+        assert!(changes.is_outdated(OCTOCAT, &[], 0) && !changes.has_ended(OCTOCAT, 0));
+        changes.note_end(OCTOCAT, START);
+        assert!(changes.has_ended(OCTOCAT, 0), "control");
     }
 }

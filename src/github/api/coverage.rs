@@ -1,7 +1,7 @@
 //! Of what webhooks tell: what one tells of is believed for a minute without asking, for its changes
 //! are heard of.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -10,10 +10,13 @@ use crate::clock::Time;
 use crate::freshness::tags::Tag;
 
 /// Repositories and organizations with a webhook that is alive.
-#[derive(Default)]
 pub(super) struct Coverage {
-    /// When a webhook last told something of it.
+    /// When GitHub last told something of it, by what it has signed.
     told: DashMap<Tag, Time>,
+    /// Webhooks that are gone, and when that was heard: what they told before counts no more.
+    gone: DashMap<Tag, Time>,
+    /// The same of any of them, in seconds since 1970.
+    all_gone: AtomicI64,
     /// Whether this process hears what other nodes were told.
     in_touch: AtomicBool,
 }
@@ -27,28 +30,37 @@ const MOST: usize = 50_000;
 // === impl Coverage ===
 
 impl Coverage {
-    /// A webhook has told something of these.
-    pub(super) fn note(&self, tags: &[Tag], now: Time) {
+    /// A webhook has told something of these, at that moment: whoever sends it again makes it no
+    /// younger.
+    pub(super) fn note(&self, tags: &[Tag], said: Time) {
+        if said.unix() <= self.all_gone.load(Ordering::Acquire) {
+            return;
+        }
         for tag in tags {
-            if self.told.len() < MOST || self.told.contains_key(tag) {
-                self.told.insert(tag.clone(), now);
+            let is_gone = self.gone.get(tag).is_some_and(|gone| said <= *gone);
+            if !is_gone && (self.told.len() < MOST || self.told.contains_key(tag)) {
+                let mut told = self.told.entry(tag.clone()).or_insert(said);
+                *told = said.max(*told);
             }
         }
     }
 
     /// The webhook of these is gone.
-    pub(super) fn remove(&self, tags: &[Tag]) {
-        if tags.iter().any(Tag::is_account) {
+    pub(super) fn remove(&self, tags: &[Tag], now: Time) {
+        if tags.iter().any(Tag::is_account) || self.gone.len() > MOST {
             // It told of repositories that are known by their number alone. Others come again.
-            self.told.clear();
+            return self.remove_all(now);
         }
         for tag in tags {
+            self.gone.insert(tag.clone(), now);
             self.told.remove(tag);
         }
     }
 
     /// Webhooks of any may be gone.
-    pub(super) fn remove_all(&self) {
+    pub(super) fn remove_all(&self, now: Time) {
+        self.all_gone.fetch_max(now.unix(), Ordering::AcqRel);
+        self.gone.clear();
         self.told.clear();
     }
 
@@ -67,6 +79,15 @@ impl Coverage {
     /// Forgets what no webhook told of for long.
     pub(super) fn sweep(&self, now: Time) {
         self.told.retain(|_, told| is_alive(*told, now));
+        self.gone.retain(|_, gone| is_alive(*gone, now));
+    }
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        let all_gone = AtomicI64::new(i64::MIN);
+        let (told, gone) = (DashMap::new(), DashMap::new());
+        Self { told, gone, all_gone, in_touch: AtomicBool::default() }
     }
 }
 
@@ -116,8 +137,28 @@ mod tests {
         for other in ["repo:acme2/wiki", "repo:#9", "account:#7"] {
             assert!(!coverage.covers(&tag(other), NOW), "{other}");
         }
-        coverage.remove(&[tag("account:acme")]);
+        coverage.remove(&[tag("account:acme")], NOW);
         assert!(!coverage.covers(&tag("repo:#7"), NOW), "the organization's hook told of it");
+    }
+
+    #[test]
+    fn what_was_told_before_covers_no_longer_for_being_told_again() {
+        let (wiki, second) = ([tag("repo:acme/wiki")], Duration::from_secs(1));
+        let coverage = coverage(&["repo:acme/wiki"]);
+        coverage.note(&wiki, NOW - Duration::from_secs(60));
+        assert!(coverage.covers(&wiki[0], NOW + ALIVE - second), "the younger one counts");
+        coverage.note(&wiki, NOW);
+        assert!(!coverage.covers(&wiki[0], NOW + ALIVE));
+        coverage.remove(&wiki, NOW + second);
+        coverage.note(&wiki, NOW);
+        assert!(!coverage.covers(&wiki[0], NOW + second), "it told so before it was gone");
+        coverage.note(&wiki, NOW + 2 * second);
+        assert!(coverage.covers(&wiki[0], NOW + 2 * second));
+        coverage.remove_all(NOW + 3 * second);
+        coverage.note(&wiki, NOW + 3 * second);
+        assert!(!coverage.covers(&wiki[0], NOW + 3 * second));
+        coverage.note(&wiki, NOW + 4 * second);
+        assert!(coverage.covers(&wiki[0], NOW + 4 * second));
     }
 
     #[test]
@@ -129,7 +170,7 @@ mod tests {
         coverage.sweep(NOW + ALIVE);
         assert_eq!(coverage.told.len(), 0);
         coverage.note(&names[MOST..], NOW);
-        coverage.remove(&names[MOST..]);
+        coverage.remove(&names[MOST..], NOW);
         assert_eq!(coverage.told.len(), 0);
     }
 }

@@ -112,6 +112,12 @@ impl Broken {
 // === impl Got ===
 
 impl Got {
+    /// Its header fields.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        let (Self::Whole(Whole { headers, .. }) | Self::Large(Large { headers, .. })) = self;
+        headers
+    }
+
     /// Whether it is GitHub's answer, and not its trouble.
     pub(super) fn is_an_answer(&self) -> bool {
         let (Self::Whole(Whole { status, .. }) | Self::Large(Large { status, .. })) = self;

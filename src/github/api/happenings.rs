@@ -4,13 +4,14 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::forgetting::Forget;
 use super::{Api, LONGEST_FRESH};
+use crate::clock::Time;
 use crate::defence::{Defence, stands};
-use crate::freshness::tags::{Tag, covered_by, event_tags, names_in};
+use crate::freshness::tags::{Tag, covered_by, event_tags, names_in, renamed};
+use crate::github::{Delivery, REDELIVERED, dating};
 use crate::store::{Happened, Principal, Unavailable};
 
 /// What a webhook has told.
@@ -36,24 +37,30 @@ const PAUSE: Duration = Duration::from_secs(1);
 // === impl Api ===
 
 impl Api {
-    /// Heeds a webhook of the GitHub of a realm, by its event's name, by whose hook it is, and by its
-    /// payload. An error means that some of it is not heeded.
-    pub async fn told(
-        &self,
-        realm: u64,
-        (event, target): (&str, &str),
-        payload: &Value,
-    ) -> Result<Told, Unavailable> {
-        self.changes.learn(payload);
-        let invalidation = event_tags(event, payload);
+    /// Heeds a webhook of the GitHub of a realm. An error means that some of it is not heeded.
+    ///
+    /// It may have been sent before, by GitHub or by whoever has seen it: what it says has changed is
+    /// asked for anew, which does no harm. What else it says counts from when GitHub said it.
+    pub async fn told(&self, realm: u64, delivery: &Delivery) -> Result<Told, Unavailable> {
+        let Delivery { kind, target, payload, .. } = delivery;
+        let (now, said) = (self.clock.now(), self.said_at(delivery));
+        let owned = |(name, id): (&str, u64)| (name.to_owned(), id);
+        let names: Vec<_> = names_in(payload).take(MOST_NAMES).map(owned).collect();
+        // Of what is younger each body is heeded once.
+        let is_heeded_once = said.is_some_and(|said| now.since(said) < REDELIVERED);
+        let renamed = renamed(kind, payload).filter(|_| is_heeded_once).map(owned);
+        let renamed: Vec<_> = renamed.into_iter().collect();
+        self.changes.learn_names(&names, &renamed);
+        let invalidation = event_tags(kind, payload);
         let installation = invalidation.installation;
         let ended = installation.map(|id| Principal::Installation { realm, id, scope: 0 });
-        let names = names_in(payload).take(MOST_NAMES).map(|(name, id)| (name.to_owned(), id));
         let happened = Happened {
-            names: names.collect(),
+            names,
+            renamed,
             changed: self.changes.with_twins(invalidation.bump),
             unshared: self.changes.with_twins(invalidation.purge_shared),
-            covered: covered_by(target, payload),
+            covered: if said.is_some() { covered_by(target, payload) } else { Vec::new() },
+            said,
             uncovered: invalidation.uncovered,
             ended: ended.into_iter().collect(),
             ..Happened::default()
@@ -68,11 +75,21 @@ impl Api {
 
     /// Heeds a webhook that was heeded before. Whoever sends it again ends nothing by it: what it is
     /// about is asked for anew, and that is all.
-    pub fn told_again(&self, realm: u64, event: &str, payload: &Value) {
-        let invalidation = event_tags(event, payload);
+    pub fn told_again(&self, realm: u64, delivery: &Delivery) {
+        let invalidation = event_tags(&delivery.kind, &delivery.payload);
         self.changed(invalidation.bump);
         if let Some(id) = invalidation.installation {
             self.changed_for(Principal::Installation { realm, id, scope: 0 });
+        }
+    }
+
+    /// When GitHub said what a webhook says.
+    fn said_at(&self, delivery: &Delivery) -> Option<Time> {
+        let now = self.clock.now();
+        if stands(Defence::WebhookAge) {
+            dating::said_at(&delivery.payload, now)
+        } else {
+            Some(now)
         }
     }
 
@@ -205,7 +222,7 @@ impl Api {
     /// Notes what is not fresh any more, and of what webhooks tell.
     fn note_happened(&self, happened: &Happened) {
         let now = self.clock.now();
-        self.changes.learn_names(&happened.names);
+        self.changes.learn_names(&happened.names, &happened.renamed);
         if happened.all {
             self.changes.note_all(now);
         }
@@ -213,12 +230,14 @@ impl Api {
         for who in &happened.changed_for {
             self.changes.note_everything(*who, now);
         }
-        self.coverage.note(&happened.covered, now);
+        if let Some(said) = happened.said {
+            self.coverage.note(&happened.covered, said);
+        }
         if !happened.uncovered.is_empty() {
-            self.coverage.remove(&happened.uncovered);
+            self.coverage.remove(&happened.uncovered, now);
         }
         if happened.everything {
-            self.coverage.remove_all();
+            self.coverage.remove_all(now);
         }
     }
 
@@ -237,9 +256,10 @@ impl Api {
         self.beyond.forget_all(who);
         self.limits.forget_all(who);
         self.refreshes.forget_all(who);
+        self.from_webhooks.forget_all(who);
         if let Some(id) = who.user() {
             self.verbatim.forget(id);
         }
-        self.changes.note_everything(who, self.clock.now());
+        self.changes.note_end(who, self.clock.now());
     }
 }

@@ -71,7 +71,9 @@ impl<'a> Inquiry<'a> {
     /// What GitHub says; `Err` is what it comes to without a whole answer.
     async fn findings(&self) -> Result<Finding, Outcome> {
         let candidate = self.candidate().await;
-        if self.api.is_left_alone(self.question, self.known, self.asked) {
+        if self.api.is_left_alone(self.question, self.known, self.asked)
+            || self.question.by_webhooks && Box::pin(self.is_left_alone_for_told()).await
+        {
             return Ok(Finding::LeftAlone);
         }
         let why = self.why(candidate.as_ref());
@@ -87,6 +89,16 @@ impl<'a> Inquiry<'a> {
         }
         let whole = self.ask(None, why).await?;
         Ok(self.fetched(whole, why).await)
+    }
+
+    /// Whether GitHub is left alone, and what a webhook has told of it helps.
+    async fn is_left_alone_for_told(&self) -> bool {
+        let (api, question) = (self.api, self.question);
+        if !api.outage.concerns(question.account) {
+            return false;
+        }
+        let told = api.told_of(question).await;
+        api.is_left_alone(question, &told, self.asked)
     }
 
     /// What GitHub is asked to confirm: what this asker was shown, or what somebody else was, or that
@@ -141,6 +153,10 @@ impl<'a> Inquiry<'a> {
             self.means.exchange.read(&self.means.url(question), &self.means.fields, tag).await;
         let is_answered = got.as_ref().is_ok_and(Got::is_an_answer);
         api.outage.note(question.account, is_answered, api.clock.now());
+        if let Ok(got) = &got {
+            let shown = self.known.as_ref().map(|(shown, _)| &**shown);
+            api.heed_scopes(question.who, got.headers(), shown).await;
+        }
         match got {
             Err(broken) => {
                 permit.unanswered(broken.word());
@@ -325,13 +341,16 @@ impl<'a> Inquiry<'a> {
 
     async fn note(&self, shown: Arc<Validation>, body: Body) {
         let (api, question) = (self.api, self.question);
-        let asked_after = shown.change;
+        let (asked_after, asked) = (shown.change, shown.asked);
         api.briefs.forget(question);
         if let Err(unavailable) = api.store.note(question.who, question.key, shown, body).await {
             api.store_failed("write", &unavailable);
         }
+        if question.by_webhooks {
+            Box::pin(api.answered_since(question, asked)).await;
+        }
         // Looked at afterwards: whoever forgets an asker says so first.
-        if api.changes.is_all_outdated(question.who, asked_after) {
+        if api.changes.has_ended(question.who, asked_after) {
             self.forget().await;
         }
     }
@@ -340,6 +359,9 @@ impl<'a> Inquiry<'a> {
         let (who, key) = (self.question.who, &self.question.key);
         if let Err(unavailable) = self.api.store.forget(who, key).await {
             self.api.store_failed("forget", &unavailable);
+        }
+        if self.question.by_webhooks {
+            Box::pin(self.api.forget_told(self.question)).await;
         }
     }
 }

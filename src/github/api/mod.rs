@@ -34,6 +34,7 @@ mod exchange;
 mod flights;
 mod flows;
 mod forgetting;
+mod from_webhook;
 mod happenings;
 mod inquiry;
 mod limits;
@@ -43,15 +44,19 @@ mod read;
 mod refresh;
 mod reply;
 mod room;
+mod scopes;
 mod shares;
 mod tally;
 mod together;
 mod varies;
 mod write;
 
+pub(super) use from_webhook::is_heeded;
+
 pub use beyond::Moment;
 pub use bodies::BodyPlace;
 pub use exchange::{Broken, Exchange};
+pub use from_webhook::installation;
 pub use happenings::Told;
 pub use refresh::{Refresh, Refreshed};
 pub use reply::{Arrival, Flow, Mode, Reply};
@@ -68,11 +73,13 @@ use exchange::{Exchanges, Large, Whole};
 use flights::Flights;
 use flows::{FlowPlace, Flows};
 use forgetting::Forgetting;
+use from_webhook::FromWebhooks;
 use limits::Limits;
 use outage::Outage;
 use outbox::Outbox;
 use refresh::Refreshes;
 use reply::Passing;
+use scopes::Scopes;
 use varies::Varies;
 
 /// GitHub's API, with all that is known of it.
@@ -82,12 +89,14 @@ pub struct Api {
     coverage: Coverage,
     outbox: Outbox,
     forgetting: Forgetting,
+    from_webhooks: FromWebhooks,
     /// This process, among those that hear each other.
     node: u64,
     briefs: Briefs,
     beyond: Beyond,
     varies: Varies,
     limits: Limits,
+    scopes: Scopes,
     refreshes: Refreshes,
     flights: Arc<Flights>,
     budgets: Arc<Budgets>,
@@ -124,6 +133,8 @@ pub struct Question {
     pub wishes: Directives,
     /// Whether the route lets askers share bodies that GitHub says are the same.
     pub share: bool,
+    /// Whether what webhooks have told of it stands in for GitHub where it gives no answer.
+    pub by_webhooks: bool,
     /// The limit that it counts against.
     pub resource: Resource,
     /// How long it may wait for its turn.
@@ -248,11 +259,13 @@ impl Api {
             coverage: Coverage::default(),
             outbox: Outbox::default(),
             forgetting: Forgetting::default(),
+            from_webhooks: FromWebhooks::new(),
             node: u64::from_ne_bytes(random()),
             briefs: Briefs::new(),
             beyond: Beyond::new(),
             varies: Varies::default(),
             limits: Limits::new(),
+            scopes: Scopes::new(),
             refreshes: Refreshes::new(),
             flights: Arc::default(),
             budgets,

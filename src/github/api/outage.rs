@@ -7,8 +7,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::Api;
 use crate::clock::Time;
 use crate::defence::{Defence, stands};
+use crate::github::GitHubError;
 
 /// How GitHub has answered lately.
 #[derive(Default)]
@@ -37,6 +39,25 @@ const SPAN: Duration = Duration::from_secs(10);
 /// How long nobody tries again.
 const PAUSE: Duration = Duration::from_secs(2);
 
+// === impl Api ===
+
+impl Api {
+    /// Notes what came of asking GitHub's API in a person's name for the gateway itself. What the app
+    /// asks as itself is nobody's: one question stands for many who wait, and is put off by itself.
+    pub fn note_asked(&self, account: u64, failed: Option<&GitHubError>) {
+        self.outage.note(account, is_an_answer(failed), self.clock.now());
+    }
+}
+
+/// Whether GitHub's API has answered, be it that it gives nothing.
+fn is_an_answer(failed: Option<&GitHubError>) -> bool {
+    match failed {
+        Some(GitHubError::Unreachable(..) | GitHubError::NoAnswer(..)) => false,
+        Some(GitHubError::Failed(_, status)) => !(502..=504).contains(status),
+        _ => true,
+    }
+}
+
 // === impl Outage ===
 
 impl Outage {
@@ -52,6 +73,11 @@ impl Outage {
             (failures.last_try, failures.tried_by) = (now, account);
         }
         is_pause
+    }
+
+    /// Whether an account may have to leave GitHub alone: it takes no turn to try.
+    pub(super) fn concerns(&self, account: u64) -> bool {
+        self.failures().as_ref().is_some_and(|failures| failures.concern(account))
     }
 
     /// Notes whether GitHub has answered an account.
@@ -133,6 +159,31 @@ mod tests {
         outage.note(MONA, false, at(3));
         outage.note(MONA, false, at(4));
         assert!(!outage.is_on(MONA, at(4)), "not in a row");
+    }
+
+    #[test]
+    fn whoever_only_wants_to_know_takes_nobody_s_turn() {
+        let outage = failing(&[0, 0, 0, 0, 0]);
+        assert!(outage.concerns(MONA) && !outage.concerns(OCTOCAT));
+        assert!(!outage.is_on(MONA, at(2)), "the turn is still to be taken");
+        assert!(!failing(&[0, 0, 0, 0]).concerns(MONA));
+    }
+
+    #[test]
+    fn what_the_gateway_asks_itself_in_vain_counts_where_github_is_to_blame() {
+        let what = "/user";
+        for (failed, expected) in [
+            (None, true),
+            (Some(GitHubError::Unreachable(what, "refused".into())), false),
+            (Some(GitHubError::NoAnswer(what, "reset".into())), false),
+            (Some(GitHubError::Failed(what, 502)), false),
+            (Some(GitHubError::Failed(what, 504)), false),
+            (Some(GitHubError::Failed(what, 401)), true),
+            (Some(GitHubError::Failed(what, 429)), true),
+            (Some(GitHubError::Malformed(what, "no JSON".into())), true),
+        ] {
+            assert_eq!(is_an_answer(failed.as_ref()), expected, "{failed:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::exchange::Broken;
+use super::from_webhook::is_from_webhook;
 use super::reply::{Finding, Mode, Reply, forwarded};
 use super::{Api, Question};
 use crate::clock::Time;
@@ -12,6 +13,9 @@ use crate::freshness::{Cause, Plan, STALE_PRIVATE, Validated, may_be_stale, plan
 use crate::github::budgets::{Refused, RefusedKind};
 use crate::passage::cache_status::{Source, Why};
 use crate::store::{Body, Validation};
+
+/// In `Cache-Status`: GitHub has told this by a webhook, and not as an answer.
+const FROM_WEBHOOK: &str = "from-webhook";
 
 /// What the asker has been shown.
 pub(super) type Known = Option<(Arc<Validation>, Body)>;
@@ -28,6 +32,9 @@ impl Api {
             return Some(self.counted(brief));
         }
         let known = if question.handling.store { self.known(question).await } else { None };
+        // What this process has not fetched itself it has not seen forgotten either.
+        let known =
+            known.filter(|(shown, _)| shown.change != 0 || self.has_scopes_of(question.who, shown));
         let now = self.clock.now();
         let validated = known.as_ref().and_then(|(shown, _)| {
             let untouched = self.is_untouched(question, shown);
@@ -129,9 +136,16 @@ impl Api {
         let (shown, body) = known.as_ref()?;
         let now = self.clock.now();
         let age = shown.age(now)?;
-        let is_allowed =
-            may_be_stale(&question.handling, false, age, &question.wishes) && age <= shown.longest;
-        is_allowed
-            .then(|| Reply::held(shown, body.clone(), question.resource, now).stale(why, asked))
+        let is_allowed = may_be_stale(&question.handling, false, age, &question.wishes)
+            && age <= shown.longest
+            && self.has_scopes_of(question.who, shown);
+        is_allowed.then(|| {
+            let held = Reply::held(shown, body.clone(), question.resource, now);
+            let mut stale = held.stale(why, asked);
+            if is_from_webhook(shown) {
+                stale.account.detail = Some(FROM_WEBHOOK);
+            }
+            stale
+        })
     }
 }

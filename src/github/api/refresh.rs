@@ -241,6 +241,7 @@ mod tests {
             tags: tags::tags_of(&path, None),
             wishes: Directives::default(),
             share: true,
+            by_webhooks: false,
             resource: Resource::predicted(&Method::GET, path.path()),
             max_wait: PATIENCE,
             path,

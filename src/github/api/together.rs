@@ -72,6 +72,7 @@ impl Api {
             let broken = Finding::Broken(Broken::Cut);
             (Outcome::Found(broken), None)
         });
+        let known = self.known_or_told_after(&question, known, &outcome).await;
         outcome.arrival(|found| self.counted(self.made_of(found, &question, &known)))
     }
 
@@ -93,7 +94,12 @@ impl Api {
             Waited::InVain => Finding::Broken(Broken::TimedOut),
         };
         let is_answer = matches!(found, Finding::Answer(_));
-        let known = if is_answer { None } else { self.known(question).await };
+        let known = if is_answer {
+            None
+        } else {
+            let known = self.known(question).await;
+            self.known_or_told(question, known, &found).await
+        };
         let stale = || self.stale(question, &known, Cause::Outage, None);
         if matches!(found, Finding::LeftAlone) && stale().is_none() {
             // Another was content with something old.

@@ -122,6 +122,9 @@ impl Api {
         };
         let is_answered = got.as_ref().is_ok_and(Got::is_an_answer);
         self.outage.note(order.account, is_answered, self.clock.now());
+        if let Ok(got) = &got {
+            self.heed_scopes(order.who, got.headers(), None).await;
+        }
         let took = began.elapsed();
         let source = |status| forwarded(Why::Method, status);
         match got {

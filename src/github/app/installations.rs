@@ -212,7 +212,12 @@ impl Installations {
                 Ok(token)
             }
             Err(error) => {
-                tracing::warn!(installation = job.place.installation.0, "{error}");
+                // Whoever asked tells operators what they can do about it, once.
+                let id = job.place.installation.0;
+                match &error {
+                    AppError::GitHub(_) => tracing::warn!(installation = id, "{error}"),
+                    error => tracing::debug!(installation = id, "{error}"),
+                }
                 self.note(&job.place, &error);
                 flight.fail(&error, self.clock.now());
                 Err(error)

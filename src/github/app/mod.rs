@@ -17,7 +17,7 @@ mod deliveries;
 mod installations;
 mod jwt;
 mod listing;
-mod moment;
+pub(super) mod moment;
 mod scope;
 mod shared;
 mod slot;

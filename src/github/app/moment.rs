@@ -15,7 +15,7 @@ pub(super) fn of_http(text: &str) -> Option<Time> {
 }
 
 /// RFC 3339 in UTC: `2026-11-21T04:37:00Z`, with or without a fraction of a second.
-pub(super) fn of_json(text: &str) -> Option<Time> {
+pub(in crate::github) fn of_json(text: &str) -> Option<Time> {
     let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
     let parts: Vec<_> = date.split('-').collect();
     let [year, month, day] = parts[..] else { return None };

@@ -140,7 +140,14 @@ fn one_secret_alone_is_that_of_every_hook() {
     let mut payload = world.github.ping();
     payload["organization"] = json!({ "login": "acme", "id": 9 });
     let ping = world.github.webhook("ping", payload, APP);
-    assert_eq!(deliver(&world, &named(&ping, TARGET, "organization")), taken("done"));
+    deliver(&world, &named(&ping, TARGET, "organization"));
+    octocat.fetch(&at(OTHER));
+    assert!(!is_hit(&mut octocat, OTHER), "nobody has signed the header");
+    let mut payload = world.github.ping();
+    payload["organization"] = json!({ "login": "acme", "id": 9 });
+    payload["hook"]["type"] = "Organization".into();
+    let ping = world.github.webhook("ping", payload, APP);
+    assert_eq!(deliver(&world, &ping), taken("done"));
     octocat.fetch(&at(OTHER));
     assert!(is_hit(&mut octocat, OTHER));
     world.github.revoke_grant("octocat");

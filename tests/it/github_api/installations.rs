@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatekeep::simulator::Installation;
+use gatekeep::simulator::{Gate, Installation, Trouble};
 use gatekeep::store::Memory;
 use serde_json::json;
 
-use super::{at, cache};
+use super::{at, cache, write};
 use crate::support::browser::Browser;
 use crate::support::ears::Ears;
 use crate::support::nodes::Nodes;
@@ -69,6 +69,26 @@ fn nobody_gets_anything_older_for_the_asking() {
     let confirmed = with("max-stale=60");
     assert_eq!(confirmed.header("cache-status"), Some("gatekeep; fwd=stale; fwd-status=304"));
     assert_eq!(with("max-stale, only-if-cached").status, 504);
+}
+
+/// What a mutation changes is in its text alone: nothing is believed that was asked for before, and all
+/// of it can still be confirmed for nothing.
+#[test]
+fn a_mutation_throws_nothing_away_that_is_on_its_way() {
+    let (world, browser) = world();
+    let barrier = Gate::new();
+    world.github.knobs().once(LIST, Trouble::Hold(barrier.clone()));
+    std::thread::scope(|scope| {
+        let mut asking = browser.clone();
+        let under_way = scope.spawn(move || asking.fetch(&at(LIST)));
+        assert!(barrier.wait_for(1, Duration::from_secs(10)));
+        write(&mut browser.clone(), "POST", "/graphql", r#"{"query":"mutation { nothing }"}"#);
+        assert!(world.github.calls("POST /api/graphql") > 0, "it is sent");
+        barrier.release();
+        assert_eq!(under_way.join().expect("an answer").status, 200);
+    });
+    let again = browser.clone().fetch(&at(LIST));
+    assert!(cache(&again).starts_with("fwd=stale; fwd-status=304"), "{}", cache(&again));
 }
 
 /// GitHub's validators are made with the token; what is held outlives it all the same.

@@ -4,6 +4,7 @@
 use gatekeep::simulator::Trouble;
 
 use super::room::{Room, account};
+use super::{at, world};
 use crate::support::http::Response;
 
 const HELLO: &str = "/repos/octocat/hello-world";
@@ -26,6 +27,32 @@ fn a_refusal_has_the_status_that_the_route_names() {
         assert_eq!((refused.status, account(&refused)), (expected, "gatekeep; detail=refused"));
         assert_eq!(refused.header("x-gatekeep-refused"), Some("secondary"), "{upstream}");
     }
+}
+
+/// `gh` sends an empty `Accept`, and curl whatever there is.
+#[test]
+fn what_the_gateway_refuses_is_json_for_whoever_asks_for_nothing_else() {
+    let (world, octocat) = world();
+    let kinds = |url: &str, accept: &str| {
+        [octocat.clone(), world.browser()].map(|mut browser| {
+            let answer = browser.send("GET", url, &[("accept", accept)], "");
+            let kind = answer.header("content-type").unwrap_or_default().to_owned();
+            let is_readable = kind.starts_with("application/json")
+                && answer.json()["message"].as_str().is_some_and(|message| !message.is_empty());
+            (answer.status, if is_readable { "json".to_owned() } else { kind })
+        })
+    };
+    let [json, text] = ["json", "text/plain; charset=utf-8"].map(str::to_owned);
+    for accept in ["", "*/*", "application/vnd.github+json", "image/png"] {
+        let expected = [(403, json.clone()), (401, json.clone())];
+        assert_eq!(kinds(&at("/app"), accept), expected, "{accept}");
+    }
+    let expected = [(403, text.clone()), (401, text.clone())];
+    assert_eq!(kinds(&at("/app"), "text/plain"), expected);
+    // A page of the gateway's own, and an app that is no API.
+    let own = "https://app.example.com/.gatekeep/nothing";
+    assert_eq!(kinds(own, "*/*"), [(404, text.clone()), (404, text.clone())]);
+    assert_eq!(kinds("https://app.example.com/y", "*/*")[1], (401, text));
 }
 
 fn older(answer: &Response) -> [Option<&str>; 2] {

@@ -62,6 +62,10 @@ mod webhooks;
 mod hooks;
 /// What webhooks have told to have changed is asked for ahead.
 mod refreshes;
+/// What webhooks show, where GitHub gives no answer.
+mod from_webhooks;
+/// What somebody was shown by rights that are gone.
+mod scopes;
 /// Several nodes: what one hears, all heed.
 mod other_nodes;
 /// Whoever leaves is forgotten.

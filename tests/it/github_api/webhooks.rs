@@ -118,7 +118,7 @@ fn a_webhook_of_an_organization_tells_of_all_its_repositories() {
     let (issues, elsewhere) = ("/repos/acme/handbook/issues", ISSUES);
     let mut payload = world.github.ping();
     payload["organization"] = json!({ "login": "acme", "id": 9 });
-    let mut webhook = world.github.webhook("ping", payload, SECRET);
+    let mut webhook = world.github.webhook("ping", payload.clone(), SECRET);
     assert_eq!(send(&world.gate, &webhook).status, 200);
     octocat.fetch(&at(issues));
     assert!(!is_hit(&mut octocat, issues), "an app may be installed on some of them alone");
@@ -127,6 +127,11 @@ fn a_webhook_of_an_organization_tells_of_all_its_repositories() {
             "organization".clone_into(value);
         }
     }
+    assert_eq!(send(&world.gate, &webhook).status, 200);
+    octocat.fetch(&at(issues));
+    assert!(!is_hit(&mut octocat, issues), "nobody has signed the header");
+    payload["hook"]["type"] = "Organization".into();
+    let webhook = world.github.webhook("ping", payload, SECRET);
     assert_eq!(send(&world.gate, &webhook).status, 200);
     warm(&mut octocat, issues);
     octocat.fetch(&at(elsewhere));
@@ -218,6 +223,72 @@ fn a_repository_that_is_renamed_is_asked_for_anew_by_both_names() {
     let written = octocat.send("PATCH", &issue, &headers, r#"{"title":"Changed"}"#);
     assert_eq!(written.status, 200, "{}", written.text());
     assert!(!is_hit(&mut octocat, &by_number));
+}
+
+/// A signature is good for ever, and whoever may look at a hook's deliveries has some.
+#[test]
+fn what_is_sent_again_covers_no_longer_than_it_did() {
+    let (world, _) = world();
+    let event = || {
+        let payload = about(&world, HELLO, json!({ "action": "created" }));
+        world.github.webhook("star", payload, SECRET)
+    };
+    let old = event();
+    advance(&world, Duration::from_secs(24 * 3600));
+    let (mut octocat, _) = world.signed_in("octocat", "https://app.example.com/x");
+    assert_eq!(send(&world.gate, &old).status, 200);
+    advance(&world, WARY);
+    octocat.fetch(&at(ISSUES));
+    assert!(!is_hit(&mut octocat, ISSUES));
+    assert_eq!(send(&world.gate, &event()).status, 200);
+    advance(&world, WARY);
+    warm(&mut octocat, ISSUES);
+    let mut undated = about(&world, HELLO, json!({ "action": "created" }));
+    undated["repository"]["updated_at"] = Value::Null;
+    let gone = about(&world, HELLO, json!({ "action": "deleted", "hook_id": 3 }));
+    for (event, payload) in [("meta", gone), ("label", undated)] {
+        assert_eq!(send(&world.gate, &world.github.webhook(event, payload, SECRET)).status, 200);
+    }
+    advance(&world, WARY);
+    octocat.fetch(&at(ISSUES));
+    assert!(!is_hit(&mut octocat, ISSUES), "it does not say when");
+}
+
+/// By the new name alone: see the test above.
+#[test]
+fn what_is_sent_again_gives_nothing_its_old_name() {
+    for is_sent_again in [false, true] {
+        let (world, _) = world();
+        let id = world.github.repository_id(HELLO);
+        let by_number = format!("/repositories/{id}/issues?page=2");
+        let (created, from) = (json!({ "action": "created" }), json!({ "name": { "from": "x" } }));
+        let old = ["star", "repository"].map(|event| {
+            let mut payload = about(&world, HELLO, created.clone());
+            if event == "repository" {
+                payload["action"] = "renamed".into();
+                payload["changes"] = json!({ "repository": from });
+            }
+            world.github.webhook(event, payload, SECRET)
+        });
+        world.github.rename_repository(HELLO, "octocat/hello-there");
+        advance(&world, Duration::from_secs(5 * 24 * 3600));
+        let (mut octocat, _) = world.signed_in("octocat", "https://app.example.com/x");
+        let from = json!({ "action": "renamed",
+                           "changes": { "repository": { "name": { "from": "hello-world" } } } });
+        deliver(&world, "repository", about(&world, "octocat/hello-there", from));
+        if is_sent_again {
+            for old in &old {
+                assert_eq!(send(&world.gate, old).status, 200);
+            }
+        }
+        advance(&world, WARY);
+        warm(&mut octocat, &by_number);
+        let issue = at("/repos/octocat/hello-there/issues/1");
+        let headers = [("origin", "https://app.example.com"), ("content-type", "application/json")];
+        let written = octocat.send("PATCH", &issue, &headers, r#"{"title":"Changed"}"#);
+        assert_eq!(written.status, 200, "{}", written.text());
+        assert!(!is_hit(&mut octocat, &by_number), "{is_sent_again}");
+    }
 }
 
 /// What was public and is not any more is not even asked about for others.
