@@ -2,7 +2,8 @@
 //! them together take so much memory at most, what one sender takes keeps no other out, and what is
 //! large keeps nothing small out.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -22,8 +23,10 @@ pub(super) struct Place {
     pub(super) bytes: usize,
     /// How long its body may take to come.
     pub(super) patience: Duration,
+    size: Size,
     /// Kept while the sender has something here, for the next body to be counted with it.
-    _share: Arc<Share>,
+    share: Arc<Share>,
+    all: Arc<Share>,
     _own: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
 }
@@ -41,12 +44,21 @@ enum Size {
 /// What is left of the room, or of a sender's part of it: none of a size is for another one.
 struct Share {
     /// In bytes.
-    small: Arc<Semaphore>,
+    small: Left,
     /// In bytes.
-    medium: Arc<Semaphore>,
+    medium: Left,
     /// In bodies.
-    large: Arc<Semaphore>,
+    large: Left,
 }
+
+/// What is left of one size.
+struct Left {
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// Somebody who waits.
+struct Waiting<'l>(&'l AtomicUsize);
 
 /// The largest body that is small, in bytes.
 const SMALL: usize = 64 * 1024;
@@ -99,7 +111,8 @@ impl Room {
         let own = share.take(size, bytes).await;
         let of_all = self.all.take(size, bytes).await;
         let patience = size.patience();
-        Place { bytes, patience, _share: share, _own: own, _of_all: of_all }
+        let all = self.all.clone();
+        Place { bytes, patience, size, share, all, _own: own, _of_all: of_all }
     }
 
     fn share_of(&self, sender: IpAddr) -> Arc<Share> {
@@ -112,6 +125,15 @@ impl Room {
             *known = Arc::downgrade(&share);
             share
         })
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Whether somebody waits for one like it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.share.is_waited_for(self.size) || self.all.is_waited_for(self.size)
     }
 }
 
@@ -140,30 +162,58 @@ impl Size {
 
 impl Share {
     fn new(small: usize, medium: usize, large: usize) -> Self {
-        let [small, medium, large] =
-            [small, medium, large].map(|count| Arc::new(Semaphore::new(count)));
+        let [small, medium, large] = [small, medium, large].map(Left::new);
         Self { small, medium, large }
     }
 
     async fn take(&self, size: Size, bytes: usize) -> OwnedSemaphorePermit {
-        let (of, count) = match size {
-            Size::Small => (&self.small, bytes),
-            Size::Medium => (&self.medium, bytes),
-            Size::Large => (&self.large, 1),
-        };
+        let count = if size == Size::Large { 1 } else { bytes };
         let count = u32::try_from(count).expect("what is counted in bytes is a megabyte at most");
-        of.clone().acquire_many_owned(count).await.expect("it is never closed")
+        let left = self.left(size);
+        let _waiting = Waiting::beginning(&left.waiting);
+        left.places.clone().acquire_many_owned(count).await.expect("it is never closed")
+    }
+
+    fn is_waited_for(&self, size: Size) -> bool {
+        self.left(size).waiting.load(Ordering::Relaxed) > 0
+    }
+
+    fn left(&self, size: Size) -> &Left {
+        match size {
+            Size::Small => &self.small,
+            Size::Medium => &self.medium,
+            Size::Large => &self.large,
+        }
     }
 }
 
-/// Whoever has an IPv6 address has a network of them, and for the asking one of many networks.
-/// <https://www.rfc-editor.org/rfc/rfc6177>
+impl Left {
+    fn new(count: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(count)), waiting: AtomicUsize::new(0) }
+    }
+}
+
+// === impl Waiting ===
+
+impl<'l> Waiting<'l> {
+    fn beginning(all: &'l AtomicUsize) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(all)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whoever has an IPv6 address has a network of them, and for the asking one of many networks; and of
+/// IPv4 the smallest network that is routed by itself. <https://www.rfc-editor.org/rfc/rfc6177>
 fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => v6
-            .to_ipv4_mapped()
-            .map_or_else(|| Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80).into(), IpAddr::V4),
+    match address.to_canonical() {
+        IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() >> 8 << 8).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80).into(),
     }
 }
 
@@ -171,11 +221,12 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const GITHUB: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(140, 82, 112, 1));
+    const GITHUB: IpAddr = IpAddr::V4(Ipv4Addr::new(140, 82, 112, 1));
     const LARGEST: usize = 25 * MEDIUM;
 
+    /// One of a network of its own.
     fn address(n: u8) -> IpAddr {
-        IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, n))
+        IpAddr::V4(Ipv4Addr::new(198, 18, n, 1))
     }
 
     /// The place of a body that announces so much, where there is one at once.
@@ -248,6 +299,34 @@ mod tests {
         assert_eq!(waiting.await.bytes, MEDIUM, "the first that ends makes room");
     }
 
+    #[tokio::test]
+    async fn a_place_is_wanted_where_somebody_waits_for_one_like_it() {
+        for bytes in [SMALL, MEDIUM, LARGEST] {
+            let room = Room::new();
+            let place = at_once(&room, GITHUB, Some(bytes)).await.expect("there is room");
+            let mut taken = hoard(&room, 0..1, bytes).await;
+            assert!(!taken[0].is_wanted());
+            let waiting = room.place_for(address(0), Some(bytes), LARGEST);
+            tokio::pin!(waiting);
+            assert!(now_or_never(&mut waiting).await.is_none());
+            assert!(taken[0].is_wanted(), "by its own sender");
+            assert!(!place.is_wanted(), "that has nothing to do with others");
+            taken.pop();
+            drop(waiting.await);
+            taken.extend(hoard(&room, 1..200, bytes).await);
+            let other = if bytes == SMALL { MEDIUM } else { SMALL };
+            drop(at_once(&room, address(201), Some(other)).await.expect("there is room"));
+            assert!(!place.is_wanted());
+            {
+                let waiting = room.place_for(address(201), Some(bytes), LARGEST);
+                tokio::pin!(waiting);
+                assert!(now_or_never(&mut waiting).await.is_none());
+                assert!(place.is_wanted() && taken[0].is_wanted());
+            }
+            assert!(!place.is_wanted(), "who waited has gone");
+        }
+    }
+
     async fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -277,13 +356,14 @@ mod tests {
             "2001:db8:0:ffff::1",
             "2001:db8:1::1",
             "192.0.2.1",
-            "::ffff:192.0.2.1",
+            "192.0.2.255",
             "::ffff:192.0.2.2",
+            "::ffff:192.0.3.1",
         ] {
             places.push(at_once(&room, text.parse().unwrap(), Some(LARGEST)).await);
         }
         let fitting: Vec<_> = places.iter().map(Option::is_some).collect();
-        assert_eq!(fitting, [true, false, false, true, true, false, true]);
+        assert_eq!(fitting, [true, false, false, true, true, false, false, true]);
     }
 
     #[tokio::test]
@@ -291,7 +371,7 @@ mod tests {
         let room = Room::new();
         let kept = at_once(&room, GITHUB, Some(LARGEST)).await;
         for n in 0..3 * u32::try_from(SENDERS).unwrap() {
-            drop(at_once(&room, std::net::Ipv4Addr::from_bits(n).into(), Some(1)).await);
+            drop(at_once(&room, Ipv4Addr::from_bits(n << 8).into(), Some(1)).await);
             assert!(room.senders.len() <= SENDERS);
         }
         assert!(at_once(&room, GITHUB, Some(LARGEST)).await.is_none(), "the one who stayed is not");
