@@ -75,6 +75,29 @@ mod tests {
         assert_eq!(passed(512 * KIB, 55 * second).await, 1024 * KIB);
     }
 
+    /// How long a megabyte can be made to last in such parts, by who lets us wait to the last moment.
+    async fn stretched(part: usize) -> Duration {
+        let (mut pace, began) = (Pace::new(), Instant::now());
+        for _ in 0..(1024 * KIB).div_ceil(part) {
+            let takes = pace.left.saturating_sub(Duration::from_millis(2));
+            if pace.wait(sleep(takes)).await.is_none() {
+                break;
+            }
+            pace.moved(part);
+        }
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_is_held_for_a_minute_and_its_bytes_at_the_rate_at_the_longest() {
+        let longest = PATIENCE + Duration::from_secs(1024 * KIB as u64 / u64::from(RATE));
+        for part in [KIB, 8 * KIB, 64 * KIB, 512 * KIB, 1024 * KIB] {
+            let took = stretched(part).await;
+            assert!(took <= longest, "{took:?} in parts of {part}");
+        }
+        assert!(stretched(8 * KIB).await + Duration::from_secs(5) > longest, "and no shorter");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn nobody_saves_up_time() {
         let mut pace = Pace::new();
