@@ -11,8 +11,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Body, ClientBuilder, Response};
 use tokio::sync::oneshot;
 
-use super::flows;
 use crate::github::GitHubError;
+use crate::github::budgets::STREAMS;
 use crate::github::client::trusting;
 
 #[cfg(test)]
@@ -84,10 +84,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// What GitHub may send of an answer before somebody takes it. Its connection is everybody's: where all
 /// its readers have stalled at once there is still room on it for one more answer.
 const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS;
-
-/// Requests under way within all budgets, and answers that flow.
-const MOST_STREAMS: u32 = 90 + flows::MOST;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS;
 
 /// The largest answer that is held: what is larger flows through.
 const LARGEST_HELD: usize = 2 << 20;

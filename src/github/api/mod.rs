@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method};
 use ring::digest::{SHA256, digest};
 
-use super::budgets::{BudgetKey, Budgets, Call, Permit};
+use super::budgets::{BudgetKey, Budgets, Call, Permit, Stream};
 use super::{GitHubError, Settings, Verbatim};
 use crate::budget::{Kind, Resource};
 use crate::clock::Clock;
@@ -332,20 +332,15 @@ impl Api {
         (account, max_wait): (u64, Duration),
         permit: Permit,
     ) -> Arrival {
-        match self.place_to_flow(account, max_wait, permit).await {
-            Some(place) => self.flowing(large, source, resource, place),
+        // GitHub has answered: who waits for a place here keeps no other of the budget from asking.
+        let stream = permit.flows_on();
+        match self.place_to_flow(account, max_wait).await {
+            Some(place) => self.flowing(large, source, resource, (place, stream)),
             None => self.crowded(resource, source),
         }
     }
 
-    async fn place_to_flow(
-        &self,
-        account: u64,
-        max_wait: Duration,
-        permit: Permit,
-    ) -> Option<FlowPlace> {
-        // GitHub has answered: who waits for a place here keeps nobody from asking.
-        drop(permit);
+    async fn place_to_flow(&self, account: u64, max_wait: Duration) -> Option<FlowPlace> {
         self.flows.enter(account, max_wait.min(FLOWS_SOON)).await
     }
 
@@ -354,10 +349,11 @@ impl Api {
         large: Large,
         source: Source,
         resource: Resource,
-        place: impl Into<Passing>,
+        (place, stream): (impl Into<Passing>, Stream),
     ) -> Arrival {
         self.count(Mode::Bypass);
-        Arrival::Flowing(Box::new(Flow::new(large, source, resource, place.into())))
+        let passing = (place.into(), stream);
+        Arrival::Flowing(Box::new(Flow::new(large, source, resource, passing)))
     }
 
     /// There is no room: for an answer of GitHub's, or for asking at all.

@@ -13,7 +13,7 @@ use super::flows::FlowPlace;
 use crate::budget::Resource;
 use crate::clock::Time;
 use crate::freshness::Cause;
-use crate::github::budgets::Refused;
+use crate::github::budgets::{Refused, Stream};
 use crate::passage::cache_status::{CacheStatus, Forwarded, Source, Why};
 use crate::passage::response;
 use crate::store::{Body, Validation};
@@ -58,7 +58,7 @@ pub struct Flow {
     /// The limit that the question counts against.
     pub resource: Resource,
     rest: reqwest::Response,
-    _passing: Passing,
+    _passing: (Passing, Stream),
 }
 
 /// By what an answer may flow. Held, not read.
@@ -235,7 +235,12 @@ impl Outcome {
 // === impl Flow ===
 
 impl Flow {
-    pub(super) fn new(large: Large, source: Source, resource: Resource, passing: Passing) -> Self {
+    pub(super) fn new(
+        large: Large,
+        source: Source,
+        resource: Resource,
+        passing: (Passing, Stream),
+    ) -> Self {
         // Taken away where the body was unpacked.
         let length = large.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         Self {

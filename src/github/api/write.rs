@@ -203,12 +203,12 @@ impl Api {
     /// An answer that is too large to hold. What has happened is never told as if it had not.
     async fn flow_back(&self, order: &Order, large: Large, permit: Permit) -> Arrival {
         let source = forwarded(Why::Method, Some(large.status));
-        let place = self.place_to_flow(order.account, order.max_wait, permit).await;
-        match place {
-            Some(place) => self.flowing(large, source, order.resource(), place),
+        let stream = permit.flows_on();
+        match self.place_to_flow(order.account, order.max_wait).await {
+            Some(place) => self.flowing(large, source, order.resource(), (place, stream)),
             None if order.changes => {
                 let owed = self.room.owe(order.account);
-                self.flowing(large, source, order.resource(), owed)
+                self.flowing(large, source, order.resource(), (owed, stream))
             }
             None => self.crowded(order.resource(), source),
         }

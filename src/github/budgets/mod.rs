@@ -32,7 +32,7 @@ use grapevine::Grapevine;
 use purse::{Clocks, Place, Purse};
 
 pub use crate::budget::BudgetKey;
-pub use permit::Permit;
+pub use permit::{Permit, Stream};
 pub use refusal::{Refused, RefusedKind};
 
 /// The budgets at one GitHub, of one process.
@@ -93,8 +93,11 @@ pub enum Heard {
     Refused(Limited),
 }
 
-/// Requests under way over all budgets.
-const MOST_PLACES: usize = 90;
+/// Streams of the connection to GitHub that are in use at once: by requests under way within all budgets,
+/// and by answers that flow on to clients. GitHub takes a hundred on a connection, and what is more would
+/// wait there for longer than anybody has patience.
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits>
+pub const STREAMS: u32 = 90;
 
 /// Nobody waits longer, whatever a call says.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -106,7 +109,7 @@ impl Budgets {
     pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         Self {
             purses: DashMap::new(),
-            places: Arc::new(Semaphore::new(MOST_PLACES)),
+            places: Arc::new(Semaphore::new(STREAMS as usize)),
             clocks: Clocks::new(clock),
             grapevine: Arc::default(),
             metrics,

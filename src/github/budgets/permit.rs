@@ -16,7 +16,8 @@ use crate::metrics::Metrics;
 #[must_use = "a request is under way for as long as its permit is held"]
 pub struct Permit {
     place: Place,
-    _shared: OwnedSemaphorePermit,
+    /// `None` once an answer flows on it.
+    stream: Option<Stream>,
     resource: Resource,
     metrics: Arc<Metrics>,
     /// Whether it is known what it cost.
@@ -24,6 +25,12 @@ pub struct Permit {
     /// Whether GitHub counts it at all.
     is_counted: bool,
 }
+
+/// A stream of the connection to GitHub, for as long as an answer flows on it.
+#[must_use = "a stream is in use for as long as its answer flows"]
+pub struct Stream(
+    #[expect(dead_code, reason = "it counts for as long as it is held")] OwnedSemaphorePermit,
+);
 
 // === impl Permit ===
 
@@ -34,7 +41,14 @@ impl Permit {
         resource: Resource,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { place, _shared: shared, resource, metrics, is_settled: false, is_counted: true }
+        let stream = Some(Stream(shared));
+        Self { place, stream, resource, metrics, is_settled: false, is_counted: true }
+    }
+
+    /// Ends the request, of which the answer still flows: who waits for a place of the budget need not
+    /// wait for the client, and the stream is not free before.
+    pub fn flows_on(mut self) -> Stream {
+        self.stream.take().expect("it is taken once, with the permit")
     }
 
     /// Notes that GitHub does not count it, whatever it answers.

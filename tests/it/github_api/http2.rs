@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{ROUTES, at, begin, cache, script_of};
-use crate::support::upstream::Authority;
+use crate::support::upstream::{Authority, read_head};
 use crate::support::{World, eventually};
 
 const ISSUE: &str = "/repos/octocat/hello-world/issues/1";
@@ -120,6 +120,44 @@ fn no_more_than_ninety_are_under_way_on_it() {
     }
     assert_eq!((gate.arrived(), world.github.most_under_way()), (100, 90));
     assert_eq!(world.github.connections(), connections, "one for all of them");
+}
+
+/// Answers that flow to slow readers keep their streams: whoever finds none waits for a turn here, not on
+/// the connection, and is told when it does not come.
+#[test]
+fn a_connection_full_of_slow_readers_takes_the_others_in_turn() {
+    const FLOWING: usize = 30;
+    let (world, _directory) = Secure::start().world("limits: { connections_per_address: 2000 }\n");
+    let scripts: Vec<_> = (0..11)
+        .map(|n| {
+            world.github.add_person(Person::new(10_000 + n, &format!("person-{n}")));
+            script_of(&world, &format!("person-{n}"))
+        })
+        .collect();
+    let flowing: Vec<_> = (0..FLOWING)
+        .map(|n| {
+            let mut begun = begin(&world, &scripts[n / 3], "GET /blob/100000000000", "");
+            let head = read_head(begun.stream()).expect("a header");
+            assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+            begun
+        })
+        .collect();
+    let gate = Gate::new();
+    world.github.knobs().on("/repos/octocat/hello-world/issues", Trouble::Hold(gate.clone()));
+    let line = |number: usize| format!("GET /repos/octocat/hello-world/issues/{number}");
+    let asked = scripts[..10].iter().flat_map(|script| (1..=10).map(move |n| (script, n)));
+    let asked: Vec<_> = asked.map(|(script, n)| begin(&world, script, &line(n), "")).collect();
+    assert!(gate.wait_for(90 - FLOWING, PATIENCE), "{} came", gate.arrived());
+    super::under_way(&world, 130);
+    let impatient = [("x-gatekeep-max-wait", "1")];
+    let refused = super::ask(&scripts[10], &line(1), &impatient, "");
+    assert_eq!((refused.status, refused.header("x-gatekeep-refused")), (403, Some("queue")));
+    assert_eq!(gate.arrived(), 90 - FLOWING, "the others wait their turn");
+    gate.release();
+    for mut one in asked {
+        assert_eq!(one.receive(false).expect("an answer").status, 200);
+    }
+    drop(flowing);
 }
 
 /// GitHub replaces a server: what is under way ends well, and what comes goes elsewhere.

@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::super::flows;
 use super::*;
 
 type Answer = http::Response<BoxBody<Bytes, Infallible>>;
