@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::{Config, Listener, ListenerKind, Problems, StoreKind};
-use crate::gateway::{Gateway, MISSED_EVERY, Snapshot};
+use crate::gateway::{Gateway, Snapshot};
 use crate::github::GitHubError;
 use crate::log::AccessLog;
 use crate::metrics::Metrics;
@@ -34,6 +34,7 @@ mod connection;
 #[cfg(test)]
 mod duplex;
 mod header;
+mod housekeeping;
 mod listen;
 mod onward;
 mod pace;
@@ -116,15 +117,6 @@ const REQUESTS_PER_CONNECTION: u32 = 10_000;
 
 /// How long a stop waits for what is written behind the answers.
 const SETTLED_WITHIN: Duration = Duration::from_secs(2);
-
-/// How often ended sessions are let go.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-
-/// Questions of webhooks' making that are asked at once.
-const REFRESHES: usize = 4;
-
-/// How often it is looked whether there are any.
-const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
 // === impl Server ===
 
@@ -308,15 +300,7 @@ impl Server {
             ));
         }
         self.shared.say_where(&addresses, admin);
-        tokio::spawn(sweep_forever(self.shared.clone()));
-        tokio::spawn(hear_forever(self.shared.clone()));
-        tokio::spawn(tell_forever(self.shared.clone()));
-        tokio::spawn(forget_forever(self.shared.clone()));
-        tokio::spawn(recover_forever(self.shared.clone()));
-        for _ in 0..REFRESHES {
-            tokio::spawn(refresh_forever(self.shared.clone()));
-        }
-        tokio::spawn(resolve_forever(self.shared.clone()));
+        housekeeping::begin(&self.shared);
         tokio::spawn(upkeep.go_on());
         if let Some(file) = self.file {
             tokio::spawn(reload::on_hangup(self.shared.clone(), file));
@@ -392,61 +376,6 @@ fn listen_hint(error: &std::io::Error) -> &'static str {
     }
 }
 
-async fn sweep_forever(shared: Arc<Shared>) {
-    loop {
-        tokio::time::sleep(SWEEP_EVERY).await;
-        let lifetimes = shared.running.load().snapshot.config.session;
-        if let Err(unavailable) = shared.gateway.sweep(lifetimes).await {
-            tracing::warn!("ended sessions could not be let go: {unavailable}");
-        }
-        shared.count_dropped_lines();
-    }
-}
-
-async fn hear_forever(shared: Arc<Shared>) {
-    let settings = || {
-        let running = shared.running.load();
-        let config = &running.snapshot.config;
-        (config.keys.clone(), config.cache.staleness)
-    };
-    match shared.gateway.hear(settings).await {}
-}
-
-async fn tell_forever(shared: Arc<Shared>) {
-    let keys = || shared.running.load().snapshot.config.keys.clone();
-    match shared.gateway.tell(keys).await {}
-}
-
-async fn forget_forever(shared: Arc<Shared>) {
-    match shared.gateway.forget_heard().await {}
-}
-
-/// At the start, too: what was sent before it nobody took.
-async fn recover_forever(shared: Arc<Shared>) {
-    loop {
-        let running = shared.running.load_full();
-        shared.gateway.recover_webhooks(&running.snapshot).await;
-        tokio::time::sleep(MISSED_EVERY).await;
-    }
-}
-
-/// What webhooks have told to have changed.
-async fn refresh_forever(shared: Arc<Shared>) {
-    loop {
-        tokio::time::sleep(REFRESH_EVERY).await;
-        let running = shared.running.load_full();
-        shared.gateway.refresh_answers(&running.snapshot).await;
-    }
-}
-
-async fn resolve_forever(shared: Arc<Shared>) {
-    loop {
-        tokio::time::sleep(backend::RESOLVE_EVERY).await;
-        let running = shared.running.load_full();
-        running.backends.resolve_now().await;
-    }
-}
-
 // === impl Shared ===
 
 impl Shared {
@@ -471,7 +400,6 @@ impl Shared {
         let callback = self.running.load().snapshot.config.callback_url();
         tracing::info!("GitHub sends visitors back to {callback}");
     }
-
     fn count_dropped_lines(&self) {
         let dropped = i64::try_from(self.access_log.dropped()).unwrap_or(i64::MAX);
         self.metrics.access_log_dropped.set(dropped);

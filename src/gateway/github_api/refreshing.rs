@@ -12,16 +12,16 @@ const BY_WEBHOOK: &str = "refresh";
 // === impl Gateway ===
 
 impl Gateway {
-    /// Asks for everything whose time has come. Call it every second or so, several times at once if
-    /// it shall ask for several things at once.
-    pub async fn refresh_answers(&self, snapshot: &Snapshot) {
-        while let Some(refresh) = self.github_api.next_refresh() {
-            let refreshed = self.refresh_answer(snapshot, &refresh).await;
-            self.metrics.github_refreshes.with_label_values(&[refreshed.word()]).inc();
-        }
+    /// Asks for one thing whose time has come; `false` where there is none. Call it every second or so
+    /// until then, several times at once if it shall ask for several things at once.
+    pub async fn refresh_answer(&self, snapshot: &Snapshot) -> bool {
+        let Some(refresh) = self.github_api.next_refresh() else { return false };
+        let refreshed = self.refresh_now(snapshot, &refresh).await;
+        self.metrics.github_refreshes.with_label_values(&[refreshed.word()]).inc();
+        true
     }
 
-    async fn refresh_answer(&self, snapshot: &Snapshot, refresh: &Refresh) -> Refreshed {
+    async fn refresh_now(&self, snapshot: &Snapshot, refresh: &Refresh) -> Refreshed {
         let (who, budget) = (refresh.question.who, refresh.question.budget.clone());
         let is_ours = match who {
             Principal::Installation { realm, .. } => realm == snapshot.config.keys.realm(),
