@@ -24,6 +24,9 @@ pub struct Terms {
     pub name: String,
     /// The names of the routes that it opens.
     pub routes: Vec<Box<str>>,
+    /// The instance of the broker's that has it, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Box<str>>,
 }
 
 /// What a request presents.
@@ -271,7 +274,8 @@ mod tests {
 
     #[test]
     fn a_key_opens_what_it_names() {
-        let terms = Terms { name: "ci".into(), routes: vec!["app".into(), "wiki".into()] };
+        let terms =
+            Terms { name: "ci".into(), routes: vec!["app".into(), "wiki".into()], instance: None };
         let opened = ["app", "wiki", "App", "ap", "app2", ""].map(|route| terms.opens(route));
         assert_eq!(opened, [true, true, false, false, false, false]);
     }

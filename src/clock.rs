@@ -45,6 +45,12 @@ impl Time {
         format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
     }
 
+    /// As RFC 3339 writes it: `2026-11-21T04:37:00Z`.
+    pub fn to_rfc3339(self) -> String {
+        let ([year, month, day], [hour, minute, second]) = self.calendar();
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// How long ago `earlier` was; zero when it lies ahead (clocks jump).
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

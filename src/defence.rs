@@ -94,6 +94,14 @@ defences! {
     Pace => "pace",
     /// What a cookie brings is not for pages of other origins.
     OtherOrigins => "other-origins",
+    /// What is for an instance goes to the places that are registered for it alone.
+    RegisteredTargets => "registered-targets",
+    /// A code for an instance works once.
+    OneTimeCode => "one-time-code",
+    /// An installation is sent back for whoever asked for it and may see it alone.
+    OwnInstallations => "own-installations",
+    /// Instances get tokens of GitHub where the operator says so alone.
+    TokensForFew => "tokens-for-few",
 }
 
 /// Whether a defence stands. It always does, but in a test build with the feature `sabotage`.

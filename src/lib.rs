@@ -38,6 +38,7 @@ pub mod origin;
 pub mod policy;
 pub mod passage;
 pub mod route;
+pub mod broker;
 pub mod api_key;
 pub mod session;
 pub mod credential;

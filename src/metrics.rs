@@ -102,6 +102,8 @@ metrics! {
     rechecks: IntCounterVec = "gatekeep_rechecks_total" ["result"],
     /// Webhooks of GitHub, by their event and by what became of them.
     webhooks: IntCounterVec = "gatekeep_webhooks_total" ["event", "result"],
+    /// Requests at the broker's hosts, by what was asked for and by what became of it.
+    broker_requests: IntCounterVec = "gatekeep_broker_requests_total" ["operation", "result"],
     /// Requests let through on what GitHub said earlier, because it gives no answer now.
     facts_kept: IntCounter = "gatekeep_facts_kept_total",
     /// Sessions held open in this process.

@@ -91,6 +91,22 @@ reasons! {
     BodyTooLarge => "body-too-large",
     /// The gateway's own page was asked for in a way it does not answer.
     NoSuchPage => "no-such-page",
+    /// The service before offered it, and the broker does not.
+    NotOffered => "not-offered",
+    /// A browser is to be sent where no instance of the broker's is registered, or comes from GitHub with nothing that was asked for here.
+    UnknownTarget => "unknown-target",
+    /// A code for an instance is unknown, or older than a minute.
+    BadCode => "bad-code",
+    /// A code for an instance came before; what it gave is ended.
+    SpentCode => "spent-code",
+    /// The token that an instance shows is unknown, ended or expired, or its instance is not configured any more.
+    BadInstanceToken => "bad-instance-token",
+    /// The instance may not have tokens of GitHub.
+    TokenNotGiven => "token-not-given",
+    /// The visitor may not see the installation, or another one asked for it.
+    ForeignInstallation => "foreign-installation",
+    /// An instance asked for more than GitHub's limits leave to the visitor.
+    GitHubLimited => "github-limited",
 
     /// GitHub's answer names no sign-in of this browser: no attempt cookie, or the wrong state.
     UnknownAttempt => "unknown-attempt",

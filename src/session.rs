@@ -237,7 +237,7 @@ mod tests {
         }
         let shorter = Lifetimes { lifetime: Duration::from_secs(50), ..lifetimes };
         assert_eq!(session.standing(at(59), at(60), shorter), Standing::Expired);
-        let terms = Terms { name: String::new(), routes: vec![] };
+        let terms = Terms { name: String::new(), routes: vec![], instance: None };
         let key = Session { api_key: Some(terms), ..session };
         assert_eq!(key.standing(at(0), at(99), shorter), Standing::Live);
         assert_eq!(key.standing(at(99), at(100), shorter), Standing::Expired);

@@ -39,7 +39,8 @@ pub(super) fn revoke(at: &Running, which: &Which) -> ExitCode {
 fn row(session: &Value) -> Vec<String> {
     let [key, device, from] = ["key", "device", "from"].map(|name| text(&session[name]));
     let name = &session["api_key"]["name"];
-    let device = if name.is_null() { device } else { format!("API key: {}", text(name)) };
+    let kind = if session["api_key"]["instance"].is_null() { "API key" } else { "Instance" };
+    let device = if name.is_null() { device } else { format!("{kind}: {}", text(name)) };
     let moments = ["created", "seen", "expires"].map(|name| moment(&session[name]));
     [key, device, from].into_iter().chain(moments).collect()
 }

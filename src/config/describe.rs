@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use super::{Config, Listener, ListenerKind, StoreKind};
+use crate::broker::{Broker, Instance};
 use crate::github::app::App;
 use crate::github::{Hook, Settings, scopes_for};
 use crate::log::Format;
@@ -36,6 +37,7 @@ pub(super) fn describe(config: &Config) -> String {
         ("threads", config.threads.into()),
         ("grace", text(&span(config.grace))),
         ("routes", list(config.routes.iter().map(|one| route(one)))),
+        ("broker", config.broker.as_ref().map_or(Value::Null, |one| broker(one))),
     ]);
     serde_yaml::to_string(&whole).expect("texts, numbers and lists can be written as YAML")
 }
@@ -60,7 +62,7 @@ fn listener(listener: &Listener) -> Value {
 /// The scopes are those that people are asked for, also where the routes decide that.
 fn github(config: &Config) -> Value {
     let github = &config.github;
-    let needed = || scopes_for(config.routes.facts());
+    let needed = || scopes_for(config.facts());
     mapping([
         ("client_id", text(&github.client_id)),
         ("client_secret", text(&REDACTED)),
@@ -69,6 +71,7 @@ fn github(config: &Config) -> Value {
         ("ca", github.ca.as_ref().map_or(Value::Null, |pem| certificates(pem))),
         ("scopes", texts(&github.scopes.clone().unwrap_or_else(needed))),
         ("timeout", text(&span(github.timeout))),
+        ("callback_path", text(&config.callback_path)),
         ("webhook", webhook(github)),
         ("revoke_tokens", github.revoke_tokens.into()),
         ("app", github.app.as_deref().map_or(Value::Null, app)),
@@ -275,6 +278,28 @@ fn token(token: &Token) -> Value {
         ("secret", secret),
         ("header", text(&header)),
         ("audience", token.audience.as_ref().map_or(Value::Null, |audience| text(audience))),
+    ])
+}
+
+fn broker(broker: &Broker) -> Value {
+    mapping([
+        ("hosts", texts(&broker.hosts)),
+        ("instances", list(broker.instances.iter().map(|one| instance(one)))),
+    ])
+}
+
+fn instance(instance: &Instance) -> Value {
+    let signing = instance.contract.signing();
+    mapping([
+        ("name", text(&instance.name)),
+        ("contract", text(&instance.contract.word())),
+        ("redirects", texts(&instance.redirects)),
+        ("allow", allow(&instance.route.policy)),
+        ("deny", deny(&instance.route.policy)),
+        ("key", signing.map_or(Value::Null, |_| text(&REDACTED))),
+        ("lifetime", text(&span(instance.lifetime))),
+        ("github_token", signing.map_or(instance.github_token.into(), |_| Value::Null)),
+        ("legacy_github_token", signing.map_or(Value::Null, |it| it.legacy_github_token.into())),
     ])
 }
 

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::broker::Broker;
 use crate::github;
 use crate::keys::Keys;
 use crate::log;
 use crate::origin::Origin;
+use crate::policy::Facts;
 use crate::route::{Route, RouteTable};
 use crate::session::Lifetimes;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub public_url: Origin,
     /// Where the gateway's own paths live on every host, without a slash at the end.
     pub prefix: Box<str>,
+    /// Where GitHub sends visitors back to, at `public_url`.
+    pub callback_path: Box<str>,
     /// Where metrics and health are served.
     pub admin: Option<SocketAddr>,
     /// Whose `X-Forwarded-*` to believe.
@@ -72,6 +76,8 @@ pub struct Config {
     pub grace: Duration,
     /// The routes.
     pub routes: RouteTable,
+    /// The instances of an app whose visitors sign in here, if there are any.
+    pub broker: Option<Arc<Broker>>,
     /// Insecure choices that the operator spelled out: said aloud at the start.
     pub warnings: Vec<String>,
 }
@@ -185,7 +191,7 @@ impl Config {
 
     /// The callback URL to register at GitHub.
     pub fn callback_url(&self) -> String {
-        format!("{}{}/callback", self.public_url, self.prefix)
+        format!("{}{}", self.public_url, self.callback_path)
     }
 
     /// The origin of a route at one of its hosts: what browsers show in the address bar.
@@ -194,9 +200,33 @@ impl Config {
         Origin::new(self.public_url.is_secure(), host, port)
     }
 
+    /// The facts that some policy asks for.
+    pub fn facts(&self) -> Facts {
+        let of_instances = self.broker.as_ref().map_or_else(Facts::default, |it| it.facts());
+        self.routes.facts().and(of_instances)
+    }
+
+    /// Whether something answers at this host.
+    pub fn serves(&self, host: &str) -> bool {
+        host == self.public_url.host() || self.routes.knows_host(host) || self.brokers_at(host)
+    }
+
+    /// Whether the broker answers at this host.
+    pub fn brokers_at(&self, host: &str) -> bool {
+        self.broker.as_ref().is_some_and(|broker| broker.is_at(host))
+    }
+
+    /// The origin of the broker at one of its hosts.
+    fn is_brokers(&self, origin: &Origin) -> bool {
+        let public = &self.public_url;
+        let own = || Origin::new(public.is_secure(), origin.host(), public.port());
+        self.brokers_at(origin.host()) && *origin == own()
+    }
+
     /// Whether browsers may be sent to this origin: the gateway's own, or a route's.
     pub fn owns_origin(&self, origin: &Origin) -> bool {
         *origin == self.public_url
+            || self.is_brokers(origin)
             || self.routes.iter().any(|route| {
                 route.host.fits(origin.host()) && self.origin_of(route, origin.host()) == *origin
             })
@@ -206,6 +236,7 @@ impl Config {
     /// elsewhere.
     pub fn names_origin(&self, origin: &Origin) -> bool {
         *origin == self.public_url
+            || self.is_brokers(origin)
             || self.routes.iter().any(|route| {
                 !route.host.wildcard
                     && route.host.fits(origin.host())

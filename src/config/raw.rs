@@ -11,9 +11,11 @@ use super::field::{At, Field, OneOrMany, Read, entries};
 use super::locate::Node;
 use super::report::Report;
 use super::scalar::{
-    BodyLimit, Https, Network, PagesOf, PlainPath, RedisAddress, RouteName, Size, Span, Text,
+    BodyLimit, Https, InstanceName, Network, PagesOf, PlainPath, RedisAddress, RouteName, Size,
+    Span, Text,
 };
 use super::written::{Allow, Redis, SecretSource, Store, Upstream};
+use crate::broker::Redirect;
 use crate::github::WebhookMode;
 use crate::identity::{EmailPattern, OrgName, TeamRef, UserPattern};
 use crate::origin::Origin;
@@ -68,6 +70,7 @@ mapping! {
         grace: Span,
         allow_insecure_http: bool,
         routes: Vec<At<Route>>,
+        broker: Broker,
     }
 
     /// An item of `listen:`.
@@ -98,6 +101,7 @@ mapping! {
         ca: Text,
         scopes: Vec<At<Text>>,
         timeout: Span,
+        callback_path: PlainPath,
         webhook: Webhook,
         revoke_tokens: bool,
         app: App,
@@ -248,6 +252,25 @@ mapping! {
         secret: SecretSource,
         header: Text,
         audience: Text,
+    }
+
+    /// `broker:`.
+    Broker, "`broker`" {
+        hosts: Vec<At<HostPattern>>,
+        instances: Vec<At<Instance>>,
+    }
+
+    /// An item of `instances:`.
+    Instance, "an instance" {
+        name: InstanceName,
+        contract: Text,
+        redirects: Vec<At<Redirect>>,
+        allow: Allow,
+        deny: Deny,
+        key: SecretSource,
+        lifetime: Span,
+        github_token: bool,
+        legacy_github_token: bool,
     }
 
     /// `timeouts:` of a route.

@@ -73,8 +73,8 @@ fn account_page(request: &Request<'_>, live: &LiveSession, tables: Vec<Table>) -
     );
     fact("Checked at GitHub", Some(profile.checked.to_string()));
     fact("Signed in at", Some(live.created.to_string()));
-    fact("Session ends", Some(live.expires.to_string()));
-    fact("Ends when unused at", Some((live.seen() + idle).min(live.expires).to_string()));
+    fact("Session ends", Some(live.expires().to_string()));
+    fact("Ends when unused at", Some((live.seen() + idle).min(live.expires()).to_string()));
     Page {
         status: StatusCode::OK,
         title: "Your account".into(),

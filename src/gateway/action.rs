@@ -201,7 +201,7 @@ impl Visitor {
 
     /// Whether the session is over by now: long-lived connections ask.
     pub fn has_left(&self, now: Time) -> bool {
-        self.live.has_ended() || now >= self.live.expires
+        self.live.has_ended() || now >= self.live.expires()
     }
 
     pub(super) fn passport(&self) -> &Passport {

@@ -107,7 +107,7 @@ impl Gateway {
     }
 
     /// Writes the use of a session down, once a minute and beside the request.
-    fn note_use(&self, request: &Request<'_>, live: &Arc<LiveSession>) {
+    pub(super) fn note_use(&self, request: &Request<'_>, live: &Arc<LiveSession>) {
         if !live.touch(self.clock.now()) {
             return;
         }

@@ -100,7 +100,7 @@ impl Gateway {
         attempt: &LoginAttempt,
     ) -> Result<(Said, Grant), GitHubError> {
         let (config, github) = (request.config(), &request.snapshot.github);
-        let facts = config.routes.facts();
+        let facts = config.facts();
         let asking = async {
             // Codes that anybody can make up must not become a flood of our own.
             let _turn = self.sign_ins.acquire().await;
@@ -202,7 +202,7 @@ impl Gateway {
         id: &SessionId,
     ) -> Vec<HeaderValue> {
         let jar = request.jar();
-        let left = live.expires.since(self.clock.now());
+        let left = live.expires().since(self.clock.now());
         let count = trail(request).saturating_add(1).to_string();
         vec![
             jar.set(jar.session(), id.to_text().expose(), left),

@@ -19,6 +19,8 @@ pub(super) enum Cause {
     Revoked,
     /// An operator ended it.
     Operator,
+    /// What it was made with came twice.
+    Replayed,
 }
 
 // === impl Cause ===
@@ -32,6 +34,7 @@ impl Cause {
             Self::Replaced => "replaced",
             Self::Revoked => "revoked",
             Self::Operator => "operator",
+            Self::Replayed => "replayed",
         }
     }
 

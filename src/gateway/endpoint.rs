@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::Request;
+use super::broker::Service;
 use crate::config::Config;
 use crate::target::Target;
 
@@ -35,6 +36,8 @@ pub enum Endpoint {
     Keys,
     /// GitHub tells something.
     Webhook,
+    /// At a host of the broker's.
+    Broker(Service),
     /// Under our prefix, and none of ours.
     Unknown,
 }
@@ -85,12 +88,15 @@ impl Endpoint {
                 | Self::SignOutEverywhere
                 | Self::MakeApiKey
                 | Self::Webhook
-        )
+        ) || matches!(self, Self::Broker(service) if service.reads_body())
     }
 
     /// Whether it asks who is there, and wants a person: API keys are for routes.
     pub(super) fn is_for_people(self) -> bool {
-        !matches!(self, Self::Keys | Self::Webhook | Self::Unknown)
+        match self {
+            Self::Broker(service) => service.is_for_people(),
+            other => !matches!(other, Self::Keys | Self::Webhook | Self::Unknown),
+        }
     }
 
     /// Whether the configuration has it at a host.
@@ -106,13 +112,17 @@ impl Endpoint {
         if is_own_host && path == WELL_KNOWN_KEYS {
             return Some(Self::Keys);
         }
-        let below = path.strip_prefix(&*config.prefix)?;
-        if !below.is_empty() && !below.starts_with('/') {
-            return None;
+        if is_own_host && path == &*config.callback_path {
+            return Some(if *method == Method::GET { Self::Callback } else { Self::Unknown });
         }
-        let is_served = is_own_host || config.routes.knows_host(host);
+        let brokers = || config.brokers_at(host).then(|| Self::Broker(Service::at(method, path)));
+        let Some(below) = path.strip_prefix(&*config.prefix) else { return brokers() };
+        if !below.is_empty() && !below.starts_with('/') {
+            return brokers();
+        }
         let named = || Self::named(below.strip_prefix('/').unwrap_or(below), method);
-        is_served
+        config
+            .serves(host)
             .then(named)
             .map(|found| if found.is_at(config, host) { found } else { Self::Unknown })
     }

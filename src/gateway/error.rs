@@ -88,6 +88,12 @@ pub(super) fn denied(
     answer(request, &page, reason)
 }
 
+/// A reason for a program: the status and a sentence.
+pub(super) fn told(reason: Reason) -> (StatusCode, &'static str) {
+    let Notice(status, _, sentence, _) = notice(reason);
+    (status, sentence)
+}
+
 /// Renders a page for a request.
 pub(super) fn answer(request: &Request<'_>, page: &Page, reason: Reason) -> Answer {
     let format = if request.is_for_api() {
@@ -324,6 +330,54 @@ fn notice(reason: Reason) -> Notice {
             "Nothing is here",
             "No app is configured for this address.",
             "Check the address. Operators: `gatekeep check` shows which routes there are.",
+        ),
+        R::NotOffered => Notice(
+            S::GONE,
+            "Not offered",
+            "Signing in by e-mail is not offered here: sign in with GitHub.",
+            "Go back, and choose GitHub.",
+        ),
+        R::UnknownTarget => Notice(
+            S::BAD_REQUEST,
+            "This leads nowhere known",
+            "The address to go on to is not registered here, so nobody is sent there.",
+            "Begin again in the app. Operators: see the instance's `redirects`.",
+        ),
+        R::BadCode => Notice(
+            S::UNAUTHORIZED,
+            "This code is not good",
+            "The code is unknown, or older than a minute: sign in again.",
+            "Begin again in the app.",
+        ),
+        R::SpentCode => Notice(
+            S::UNAUTHORIZED,
+            "This code was used before",
+            "The code was used before, so what it gave is ended as well: sign in again.",
+            "Begin again in the app.",
+        ),
+        R::BadInstanceToken => Notice(
+            S::UNAUTHORIZED,
+            "This token is not good",
+            "The token is unknown, has ended or expired: sign in with GitHub again.",
+            "Sign in with GitHub again in the app.",
+        ),
+        R::TokenNotGiven => Notice(
+            S::FORBIDDEN,
+            "This token stays here",
+            "This instance gets no tokens of GitHub: the operator of the service allows it with `github_token: true`.",
+            "Ask the operator of the service.",
+        ),
+        R::ForeignInstallation => Notice(
+            S::FORBIDDEN,
+            "This installation is not yours",
+            "GitHub does not show this to you, or it was begun by another account.",
+            "Use the account that installed the app.",
+        ),
+        R::GitHubLimited => Notice(
+            S::TOO_MANY_REQUESTS,
+            "GitHub's limit is used up",
+            "GitHub's limit for this account is used up for now: try again later.",
+            "Try again later.",
         ),
         R::NoSuchPage => Notice(
             S::NOT_FOUND,

@@ -18,13 +18,13 @@ use crate::github::budgets::Budgets;
 use crate::github::{Asking, Client, GitHubError, Tokens};
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::passage::{self, placement::Addresses};
-use crate::policy::Verdict;
+use crate::policy::{Policy, Verdict};
 use crate::reason::Reason;
 use crate::route::{Access, Miss, Route};
 use crate::session::Lifetimes;
 use crate::store::{
-    Changed, Credentials, Handovers, HeldResponses, InstallationTokens, KeysError, Live, Sessions,
-    SigningKeys, Store, Stores, Unavailable,
+    BrokerCodes, Changed, Credentials, Handovers, HeldResponses, InstallationTokens, KeysError,
+    Live, Sessions, SigningKeys, Store, Stores, Unavailable,
 };
 
 mod account;
@@ -32,6 +32,7 @@ mod action;
 mod admission;
 mod attempts;
 mod authenticate;
+mod broker;
 mod callback;
 mod csrf;
 mod device;
@@ -47,6 +48,7 @@ mod missed;
 mod my_api_keys;
 mod my_budget;
 mod my_installations;
+mod my_instances;
 mod my_sessions;
 mod operate;
 mod pages;
@@ -89,6 +91,7 @@ pub struct Gateway {
     complaints: Complaints,
     listings: Listings,
     handovers: Handovers,
+    broker_codes: BrokerCodes,
     signing_keys: Arc<SigningKeys>,
     /// Sign-ins that ask GitHub at once.
     sign_ins: Semaphore,
@@ -173,6 +176,7 @@ impl Gateway {
             tokens,
             rechecks: Arc::new(rechecks),
             handovers: Handovers::new(store.clone()),
+            broker_codes: BrokerCodes::new(store.clone()),
             signing_keys: Arc::new(SigningKeys::new(store.clone())),
             sign_ins: Semaphore::new(SIGN_INS_AT_ONCE),
             store,
@@ -279,6 +283,32 @@ impl Gateway {
         {
             return decision;
         }
+        self.judge(route, (policy, rule), request, live)
+    }
+
+    /// The same door for somebody who is known already, by a session that came in no cookie.
+    async fn judge_anew(
+        &self,
+        route: &Arc<Route>,
+        request: &Request<'_>,
+        live: Arc<LiveSession>,
+    ) -> Decision {
+        if !self.has_young_facts(request, &live)
+            && let Some(decision) = Box::pin(self.renew_facts(request, &live)).await
+        {
+            return decision;
+        }
+        self.judge(route, (&route.policy, None), request, live)
+    }
+
+    /// What a policy, of a route or of one of its rules, says of a session.
+    fn judge(
+        &self,
+        route: &Arc<Route>,
+        (policy, rule): (&Policy, Option<usize>),
+        request: &Request<'_>,
+        live: Arc<LiveSession>,
+    ) -> Decision {
         let host = request.target.host();
         let admission = live
             .memo
@@ -322,6 +352,7 @@ impl Gateway {
             Endpoint::MakeApiKey => self.make_api_key(request).await,
             Endpoint::Keys => self.jwks(request),
             Endpoint::Webhook => self.webhook(request).await,
+            Endpoint::Broker(service) => Box::pin(self.broker(request, service)).await,
             Endpoint::Unknown => error::fault(request, Reason::NoSuchPage),
         }
     }

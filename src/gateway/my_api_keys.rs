@@ -102,7 +102,7 @@ impl Wish {
             return Err("Choose the routes that the API key shall open, among those open to you.");
         }
         let life = Duration::from_secs(days * DAY);
-        Ok(Self { terms: Terms { name, routes: named }, life })
+        Ok(Self { terms: Terms { name, routes: named, instance: None }, life })
     }
 }
 

@@ -9,7 +9,7 @@ use super::ending::Cause;
 use super::pages::{Row, Table, Way};
 use super::sign_in::redirect;
 use super::sign_out::{self, signed_out};
-use super::{Gateway, LiveSession, Request, csrf, device, error, forms, my_api_keys};
+use super::{Gateway, LiveSession, Request, csrf, device, error, forms, my_api_keys, my_instances};
 use crate::clock::Time;
 use crate::defence::{Defence, stands};
 use crate::reason::Reason;
@@ -50,8 +50,15 @@ impl Gateway {
         listed.retain(|listed| may_open(listed, config.session, now));
         let (keys, sessions): (Vec<_>, Vec<_>) =
             listed.into_iter().partition(|listed| listed.session.api_key.is_some());
-        let tables =
-            [Some(table(request, live, &sessions)), my_api_keys::table(request, live, &keys)];
+        let has_instance = |listed: &Listed| {
+            listed.session.api_key.as_ref().is_some_and(|terms| terms.instance.is_some())
+        };
+        let (instances, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(has_instance);
+        let tables = [
+            Some(table(request, live, &sessions)),
+            my_api_keys::table(request, live, &keys),
+            my_instances::table(request, live, &instances),
+        ];
         Ok(tables.into_iter().flatten().collect())
     }
 

@@ -175,7 +175,7 @@ impl Gateway {
         let question = Question {
             asking: snapshot.asking(),
             account: live.account.id,
-            facts: snapshot.config.routes.facts(),
+            facts: snapshot.config.facts(),
             every: snapshot.config.recheck.every,
         };
         let rechecks = self.rechecks.clone();

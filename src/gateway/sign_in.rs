@@ -100,7 +100,7 @@ impl Gateway {
         if !request.is_at_public_url() {
             return redirect(&errand_url(request, &attempt, select), &cookies, reason);
         }
-        let facts = config.routes.facts();
+        let facts = config.facts();
         match request.snapshot.github.authorize_url(&config.callback_url(), &attempt, facts, select)
         {
             Ok(url) => redirect(&url, &cookies, reason),
@@ -112,7 +112,7 @@ impl Gateway {
         &self,
         request: &Request<'_>,
     ) -> Result<Option<Arc<LiveSession>>, Unavailable> {
-        let facts = request.config().routes.facts();
+        let facts = request.config().facts();
         match self.authenticate(request).await {
             Authenticated::Session(live) => {
                 let is_current = self.has_young_facts(request, &live)

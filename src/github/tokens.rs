@@ -15,6 +15,7 @@ use crate::clock::{Clock, Time};
 use crate::credential::{Credential, Grant, Need};
 use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::reason::Reason;
 use crate::store::{Credentials, LEASE, Lease, StoredCredential, Unavailable};
 
 /// The tokens of all accounts.
@@ -49,6 +50,19 @@ pub enum TokenError {
     /// The store gave no answer.
     #[error(transparent)]
     Store(#[from] Unavailable),
+}
+
+// === impl TokenError ===
+
+impl TokenError {
+    /// The word for page, log and metric.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::SignInAgain => Reason::FactsOutdated,
+            Self::GitHub(error) => error.reason(),
+            Self::Store(_) => Reason::StoreUnavailable,
+        }
+    }
 }
 
 /// How a refresh ended.

@@ -22,7 +22,7 @@ pub use provider::install as install_jwt_provider;
 pub use ring::{KEYS_MAX_AGE, KeyInfo, KeyRing, KeyState, PUBLISH_AHEAD, SYNC_EVERY};
 pub use rsa::{RsaKey, RsaKeyFault};
 pub use seal::{Opened, Sealer};
-pub use signing::{SigningKey, sign_hs256};
+pub use signing::{SigningKey, sign_for_instance, sign_hs256, verify_for_instance};
 
 /// The keys of one configuration. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ pub struct Keys {
 struct Derived {
     session_id: hmac::Key,
     api_key: hmac::Key,
+    instance: hmac::Key,
     handover: hmac::Key,
     csrf: hmac::Key,
     account: hmac::Key,
@@ -106,6 +107,31 @@ impl Keys {
     /// The name under which a new API key is stored.
     pub fn api_key_digest(&self, key: &[u8; 32]) -> Digest {
         mac(&self.newest().api_key, &[key])
+    }
+
+    /// The names under which a token of an instance's server may be stored: the first is for new ones.
+    pub fn instance_token_digests(&self, token: &[u8; 32]) -> impl Iterator<Item = Digest> {
+        self.derived.iter().map(move |keys| mac(&keys.instance, &[b"token", token]))
+    }
+
+    /// The name under which a new token of an instance's server is stored.
+    pub fn instance_token_digest(&self, token: &[u8; 32]) -> Digest {
+        mac(&self.newest().instance, &[b"token", token])
+    }
+
+    /// The token that follows one: who has the old one cannot tell it without us.
+    pub fn next_instance_token(&self, token: &[u8; 32]) -> [u8; 32] {
+        mac(&self.newest().instance, &[b"next", token])
+    }
+
+    /// The name under which a code for an instance is stored.
+    pub fn broker_code_digest(&self, code: &[u8; 32]) -> Digest {
+        mac(&self.newest().instance, &[b"code", code])
+    }
+
+    /// The name under which an errand to GitHub's page for installing is stored.
+    pub fn install_errand_digest(&self, name: &[u8; 32]) -> Digest {
+        mac(&self.newest().instance, &[b"errand", name])
     }
 
     /// The name under which a hand-over code is stored. It lives for a minute, so a rotation of
@@ -224,6 +250,7 @@ impl Derived {
         Self {
             session_id: mac_key("gatekeep/v1/session-id-mac"),
             api_key: mac_key("gatekeep/v1/api-key-mac"),
+            instance: mac_key("gatekeep/v1/instance-mac"),
             handover: mac_key("gatekeep/v1/handover-mac"),
             csrf: mac_key("gatekeep/v1/csrf"),
             account: mac_key("gatekeep/v1/account-mac"),

@@ -19,7 +19,7 @@ pub(super) const PART: usize = 64 * 1024;
 /// Sends a visitor of a known host to the same address with TLS; `None` for any other host.
 pub(super) fn to_https(target: &Target<'_>, config: &Config) -> Option<Response<Bytes>> {
     let host = target.host();
-    if host != config.public_url.host() && !config.routes.knows_host(host) {
+    if !config.serves(host) {
         return None;
     }
     let port = config.public_url.port().map(|port| format!(":{port}")).unwrap_or_default();

@@ -135,6 +135,26 @@ pub(super) fn of_user(shared: &Shared, request: &Recorded, person: &Person) -> O
     envelope(shared, request, "installations", seen)
 }
 
+/// `GET /user/installations/{id}/repositories`: those of an installation that the person may see.
+pub(super) fn repositories_for(
+    shared: &Shared,
+    request: &Recorded,
+    person: &Person,
+    id: &str,
+) -> Outcome {
+    let theirs = |account: &str| {
+        person.login.eq_ignore_ascii_case(account)
+            || person.membership(account).is_some_and(|of| !of.pending)
+    };
+    let all = lock(&shared.app.installations);
+    let seen = id.parse().ok().and_then(|id| all.get(id)).filter(|it| theirs(&it.account));
+    let Some(installation) = seen else { return Outcome::not_found() };
+    let list: Vec<_> =
+        installation.repositories.iter().map(|(id, name)| (*id, name.as_str())).collect();
+    let list = repositories(shared, installation, &list).as_array().cloned().unwrap_or_default();
+    envelope(shared, request, "repositories", list)
+}
+
 /// Whether the request shows the app's own token, by the simulator's clock.
 fn authenticate(shared: &Shared, word: Option<&str>) -> Result<(), Outcome> {
     let refused = |status, words| Outcome::error(status, words);

@@ -133,6 +133,9 @@ impl Api<'_> {
             ["user", "installations"] => {
                 app::of_user(self.shared, self.request, &self.caller.person)
             }
+            ["user", "installations", id, "repositories"] => {
+                app::repositories_for(self.shared, self.request, &self.caller.person, id)
+            }
             ["user", "memberships", "orgs"] => self.memberships(),
             ["user", "memberships", "orgs", org] => self.own_membership(org),
             ["orgs", org, "memberships", login] => self.membership_of(org, login),

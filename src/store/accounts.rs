@@ -58,18 +58,22 @@ pub struct AccountRecord {
 }
 
 /// One session in the list.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Listed {
     key: SessionKey,
     expires: Time,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_api_key: bool,
+    /// The instance of the broker's that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    instance: Option<Box<str>>,
 }
 
 /// Whether an API key came onto the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Enlisted {
-    Yes,
+    /// And these are too many of its instance's.
+    Yes(Vec<SessionKey>),
     /// There are as many as there may be.
     TooMany,
     /// The session that asked for it is not on the list any more.
@@ -87,6 +91,9 @@ pub enum Left {
 
 /// Sessions of one account without its API keys; the oldest gives way.
 const MOST_SESSIONS: usize = 500;
+
+/// Sessions of one account that one instance has; the oldest gives way, for it keeps the newest.
+const MOST_OF_AN_INSTANCE: usize = 10;
 
 /// API keys of one account; none gives way.
 pub const MOST_API_KEYS: usize = 50;
@@ -112,7 +119,7 @@ impl Accounts {
             let mut sessions = old.map_or_else(Vec::new, |old| old.sessions);
             // A while later, as everywhere: a clock that jumps must not strike off what still lives.
             sessions.retain(|entry| !is_swept(entry.expires, profile.checked));
-            sessions.push(Listed { key, expires, is_api_key: false });
+            sessions.push(Listed { key, expires, is_api_key: false, instance: None });
             surplus = take_surplus(&mut sessions);
             let (profile, validators) = (profile.clone(), validators.clone());
             Some(AccountRecord { profile, validators, sessions })
@@ -121,25 +128,49 @@ impl Accounts {
         Ok((self.adopt(keys, profile.clone()), surplus))
     }
 
-    /// Notes an API key that a session of the account asked for. Once that session is over it gets
+    /// Notes an API key, or an instance's session, that a session of the account asked for. Once that session is over it gets
     /// no more, so that whoever ends all sessions finds every key on the list.
-    pub(super) async fn enlist_api_key(
+    pub(super) async fn enlist(
         &self,
         keys: &Keys,
         (id, owner): (u64, SessionKey),
         (key, expires): (SessionKey, Time),
+        instance: Option<Box<str>>,
         now: Time,
     ) -> Result<Enlisted, Unavailable> {
         let mut enlisted = Enlisted::Over;
         self.update(keys, id, |old| {
-            let mut record = old.filter(|old| old.all_sessions().any(|key| key == owner));
-            enlisted = record.as_ref().map_or(Enlisted::Over, |record| record.room(now));
-            let record = record.as_mut().filter(|_| enlisted == Enlisted::Yes)?;
-            record.sessions.push(Listed { key, expires, is_api_key: true });
-            Some(record.clone())
+            enlisted = Enlisted::Over;
+            let mut record = old.filter(|old| old.all_sessions().any(|key| key == owner))?;
+            if instance.is_none() && record.is_full(now) {
+                enlisted = Enlisted::TooMany;
+                return None;
+            }
+            let surplus = record.take_surplus_of(instance.as_deref());
+            let instance = instance.clone();
+            record.sessions.push(Listed { key, expires, is_api_key: true, instance });
+            enlisted = Enlisted::Yes(surplus);
+            Some(record)
         })
         .await?;
         Ok(enlisted)
+    }
+
+    /// Notes that a session goes on until then at least.
+    pub(super) async fn prolong(
+        &self,
+        keys: &Keys,
+        id: u64,
+        key: SessionKey,
+        end: Time,
+    ) -> Result<(), Unavailable> {
+        self.update(keys, id, |old| {
+            let mut record = old?;
+            let entry = record.sessions.iter_mut().find(|entry| entry.key == key)?;
+            entry.expires = entry.expires.max(end);
+            Some(record)
+        })
+        .await
     }
 
     /// Notes what GitHub said of an account that has sessions, and makes it count at once. What
@@ -351,11 +382,24 @@ impl AccountRecord {
         self.sessions.iter().filter(|entry| !entry.is_api_key).map(|entry| entry.key)
     }
 
-    /// Whether there is room for one more API key.
-    fn room(&self, now: Time) -> Enlisted {
-        let lasts = |entry: &&Listed| entry.is_api_key && now < entry.expires;
-        let is_full = self.sessions.iter().filter(lasts).count() >= MOST_API_KEYS;
-        if is_full { Enlisted::TooMany } else { Enlisted::Yes }
+    /// Whether there is no room for one more API key of the account's own.
+    fn is_full(&self, now: Time) -> bool {
+        let lasts =
+            |entry: &&Listed| entry.is_api_key && entry.instance.is_none() && now < entry.expires;
+        self.sessions.iter().filter(lasts).count() >= MOST_API_KEYS
+    }
+
+    /// Takes the oldest of an instance's when there is no room for one more.
+    fn take_surplus_of(&mut self, instance: Option<&str>) -> Vec<SessionKey> {
+        let is_its = |entry: &Listed| instance.is_some() && entry.instance.as_deref() == instance;
+        let count = self.sessions.iter().filter(|entry| is_its(entry)).count();
+        let mut too_many = (count + 1).saturating_sub(MOST_OF_AN_INSTANCE);
+        let oldest = |entry: &mut Listed| {
+            let goes = too_many > 0 && is_its(entry);
+            too_many -= usize::from(goes);
+            goes
+        };
+        self.sessions.extract_if(.., oldest).map(|entry| entry.key).collect()
     }
 
     /// When the last of its sessions ends; `None` without any.

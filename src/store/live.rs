@@ -19,12 +19,11 @@ pub struct Live<M> {
     pub account: Arc<Account>,
     /// When it began.
     pub created: Time,
-    /// When it ends, whatever happens.
-    pub expires: Time,
     /// What its owner said of it, when it is that of an API key.
     pub api_key: Option<Box<Terms>>,
     /// What the gateway remembers beside it.
     pub memo: M,
+    expires: AtomicI64,
     seen: AtomicI64,
     stored_seen: AtomicI64,
     ended: AtomicBool,
@@ -57,9 +56,9 @@ impl<M: Default> Live<M> {
             key,
             account,
             created: session.created,
-            expires: session.expires,
             api_key: session.api_key.clone().map(Box::new),
             memo: M::default(),
+            expires: AtomicI64::new(session.expires.unix()),
             seen: AtomicI64::new(seen.unix()),
             stored_seen: AtomicI64::new(seen.unix()),
             ended: AtomicBool::new(false),
@@ -83,6 +82,21 @@ impl<M> Live<M> {
         Time::from_unix(self.seen.load(Ordering::Relaxed))
     }
 
+    /// When it ends, whatever happens; that of an instance's server goes on with each new token.
+    pub fn expires(&self) -> Time {
+        Time::from_unix(self.expires.load(Ordering::Relaxed))
+    }
+
+    /// It goes on until then at least.
+    pub(super) fn prolong(&self, end: Time) {
+        self.expires.fetch_max(end.unix(), Ordering::Relaxed);
+    }
+
+    /// The instance of the broker's whose server has it, if one does.
+    pub fn instance(&self) -> Option<&str> {
+        self.api_key.as_ref()?.instance.as_deref()
+    }
+
     /// Whether it is that of an API key: of a program, which carries out nobody else's wishes.
     pub fn is_api_key(&self) -> bool {
         self.api_key.is_some()
@@ -96,7 +110,7 @@ impl<M> Live<M> {
     /// Whether it is good now.
     pub fn standing(&self, now: Time, lifetimes: Lifetimes) -> Standing {
         let lifetimes = if self.is_api_key() { Lifetimes::UNBOUND } else { lifetimes };
-        standing(self.created, self.expires, self.seen(), now, lifetimes)
+        standing(self.created, self.expires(), self.seen(), now, lifetimes)
     }
 
     /// Notes that it is in use. `true` once a minute: then somebody should write it down.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::clock::Time;
 
 mod accounts;
+mod broker_codes;
 mod credentials;
 mod embedded;
 mod handovers;
@@ -34,6 +35,7 @@ pub mod conformance;
 
 pub use self::redis::{ConnectError, Redis, RedisMode, RedisSettings};
 pub use accounts::{Account, AccountRecord, Accounts, Left, MOST_API_KEYS, Profile, Validators};
+pub use broker_codes::{BrokerCode, BrokerCodes, InstallErrand, Redeemed};
 pub use credentials::{Credentials, StoredCredential};
 pub use embedded::{Embedded, OpenError};
 pub use handovers::{Handover, Handovers};
@@ -50,7 +52,9 @@ pub use responses::{
     Body, BodyHash, HeldResponses, Keeping, KeptResponses, Principal, ResponseKey, ResponseStore,
     Shared, Validation,
 };
-pub use sessions::{Doomed, Listed, Made, Sessions, SweepReport};
+pub use sessions::{
+    Doomed, INSTANCE_TOKEN_GRACE, Listed, Made, OpenedByInstance, Sessions, SweepReport,
+};
 pub use signing_keys::{Changed, KeysError, SigningKeys};
 pub use unread::{Noted, Unread};
 
@@ -83,6 +87,8 @@ pub enum Table {
     AnswerBody,
     /// A word of each asker, without which none of their answers opens.
     Asker,
+    /// One-time codes for instances of the broker's.
+    BrokerCode,
 }
 
 /// The store gave no answer. It is neither "there" nor "not there": nobody is signed out for it.
@@ -214,6 +220,7 @@ impl Table {
         Self::Answer,
         Self::AnswerBody,
         Self::Asker,
+        Self::BrokerCode,
     ];
 
     /// Its name: in associated data, and wherever a backend writes it.
@@ -232,6 +239,7 @@ impl Table {
             Self::Answer => "answer",
             Self::AnswerBody => "answer-body",
             Self::Asker => "asker",
+            Self::BrokerCode => "broker-code",
         }
     }
 }

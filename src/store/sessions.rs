@@ -101,7 +101,7 @@ impl<M: Memo> Sessions<M> {
         let ticket = Ticket { host: host.to_owned(), digest };
         let row = SessionRow { session, seen: now, tickets: vec![ticket] };
         // At once, so that a store which groups its writes makes them durable together.
-        let row_of_ticket = TicketRow { session: key };
+        let row_of_ticket = TicketRow::of(key);
         let (tickets, sessions) = (self.rows(keys, Table::Ticket), self.rows(keys, Table::Session));
         let ((account, surplus), _, _) = tokio::try_join!(
             self.accounts.sign_in(keys, profile, validators, (key, expires)),
@@ -125,8 +125,8 @@ impl<M: Memo> Sessions<M> {
     ) -> Result<SessionId, Unavailable> {
         let id = SessionId::new(random());
         let digest = keys.session_digest(id.expose(), host);
-        let row = TicketRow { session: live.key };
-        self.rows(keys, Table::Ticket).insert(&digest, &row, live.expires).await?;
+        let row = TicketRow::of(live.key);
+        self.rows(keys, Table::Ticket).insert(&digest, &row, live.expires()).await?;
         let mut surplus = None;
         self.update(keys, live, |row| {
             row.tickets.push(Ticket { host: host.to_owned(), digest });
@@ -179,7 +179,7 @@ impl<M: Memo> Sessions<M> {
             let Some(live) = self.by_key(keys, ticket.session).await? else { continue };
             if *digest != newest {
                 // Named by a master that is on its way out: known by the new one from now on.
-                tickets.insert(&newest, &ticket, live.expires).await?;
+                tickets.insert(&newest, &ticket, live.expires()).await?;
             }
             self.held.hold(newest, live.clone());
             return Ok(Some(live));
@@ -329,7 +329,9 @@ impl<M: Memo> Sessions<M> {
         while let Some(old) = rows.read::<SessionRow>(key).await? {
             let Some(mut new) = old.value.clone() else { break };
             change(&mut new);
-            if rows.write(key, Some(&old), &new, live.expires).await? {
+            // Another node may have prolonged it.
+            let end = new.session.expires;
+            if rows.write(key, Some(&old), &new, end).await? {
                 break;
             }
         }
@@ -406,7 +408,9 @@ impl<M: Memo> Sessions<M> {
 }
 
 mod api_keys;
+mod instance_tokens;
 #[cfg(test)]
 mod tests;
 
 pub use api_keys::Made;
+pub use instance_tokens::{GRACE as INSTANCE_TOKEN_GRACE, Opened as OpenedByInstance};

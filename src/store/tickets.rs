@@ -3,13 +3,40 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Time;
 use crate::keys::Digest;
 use crate::session::SessionKey;
 
-/// The row of a cookie or an API key, by the HMAC of its bits: the session that it opens.
-#[derive(Serialize, Deserialize)]
+/// The row of a cookie, an API key or an instance's token, by the HMAC of its bits: the session that
+/// it opens.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct TicketRow {
     pub(super) session: SessionKey,
+    /// When an instance's token ends; the others end with their session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ends: Option<Time>,
+    /// The row of the token before this one, until this one is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<Named>,
+}
+
+/// The name of a row.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Named(#[serde(with = "as_text")] pub(super) Digest);
+
+// === impl TicketRow, Named ===
+
+impl TicketRow {
+    /// A ticket that ends with its session.
+    pub(super) fn of(session: SessionKey) -> Self {
+        Self { session, ends: None, before: None }
+    }
+}
+
+impl From<Digest> for Named {
+    fn from(digest: Digest) -> Self {
+        Self(digest)
+    }
 }
 
 /// A cookie in the list of its session.

@@ -21,6 +21,8 @@ mod sessions;
 mod my_sessions;
 /// Keys for programs that keep no cookies.
 mod api_keys;
+/// Instances of Trackeep that send their visitors here.
+mod broker;
 /// Octokit and PyGithub, unmodified, and what was recorded at GitHub.
 mod clients;
 /// What GitHub says is asked again, and counts for a while when it says nothing.

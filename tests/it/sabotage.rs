@@ -130,6 +130,25 @@ const ATTACKS: &[(Defence, &[&str])] = &[
         Defence::OtherOrigins,
         &["github_api::other_origins::a_cookie_does_nothing_for_a_page_of_another_origin"],
     ),
+    (
+        Defence::RegisteredTargets,
+        &[
+            "broker::attacks::one_click_sends_nothing_to_a_site_that_is_not_registered",
+            "broker::attacks::a_link_on_another_site_names_no_target",
+        ],
+    ),
+    (
+        Defence::OneTimeCode,
+        &["broker::control::a_code_works_once_of_a_hundred_at_once_and_what_it_gave_ends"],
+    ),
+    (
+        Defence::OwnInstallations,
+        &["broker::attacks::an_installation_of_somebody_else_is_not_taken_to_an_instance"],
+    ),
+    (
+        Defence::TokensForFew,
+        &["broker::github::tokens_of_github_are_for_instances_that_may_have_them"],
+    ),
 ];
 
 /// Runs one test of this program, whole or with a defence taken away.
@@ -222,4 +241,8 @@ proofs! {
     without_scopes_answers_outlive_them: Scopes,
     without_pace_github_bans: Pace,
     without_other_origins_a_cookie_tells_them_something: OtherOrigins,
+    without_registered_targets_one_click_gives_all_away: RegisteredTargets,
+    without_one_time_code_a_code_works_again: OneTimeCode,
+    without_own_installations_numbers_are_believed: OwnInstallations,
+    without_tokens_for_few_every_instance_has_them: TokensForFew,
 }

@@ -19,6 +19,7 @@ use crate::route::RouteTable;
 
 mod access;
 mod app;
+mod broker;
 mod clash;
 mod github;
 mod github_api;
@@ -49,6 +50,8 @@ struct Gateway {
     allow_insecure_http: bool,
     /// Whether there is a GitHub App that can act for installations.
     has_app: bool,
+    /// Whether some route leads to GitHub's API.
+    has_api_route: bool,
 }
 
 /// Reads and checks a configuration.
@@ -79,6 +82,7 @@ impl Check<'_> {
         let listen = self.listeners(raw, whole);
         let prefix = self.prefix(&raw.prefix);
         let public_url = self.public_url(raw, whole);
+        let callback_path = self.callback_path(raw, &prefix);
         let admin = self.admin(raw);
         let masters = self.masters(raw, whole);
         let github = self.github(raw, whole);
@@ -97,14 +101,17 @@ impl Check<'_> {
             listening: listen.iter().flatten().map(|listener| listener.address).collect(),
             allow_insecure_http: raw.allow_insecure_http.value() == Some(&true),
             has_app: raw.github.value().is_some_and(|github| !github.app.is_absent()),
+            has_api_route: broker::has_api_route(raw),
         };
         let routes = self.routes(raw, whole, &gateway);
+        let broker = self.broker(raw, &gateway);
         let trusted_proxies = raw.trusted_proxies.items().iter().map(|at| at.value.0).collect();
         let github = github?;
         Some(Config {
             listen: listen?,
             public_url: public_url?,
             prefix,
+            callback_path,
             admin,
             trusted_proxies,
             keys: Keys::derive(&masters?, &github.realm()),
@@ -120,6 +127,7 @@ impl Check<'_> {
             threads,
             grace: raw.grace.value().map_or(Duration::from_secs(30), |span| span.0),
             routes: RouteTable::new(routes?),
+            broker: broker?,
             warnings: Vec::new(),
         })
     }

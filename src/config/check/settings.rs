@@ -38,6 +38,18 @@ impl Check<'_> {
         prefix.into()
     }
 
+    /// Where GitHub sends visitors back to.
+    pub(super) fn callback_path(&mut self, raw: &Raw, prefix: &str) -> Box<str> {
+        let at = raw.github.value().and_then(|github| github.callback_path.given());
+        let Some(at) = at else { return format!("{prefix}/callback").into() };
+        let path = at.value.0.as_str();
+        if path == "/" || path.contains('*') {
+            let fault = Fault::new(format!("`{path}` is not one path"));
+            self.problem(&at.place, fault.suggest(Some("/auth/github/callback")));
+        }
+        path.into()
+    }
+
     pub(super) fn session(&mut self, raw: &Raw) -> Lifetimes {
         let default = Lifetimes::default();
         let Some(session) = raw.session.value() else { return default };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 /// Secrets from manuals: everybody knows them.
-const PUBLISHED: [&str; 9] = [
+const PUBLISHED: [&str; 12] = [
     // oauth2-proxy's manual
     "OQINaROshtE9TcZkNrm-4Zs2Pv3xaWytBmc5W7sPX7w=",
     // RFC 7515, appendix A.1
@@ -13,6 +13,10 @@ const PUBLISHED: [&str; 9] = [
     "a-string-secret-at-least-256-bits-long",
     // GitHub's page on webhooks
     "It's a Secret to Everybody",
+    // Trackeep's code, its composition of containers and its notes
+    "your-secret-key-change-in-production",
+    "your-super-secret-jwt-key-change-in-production",
+    "jgk284kd83h83hfgje3i3j",
     // the alphabet and its like
     "abcdefghijklmnopqrstuvwxyz",
     "0123456789abcdef0123456789abcdef",
@@ -69,6 +73,9 @@ mod tests {
             ("change-me-change-me-change-me-change-me", "placeholder"),
             ("0123456789abcdef0123456789abcdef", "manual"),
             ("It's a Secret to Everybody", "manual"),
+            ("your-secret-key-change-in-production", "manual"),
+            ("your-super-secret-jwt-key-change-in-production", "manual"),
+            ("jgk284kd83h83hfgje3i3j", "manual"),
         ] {
             let why = weakness(text, text.as_bytes(), 32).unwrap();
             assert!(why.contains(says), "{text}: {why}");

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::super::report::Fault;
 use super::{Network, PagesOf, Scalar, not};
+use crate::broker::{BadRedirect, Redirect};
 use crate::origin::Origin;
 use crate::route::HostPattern;
 use crate::target::parse_host;
@@ -97,6 +98,28 @@ impl Scalar for HostPattern {
         }
         let (name, port) = parse_host(rest.as_bytes()).map_err(|_| bad_host(text))?;
         Ok(Self { name: name.as_ref().into(), wildcard, port })
+    }
+}
+
+impl Scalar for Redirect {
+    const WHAT: &'static str = "an origin such as `https://trackeep.example.com`";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        text.parse().map_err(|error: BadRedirect| {
+            let fault = Fault::new(error.to_string());
+            match error {
+                BadRedirect::Form(_) => fault.note(
+                    "as in `https://trackeep.example.com` or `https://apps.example.com/trackeep`, in lower case and without the scheme's own port",
+                ),
+                BadRedirect::Plain(_) => fault.note("write `https://`; plain http is for this machine alone"),
+                BadRedirect::Query(_) => {
+                    fault.help("leave it out").note("targets keep their own query, whatever it is")
+                }
+                BadRedirect::Path(_) => fault.note(
+                    "a path covers everything below it by itself: single slashes, no dots between them, no wildcards",
+                ),
+            }
+        })
     }
 }
 

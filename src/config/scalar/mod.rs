@@ -56,6 +56,9 @@ pub(super) struct Network(pub(super) IpNet);
 /// A route's name.
 pub(super) struct RouteName(pub(super) String);
 
+/// The name of an instance of the broker's.
+pub(super) struct InstanceName(pub(super) String);
+
 /// `https`, where a listener may redirect to.
 pub(super) struct Https;
 
@@ -125,20 +128,33 @@ impl Scalar for RouteName {
     const WHAT: &'static str = "a name";
 
     fn parse(text: &str) -> Result<Self, Fault> {
-        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !text.is_empty() && text.len() <= 64 && text.bytes().all(fits) {
-            return Ok(Self(text.to_owned()));
-        }
-        let better: String = text
-            .to_ascii_lowercase()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
-        let suggestion = Some(better.trim_matches('-')).filter(|s| (1..=64).contains(&s.len()));
-        Err(not(text, "a name for a route")
-            .suggest(suggestion)
-            .note("names are labels in logs and metrics: `a-z`, `0-9` and `-`, at most 64 of them"))
+        label(text, "a name for a route").map(Self)
     }
+}
+
+impl Scalar for InstanceName {
+    const WHAT: &'static str = "a name";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        label(text, "a name for an instance").map(Self)
+    }
+}
+
+/// A name that is a label, too.
+fn label(text: &str, what: &str) -> Result<String, Fault> {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !text.is_empty() && text.len() <= 64 && text.bytes().all(fits) {
+        return Ok(text.to_owned());
+    }
+    let better: String = text
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let suggestion = Some(better.trim_matches('-')).filter(|s| (1..=64).contains(&s.len()));
+    Err(not(text, what)
+        .suggest(suggestion)
+        .note("names are labels in logs and metrics: `a-z`, `0-9` and `-`, at most 64 of them"))
 }
 
 impl Scalar for Https {

@@ -9,7 +9,6 @@ use crate::budget::Limited;
 use crate::credential::Credential;
 use crate::defence::{Defence, stands};
 use crate::gateway::{Gateway, Request, Snapshot, Visitor};
-use crate::github::TokenError;
 use crate::github::api::{self, Arrival, Means, Reply};
 use crate::github::app::{AppError, InstallationId, InstallationToken, Scope};
 use crate::github::budgets::BudgetKey;
@@ -125,7 +124,7 @@ impl Gateway {
                 let credential = self.tokens.usable(&asking, asker.account).await;
                 let credential = credential.map_err(|error| {
                     tracing::debug!(request.id = request_id, "no token for GitHub: {error}");
-                    reason_of(&error)
+                    error.reason()
                 })?;
                 Ok(Token::User(Box::new(credential)))
             }
@@ -197,7 +196,7 @@ impl Gateway {
 
 impl Asker {
     /// A visitor, who sees what GitHub shows that visitor.
-    fn oneself(realm: u64, account: u64) -> Self {
+    pub(super) fn oneself(realm: u64, account: u64) -> Self {
         let id = if stands(Defence::OwnAnswers) { account } else { 0 };
         let (who, budget) = (Principal::User { realm, id }, BudgetKey::User(account));
         Self { instead: None, is_in_doubt: false, account, who, budget }
@@ -240,14 +239,6 @@ fn not_as_installation(error: &AppError) -> Reason {
     match error {
         AppError::GitHub(error) => error.reason(),
         _ => Reason::InstallationUnusable,
-    }
-}
-
-fn reason_of(error: &TokenError) -> Reason {
-    match error {
-        TokenError::SignInAgain => Reason::FactsOutdated,
-        TokenError::GitHub(error) => error.reason(),
-        TokenError::Store(_) => Reason::StoreUnavailable,
     }
 }
 

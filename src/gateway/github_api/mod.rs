@@ -19,6 +19,7 @@ use crate::route::{Api, Route};
 mod answer;
 mod asker;
 mod complaints;
+mod inward;
 mod reading;
 mod refreshing;
 mod sending;

@@ -1,6 +1,7 @@
 //! What is read from GitHub: answered at once from what is fresh, else asked for while the client waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, Method};
@@ -33,6 +34,9 @@ pub struct Reading {
     asker: Asker,
 }
 
+/// A question, the fields that go with it, who asks, and the request's name in the log.
+type Parts<'r> = (&'r Arc<Question>, &'r HeaderMap, &'r Asker, &'r str);
+
 const TIME_ZONE: HeaderName = HeaderName::from_static("time-zone");
 
 // === impl Gateway ===
@@ -54,7 +58,9 @@ impl Gateway {
             fields.insert(ACCEPT, outgoing::GITHUB_JSON);
             fields.remove(TIME_ZONE);
         }
-        let question = Arc::new(question(request, api, &asker, path, &fields));
+        let wishes = Directives::read(request.headers);
+        let by = (wishes, api.share, patience(request));
+        let question = Arc::new(question(request.snapshot, &asker, path, &fields, by));
         let has_another = asker.instead.is_some();
         let token = if has_another && self.github_api.is_beyond(&question) {
             None
@@ -111,7 +117,7 @@ impl Gateway {
         };
         let tried = reading.asker.instead.is_some();
         let tried = tried.then(|| (self.github_api.moment(), Instant::now()));
-        let came = self.read_with(snapshot, reading, token).await;
+        let came = self.read_with(snapshot, reading.parts(), token).await;
         match tried {
             None => came,
             Some((asked, began)) => {
@@ -122,24 +128,23 @@ impl Gateway {
     }
 
     /// Asks with a token, or with the one that takes its place.
-    async fn read_with(
+    pub(super) async fn read_with(
         &self,
         snapshot: &Snapshot,
-        reading: &Reading,
+        (question, fields, asker, id): Parts<'_>,
         mut token: Token,
     ) -> Result<Arrival, Reason> {
         for _ in 0..MOST_REFUSALS {
-            let means = token.means(snapshot, &reading.fields)?;
-            let arrival = self.github_api.read(&reading.question, &means).await;
+            let means = token.means(snapshot, fields)?;
+            let arrival = self.github_api.read(question, &means).await;
             if !is_refused(&arrival) {
                 let is_refreshed = snapshot.config.github.webhook_mode == WebhookMode::Refresh;
                 if is_refreshed && is_found(&arrival) {
-                    self.github_api.watch(&reading.question, &reading.fields);
+                    self.github_api.watch(question, fields);
                 }
                 return Ok(arrival);
             }
             // It may be the token's fault and not the question's.
-            let (id, asker) = (reading.dress.request_id(), &reading.asker);
             token = self.after_refusal(snapshot, id, asker, token).await?;
         }
         Err(Reason::GitHubInconsistent)
@@ -174,21 +179,31 @@ impl Gateway {
             return Ok(Arrival::Whole(reply));
         }
         let token = self.token(snapshot, reading.dress.request_id(), &reading.asker).await?;
-        self.read_with(snapshot, reading, token).await
+        self.read_with(snapshot, reading.parts(), token).await
     }
 }
 
-fn question(
-    request: &Request<'_>,
-    api: &Api,
+// === impl Reading ===
+
+impl Reading {
+    fn parts(&self) -> Parts<'_> {
+        (&self.question, &self.fields, &self.asker, self.dress.request_id())
+    }
+}
+
+/// What is asked, in whose name; with what the client says about caches, whether bodies may be shared,
+/// and how long it may wait.
+pub(super) fn question(
+    snapshot: &Snapshot,
     asker: &Asker,
     path: ApiPath,
     fields: &HeaderMap,
+    (wishes, share, max_wait): (Directives, bool, Duration),
 ) -> Question {
     let text = |name: &HeaderName| fields.get(name).and_then(|value| value.to_str().ok());
     let accept = text(&ACCEPT).unwrap_or_default();
     let wanted = Asked {
-        upstream: &request.snapshot.addresses.api,
+        upstream: &snapshot.addresses.api,
         path: &path,
         accept,
         version: text(&outgoing::API_VERSION).unwrap_or_default(),
@@ -202,12 +217,12 @@ fn question(
         key: *Key::of(&wanted).as_bytes(),
         handling: handling(&path, accept),
         tags: tags::tags_of(&path, asker.who.user()),
-        wishes: Directives::read(request.headers),
-        share: api.share,
+        wishes,
+        share,
         by_webhooks: asker.who.user().is_none()
-            && request.config().github.webhook_mode == WebhookMode::Store,
+            && snapshot.config.github.webhook_mode == WebhookMode::Store,
         resource: Resource::predicted(&Method::GET, path.path()),
-        max_wait: patience(request),
+        max_wait,
         path,
     }
 }

@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use zeroize::Zeroize;
 
+use super::about::About;
 use super::jwt::{AppJwt, Question};
 use super::slot::{Flight, Place, Slot};
 use super::token::{Minted, Need, WHAT};
@@ -36,6 +37,8 @@ pub struct Installations {
     pub(super) all_dropped: std::sync::Mutex<Option<Time>>,
     /// Whose installation is which, as far as somebody asked.
     pub(super) owners: DashMap<(u64, Login), Arc<Mutex<Option<Known>>>>,
+    /// What the app is called.
+    pub(super) about: Mutex<Option<About>>,
     pub(super) clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
@@ -75,6 +78,7 @@ impl Installations {
             slots: DashMap::new(),
             refusals: DashMap::new(),
             owners: DashMap::new(),
+            about: Mutex::default(),
             clock,
             metrics,
         }

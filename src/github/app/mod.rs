@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Client, GitHubError};
 use crate::keys::RsaKey;
 
+mod about;
 mod deliveries;
 mod installations;
 mod jwt;

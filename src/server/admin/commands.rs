@@ -241,6 +241,9 @@ fn session(listed: &Listed) -> Value {
     });
     if let Some(terms) = &session.api_key {
         json["api_key"] = json!({ "name": terms.name, "routes": terms.routes });
+        if let Some(instance) = &terms.instance {
+            json["api_key"]["instance"] = json!(instance);
+        }
     }
     json
 }

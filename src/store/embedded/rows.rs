@@ -269,6 +269,7 @@ const fn tag(table: Table) -> u8 {
         Table::AnswerBody => 11,
         Table::Asker => 12,
         Table::InstallationToken => 13,
+        Table::BrokerCode => 14,
     }
 }
 

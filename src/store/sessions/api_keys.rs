@@ -33,15 +33,22 @@ impl<M: Memo> Sessions<M> {
         let (name, key) = (SessionKey::new(random()), ApiKey::new(random()));
         let digest = keys.api_key_digest(key.expose());
         let (now, expires) = (session.created, session.expires);
+        let instance = session.api_key.as_ref().and_then(|terms| terms.instance.clone());
         let (tickets, sessions) = (self.rows(keys, Table::Ticket), self.rows(keys, Table::Session));
         // One after the other: a ticket whose session is not there is taken for an old one.
         let row = SessionRow { session, seen: now, tickets: vec![] };
         sessions.insert(name.as_bytes(), &row, expires).await?;
-        tickets.insert(&digest, &TicketRow { session: name }, expires).await?;
+        tickets.insert(&digest, &TicketRow::of(name), expires).await?;
         // Listed last: what is on the list is there whole, and what is not was told to nobody.
         let owner = (owner.account.id, owner.key);
-        let made = match self.accounts.enlist_api_key(keys, owner, (name, expires), now).await? {
-            Enlisted::Yes => return Ok(Made::Key(key, name)),
+        let enlisted = self.accounts.enlist(keys, owner, (name, expires), instance, now).await?;
+        let made = match enlisted {
+            Enlisted::Yes(surplus) => {
+                for old in surplus {
+                    self.end(keys, owner.0, old, now).await?;
+                }
+                return Ok(Made::Key(key, name));
+            }
             Enlisted::TooMany => Made::TooMany,
             Enlisted::Over => Made::Over,
         };

@@ -68,7 +68,7 @@ async fn the_store_alone_is_enough() {
     let second = sessions(&store);
     assert!(second.peek(&keys(), &id, "a").is_none());
     let found = second.find(&keys(), &id, "a").await.unwrap().unwrap();
-    assert_eq!((found.created, found.expires), (at(1000), at(2000)));
+    assert_eq!((found.created, found.expires()), (at(1000), at(2000)));
     assert_eq!(found.account.identity(), profile().identity);
     assert!(second.peek(&keys(), &id, "a").is_some());
 }
@@ -313,7 +313,7 @@ async fn what_github_says_last_counts_whatever_a_fast_clock_wrote() {
 // === API keys ===
 
 async fn make(sessions: &Sessions<()>, keys: &Keys, owner: &Live<()>, end: i64) -> Made {
-    let terms = Terms { name: "ci".into(), routes: vec!["app".into()] };
+    let terms = Terms { name: "ci".into(), routes: vec!["app".into()], instance: None };
     let session = Session { expires: at(end), api_key: Some(terms), ..octocat() };
     sessions.make_api_key(keys, owner, session).await.unwrap()
 }
@@ -334,7 +334,7 @@ async fn an_api_key_opens_its_session_on_every_node_and_a_cookie_of_the_same_bit
     for sessions in [&here, &sessions(&store)] {
         for _ in ["from the store", "held open"] {
             let live = sessions.find_api_key(&keys(), &key).await.unwrap().unwrap();
-            assert_eq!((live.is_api_key(), live.expires), (true, at(9000)));
+            assert_eq!((live.is_api_key(), live.expires()), (true, at(9000)));
             assert_eq!([live.opens("app"), live.opens("wiki")], [true, false]);
             let never = Lifetimes { lifetime: Duration::ZERO, idle: Duration::ZERO };
             assert_eq!(live.standing(at(8999), never), Standing::Live);

@@ -1,0 +1,138 @@
+//! The broker: instances of an app whose visitors sign in here, how each of them is spoken to, and
+//! where a browser may carry what is for one of them.
+//!
+//! Each instance has a [`Route`] of its own, so that whoever signs in there passes the same door as
+//! everybody else, with its policy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::Facts;
+use crate::route::Route;
+use crate::secret::Secret;
+
+mod claims;
+mod redirect;
+mod token;
+
+pub use claims::InstanceClaims;
+pub use redirect::{BadRedirect, Redirect, Target};
+pub use token::{InstanceToken, bearer};
+
+/// `broker:`, as meant.
+#[derive(Debug)]
+pub struct Broker {
+    /// Where its paths answer, and nothing else.
+    pub hosts: Vec<Box<str>>,
+    /// The instances, in the order of the configuration.
+    pub instances: Vec<Arc<Instance>>,
+}
+
+/// One instance of an app.
+#[derive(Debug)]
+pub struct Instance {
+    /// The operator's name for it.
+    pub name: Box<str>,
+    /// How it is spoken to.
+    pub contract: Contract,
+    /// Where browsers may be sent; no other instance has one of them, or one below it.
+    pub redirects: Vec<Redirect>,
+    /// Who may sign in there, as a route asks it. Nothing is forwarded by it.
+    pub route: Arc<Route>,
+    /// How long its tokens live.
+    pub lifetime: Duration,
+    /// Whether its server may have tokens of GitHub.
+    pub github_token: bool,
+}
+
+/// How an instance is spoken to.
+#[derive(Debug)]
+pub enum Contract {
+    /// A one-time code by the browser, exchanged for a token that nobody reads.
+    Control,
+    /// A signed token by the browser, which the instance shows here again.
+    OAuth(Signing),
+    /// A signed token by the browser, which the instance checks itself.
+    Seed(Signing),
+}
+
+/// How the tokens that browsers carry are signed.
+#[derive(Debug)]
+pub struct Signing {
+    /// Shared with this instance alone.
+    pub key: Secret<Vec<u8>>,
+    /// Whether they hold the visitor's own token of GitHub, and not one of ours.
+    pub legacy_github_token: bool,
+}
+
+/// Before an instance's name in that of its route: no route of the configuration has a colon.
+pub const ROUTE_PREFIX: &str = "broker:";
+
+// === impl Broker ===
+
+impl Broker {
+    /// Whether a host is the broker's.
+    pub fn is_at(&self, host: &str) -> bool {
+        self.hosts.iter().any(|own| **own == *host)
+    }
+
+    /// An instance by its name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Instance>> {
+        self.instances.iter().find(|instance| *instance.name == *name)
+    }
+
+    /// The instance that a browser may be sent to with this target.
+    pub fn of_target(&self, target: &Target) -> Option<&Arc<Instance>> {
+        self.instances.iter().find(|instance| instance.takes(target))
+    }
+
+    /// The facts that some policy asks for.
+    pub fn facts(&self) -> Facts {
+        let routes = self.instances.iter().map(|instance| &instance.route);
+        routes.fold(Facts::default(), |facts, route| facts.and(route.facts()))
+    }
+}
+
+// === impl Instance ===
+
+impl Instance {
+    /// Whether browsers may be sent to a target with what is for this instance.
+    pub fn takes(&self, target: &Target) -> bool {
+        self.redirects.iter().any(|redirect| redirect.covers(target))
+    }
+
+    /// Whether an origin, as it is written, is one of this instance's.
+    pub fn is_audience(&self, origin: &str) -> bool {
+        self.redirects.iter().any(|redirect| redirect.origin().to_string() == origin)
+    }
+}
+
+// === impl Contract ===
+
+impl Contract {
+    /// The configuration's word for it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::OAuth(_) => "oauth",
+            Self::Seed(_) => "seed",
+        }
+    }
+
+    /// How its tokens are signed, where browsers carry signed ones.
+    pub const fn signing(&self) -> Option<&Signing> {
+        match self {
+            Self::Control => None,
+            Self::OAuth(signing) | Self::Seed(signing) => Some(signing),
+        }
+    }
+
+    /// Where an instance waits for the browser when the target names no path.
+    pub const fn usual_path(&self) -> &'static str {
+        match self {
+            Self::Control => "/api/v1/auth/control/callback",
+            Self::OAuth(_) => "/api/v1/auth/oauth/callback",
+            Self::Seed(_) => "/auth/callback",
+        }
+    }
+}
