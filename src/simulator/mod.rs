@@ -5,7 +5,8 @@
 //! [`Knobs`] to make it misbehave. Repositories with issues, commits, files and releases, `ETag`s
 //! by GitHub's formula and [`Limits`] that are really counted make it an API to test a cache and
 //! a throttle against.
-//! [`Echo`] is the app: it shows or returns exactly what reached it. Nothing here uses the rest of
+//! [`Echo`] is the app: it shows or returns exactly what reached it. [`Trackeep`] is another: an
+//! instance that signs in through a control service. Nothing here uses the rest of
 //! the crate, or it would agree with our mistakes.
 
 mod web;
@@ -54,6 +55,7 @@ mod github;
 mod custody;
 mod webhook;
 mod echo;
+mod trackeep;
 #[cfg(test)]
 mod tests;
 
@@ -72,5 +74,6 @@ pub use present::Presentation;
 pub use record::Recorded;
 pub use repositories::{Asset, Role};
 pub use tokens::ExpiringTokens;
+pub use trackeep::{Trackeep, TrackeepUser};
 pub use trouble::Trouble;
 pub use webhook::Webhook;

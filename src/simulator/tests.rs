@@ -23,6 +23,7 @@ mod lockout;
 mod presentation;
 mod refresh;
 mod repositories;
+mod trackeep;
 mod webhook;
 
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";

@@ -83,6 +83,8 @@ mod pages;
 mod cli;
 /// The demo in a real browser.
 mod browser;
+/// The simulated Trackeep's pages in a real browser.
+mod stand_in;
 /// Broken configurations and what is said of them.
 mod problems;
 /// The documentation is true.

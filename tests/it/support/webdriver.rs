@@ -144,7 +144,21 @@ impl Window {
         text.as_str().map(str::to_owned)
     }
 
-    fn script(&self, code: &str) -> Result<Value, Value> {
+    /// Waits until an element's text has these words in it.
+    pub(crate) fn wait_for_text(&self, selector: &str, words: &str) {
+        let begun = Instant::now();
+        loop {
+            let text = self.text_now(selector);
+            if text.as_ref().is_some_and(|text| text.contains(words)) {
+                return;
+            }
+            let late = begun.elapsed().as_secs() >= PATIENCE;
+            assert!(!late, "{selector} at {} is {text:?} without {words:?}", self.url());
+        }
+    }
+
+    /// What a script in the page returns.
+    pub(crate) fn script(&self, code: &str) -> Result<Value, Value> {
         self.call("POST", "/execute/sync", &json!({"script": code, "args": []}))
     }
 
