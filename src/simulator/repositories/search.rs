@@ -1,4 +1,4 @@
-//! `GET /search/issues`, with words and `repo:`.
+//! `GET /search/issues`, with words, `repo:` and `author:`.
 
 use serde_json::{Value, json};
 
@@ -15,6 +15,11 @@ pub(super) fn issues(visit: &Visit<'_>, world: &World) -> Outcome {
     let Some(asked) = first(&query, "q") else { return Outcome::invalid() };
     let named = |word: &str| word.strip_prefix("repo:").map(str::to_lowercase);
     let place = asked.split_whitespace().find_map(named);
+    let author = asked.split_whitespace().find_map(|word| word.strip_prefix("author:"));
+    let by = author.map(|login| match (login, visit.asker.person()) {
+        ("@me", Some(caller)) => Some(caller.key),
+        (login, _) => world.find(login),
+    });
     let words: Vec<String> = asked
         .split_whitespace()
         .filter(|word| !word.contains(':'))
@@ -28,7 +33,8 @@ pub(super) fn issues(visit: &Visit<'_>, world: &World) -> Outcome {
     let found = repositories.flat_map(|it| it.issues.iter().map(move |issue| (it, issue)));
     let hits = found.filter(|(_, issue)| {
         let title = issue.title.to_lowercase();
-        words.iter().all(|word| title.contains(word))
+        by.is_none_or(|author| author == Some(issue.author))
+            && words.iter().all(|word| title.contains(word))
     });
     let items: Vec<Value> = hits.map(|(it, issue)| views.issue(it, issue)).collect();
     let total = items.len();

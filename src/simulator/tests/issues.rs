@@ -108,6 +108,11 @@ fn a_search_has_its_own_budget_and_no_tag() {
     let rate = ["resource", "limit", "remaining"]
         .map(|name| found.header(&format!("x-ratelimit-{name}")).unwrap().to_owned());
     assert_eq!(rate, ["search", "30", "29"]);
+    let of = |author: &str| {
+        let found = get(&github, &format!("/search/issues?q=author:{author}+is:open"), &token);
+        found.json()["total_count"].clone()
+    };
+    assert_eq!([of("@me"), of("mona"), of("nobody")], [30, 66, 0]);
     let stranger = github.token_for("stranger", "repo");
     let nothing = get(&github, "/search/issues?q=leak", &stranger);
     assert_eq!(nothing.json()["total_count"], 0, "nothing private is found");

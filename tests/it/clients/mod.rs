@@ -134,7 +134,7 @@ fn file(path: &str) -> PathBuf {
 
 /// Whether a client is there. Where it is not, its tests are skipped, said aloud; in CI they fail.
 #[expect(clippy::print_stderr, reason = "a skipped test says so aloud")]
-fn is_there(client: &str, program: &Path, package: &Path) -> bool {
+pub(crate) fn is_there(client: &str, program: &Path, package: &Path) -> bool {
     let runs = Command::new(program).arg("--version").output().is_ok();
     let is_there = runs && package.exists();
     if !is_there {
