@@ -239,11 +239,9 @@ impl Books {
         Untold { strike, spent }
     }
 
-    pub(super) fn standings(&self, now: Now) -> Vec<(Resource, Standing)> {
-        let known = |(resource, budget): (&Resource, &Budget)| {
-            Some((*resource, budget.standing(now.time)?))
-        };
-        self.budgets.iter().filter_map(known).collect()
+    /// What GitHub has said is left.
+    pub(super) fn budgets(&self) -> &BTreeMap<Resource, Budget> {
+        &self.budgets
     }
 
     /// The end of the pause that GitHub asked for, if there is one.

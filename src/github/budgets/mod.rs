@@ -146,7 +146,7 @@ impl Budgets {
 
     /// What is left of a limit, if GitHub has said so: for the rate fields of every answer.
     pub fn standing(&self, key: &BudgetKey, resource: Resource) -> Option<Standing> {
-        self.all(key).into_iter().find_map(|(of, standing)| (of == resource).then_some(standing))
+        self.known(key)?.standing(resource)
     }
 
     /// What is left of all limits of a budget that GitHub has spoken of.

@@ -1,8 +1,10 @@
 //! One budget and everybody who waits for it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -11,13 +13,15 @@ use super::grapevine::Grapevine;
 use super::queue::{Outcome, Queue, Waiting};
 use super::refusal::Refused;
 use super::{BudgetKey, Heard, Known};
-use crate::budget::{Kind, Limited, Resource, Standing};
+use crate::budget::{Budget, Kind, Limited, Resource, Standing};
 use crate::clock::{Clock, Time};
 use crate::store::Limit;
 
 /// One budget. Its lock is held for a few steps, and never while waiting.
 pub(super) struct Purse {
     state: Mutex<State>,
+    /// What GitHub has said is left, for those who only look: they wait for nobody.
+    shown: ArcSwap<BTreeMap<Resource, Budget>>,
     /// Something ended or was heard, so somebody may go.
     changed: Notify,
     key: BudgetKey,
@@ -68,7 +72,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 impl Purse {
     pub(super) fn new(key: BudgetKey, clocks: Clocks, grapevine: Arc<Grapevine>) -> Self {
-        Self { state: Mutex::default(), changed: Notify::new(), key, clocks, grapevine }
+        let (state, shown) = (Mutex::default(), ArcSwap::default());
+        Self { state, shown, changed: Notify::new(), key, clocks, grapevine }
     }
 
     /// Takes a place, which may be served at once.
@@ -100,7 +105,16 @@ impl Purse {
     }
 
     pub(super) fn standings(&self) -> Vec<(Resource, Standing)> {
-        self.state().books.standings(self.clocks.now())
+        let (shown, now) = (self.shown.load(), self.clocks.now());
+        let left = |(resource, budget): (&Resource, &Budget)| {
+            Some((*resource, budget.standing(now.time)?))
+        };
+        shown.iter().filter_map(left).collect()
+    }
+
+    /// What is left of one limit.
+    pub(super) fn standing(&self, resource: Resource) -> Option<Standing> {
+        self.shown.load().get(&resource)?.standing(self.clocks.now().time)
     }
 
     pub(super) fn closed(&self, resource: Resource) -> Option<Refused> {
@@ -115,7 +129,7 @@ impl Purse {
         let (state, now) = (self.state(), self.clocks.now());
         Known {
             key,
-            standings: state.books.standings(now).into_iter().map(|(_, left)| left).collect(),
+            standings: self.standings().into_iter().map(|(_, left)| left).collect(),
             paused: state.books.paused(now),
             under_way: state.books.under_way(),
             waiting: state.queue.len(),
@@ -127,6 +141,7 @@ impl Purse {
         let untold = {
             let mut state = self.state();
             state.books.note(heard, now);
+            self.show(&state.books);
             state.books.untold(now)
         };
         // Who told of it has told everybody.
@@ -134,6 +149,11 @@ impl Purse {
             self.tell(untold);
         }
         self.changed.notify_one();
+    }
+
+    /// Shows what is left from now on; the books are held meanwhile, so the last word stays the last.
+    fn show(&self, books: &Books) {
+        self.shown.store(Arc::new(books.budgets().clone()));
     }
 
     /// Has other nodes told of limits.
@@ -205,7 +225,9 @@ impl Place {
         let (asking, now) = (&self.asking, self.purse.clocks.now());
         let (limited, untold) = {
             let mut state = self.purse.state();
-            (state.books.answered(self.id, asking, answer, now), state.books.untold(now))
+            let limited = state.books.answered(self.id, asking, answer, now);
+            self.purse.show(&state.books);
+            (limited, state.books.untold(now))
         };
         self.purse.tell(untold);
         self.purse.changed.notify_one();
@@ -279,5 +301,45 @@ impl Clocks {
 
     fn now(&self) -> Now {
         Now { time: self.wall.now(), since: self.begun.elapsed() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::clock::Manual;
+
+    const NOW: Time = Time::from_unix(1_000_000);
+
+    /// An answer from what is held looks at it for its fields, and all visitors of an installation share
+    /// one budget.
+    #[test]
+    fn who_only_looks_waits_for_nobody() {
+        let clocks = Clocks::new(Arc::new(Manual::at(NOW)));
+        let purse = Arc::new(Purse::new(BudgetKey::Installation(5), clocks, Arc::default()));
+        let reset = NOW + Duration::from_secs(3600);
+        let left = |remaining, used| {
+            let resource = Resource::Core;
+            Standing { resource, limit: 5000, remaining, used, reset }
+        };
+        assert_eq!(purse.standing(Resource::Core), None);
+        for standing in [left(4990, 10), left(4980, 20)] {
+            purse.note(Heard::Left(standing));
+            let busy = purse.state();
+            let (tell, told) = mpsc::channel();
+            let looking = purse.clone();
+            let looks = std::thread::spawn(move || {
+                let all = looking.standings();
+                tell.send((looking.standing(Resource::Core), all)).expect("somebody waits");
+            });
+            let seen = told.recv_timeout(Duration::from_secs(20));
+            drop(busy);
+            looks.join().expect("it ends");
+            let all = vec![(Resource::Core, standing)];
+            assert_eq!(seen, Ok((Some(standing), all)), "while somebody writes");
+            assert_eq!(purse.standing(Resource::Search), None);
+        }
     }
 }
