@@ -4,8 +4,8 @@ use gatekeep::simulator::{Echo, EchoSettings, Simulator};
 
 use crate::support::browser::Browser;
 use crate::support::child::{Run, get};
-use crate::support::http::Connection;
-use crate::support::upstream::Held;
+use crate::support::http::{Connection, Response};
+use crate::support::upstream::{Authority, Held};
 use crate::support::yaml;
 
 const HOME: &str = "https://app.example.com/";
@@ -26,8 +26,8 @@ fn route(upstream: &str, more: &str) -> String {
     format!("\n  - {{ name: app, host: app.example.com, upstream: '{upstream}', {more} }}\n")
 }
 
-/// Signs somebody in at a gateway in another process.
-fn signed_in(run: &Run, github: &Simulator, person: &str) -> Browser {
+/// Signs somebody in at a gateway in another process: the page that comes in the end, and its address.
+fn sign_in(run: &Run, github: &Simulator, person: &str) -> (Browser, String, Response) {
     let mut browser = Browser::new(run.address);
     let mut at = HOME.to_owned();
     while !at.starts_with(github.url()) {
@@ -35,6 +35,11 @@ fn signed_in(run: &Run, github: &Simulator, person: &str) -> Browser {
         at = crate::support::browser::join(&at, &location);
     }
     let (url, page) = browser.follow(&github.approve(&at, person));
+    (browser, url, page)
+}
+
+fn signed_in(run: &Run, github: &Simulator, person: &str) -> Browser {
+    let (browser, url, page) = sign_in(run, github, person);
     assert_eq!((url.as_str(), page.status), (HOME, 200), "{}", page.text());
     browser
 }
@@ -79,6 +84,39 @@ fn a_bad_file_changes_nothing_and_says_why() {
     assert_eq!(after, since, "a reload that failed is no success");
     run.reload(&good);
     assert_eq!((healthy(&run), run.metric(SUCCESSFUL)), (200, Some(1.0)));
+}
+
+/// What vouches for GitHub is a file beside the configuration, which is read again with it.
+#[test]
+fn another_authority_vouches_for_github_from_then_on_and_a_broken_one_changes_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (own, other) = (Authority::new(), Authority::new());
+    let tls = own.issue(directory.path(), "github", &["127.0.0.1"]).server_config_of(&["h2"]);
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let (github, app) = (Simulator::start_secure(any, tls).expect("it starts"), app());
+    github.register_callback("https://auth.example.com/.gatekeep/callback");
+    let ca = directory.path().join("ca.pem");
+    let says = |pem: &str| std::fs::write(&ca, pem).expect("it is written");
+    says(&other.pem());
+    let keys = format!("github.timeout: 5s, ca: '{}'\n", ca.display());
+    let mut run = Run::start(&yaml(&github, &keys, &route(app.url(), "allow: anyone")));
+    let tried = |person, run: &Run| sign_in(run, &github, person).2.status;
+    assert_eq!(tried("octocat", &run), 503, "nobody vouches for it");
+    says(&own.pem());
+    assert_eq!(tried("octocat", &run), 503, "nobody has said that there is another");
+    run.hang_up();
+    assert_eq!(tried("octocat", &run), 200);
+    for (times, broken) in (1..).zip(["", "-----BEGIN CERTIFICATE-----\nrubbish\n"]) {
+        says(broken);
+        run.child.signal("HUP");
+        run.child.wait_for("the running configuration was kept", times);
+        run.child.wait_for("ca.pem", times);
+        assert_eq!(run.metric(SUCCESSFUL), Some(0.0), "{broken}");
+        assert_eq!(tried("mona", &run), 200, "the one that was in force still is");
+    }
+    says(&other.pem());
+    run.hang_up();
+    assert_eq!(tried("octocat", &run), 503, "no connection of before is used");
 }
 
 #[test]
