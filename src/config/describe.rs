@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_yaml::{Mapping, Value};
 
-use super::{Config, Listener, ListenerKind, StoreKind};
+use super::{Config, Listener, ListenerKind, ListenerPlace, StoreKind};
 use crate::broker::{Broker, Instance};
 use crate::github::app::App;
 use crate::github::{Hook, Settings, scopes_for};
@@ -24,7 +24,7 @@ pub(super) fn describe(config: &Config) -> String {
         ("public_url", text(&config.public_url)),
         ("prefix", text(&config.prefix)),
         ("admin", config.admin.map_or(Value::Null, |address| text(&address))),
-        ("trusted_proxies", texts(&config.trusted_proxies)),
+        ("trusted_proxies", trusted_proxies(config)),
         ("secret", text(&REDACTED)),
         ("github", github(config)),
         ("store", store(&config.store)),
@@ -42,8 +42,19 @@ pub(super) fn describe(config: &Config) -> String {
     serde_yaml::to_string(&whole).expect("texts, numbers and lists can be written as YAML")
 }
 
+fn trusted_proxies(config: &Config) -> Value {
+    let networks = config.trusted_proxies.iter().map(|network| text(network));
+    list(networks.chain(config.trusts_sockets.then(|| text(&"unix"))))
+}
+
 fn listener(listener: &Listener) -> Value {
-    let address = ("address", text(&listener.address));
+    let address = match &listener.place {
+        ListenerPlace::Address(address) => ("address", text(address)),
+        ListenerPlace::Socket(path, mode) => {
+            let path = ("unix", text(&path.display()));
+            return mapping([path, ("mode", text(&format_args!("{mode:04o}")))]);
+        }
+    };
     match &listener.kind {
         ListenerKind::Plain => mapping([address]),
         ListenerKind::RedirectToHttps => mapping([address, ("redirect", text(&"https"))]),

@@ -3,6 +3,7 @@
 //! Two types and one way between them: `raw` mirrors the text, [`Config`] holds ready values, and
 //! `check` goes from one to the other and reports every problem it finds with its place.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// Whose `X-Forwarded-*` to believe.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether to believe whoever comes by a Unix socket, too.
+    pub trusts_sockets: bool,
     /// The keys derived from the master secrets.
     pub keys: Keys,
     /// GitHub's addresses and the gateway's credentials there.
@@ -82,13 +85,22 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// One address to listen on.
+/// One place to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// The address; port 0 takes a free one.
-    pub address: SocketAddr,
+    /// Where.
+    pub place: ListenerPlace,
     /// What is spoken there.
     pub kind: ListenerKind,
+}
+
+/// Where a listener listens. `Display` is as logs and problems name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenerPlace {
+    /// An address; port 0 takes a free one.
+    Address(SocketAddr),
+    /// A Unix socket, with the mode of its file.
+    Socket(PathBuf, u32),
 }
 
 /// What a listener speaks.
@@ -244,14 +256,28 @@ impl Config {
             })
     }
 
-    /// Whether this address may speak for others in `X-Forwarded-*`.
-    pub fn trusts(&self, peer: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    /// Whether this address may speak for others in `X-Forwarded-*`. Who comes by a Unix socket has none.
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        match peer {
+            Some(peer) => self.trusted_proxies.iter().any(|net| net.contains(&peer)),
+            None => self.trusts_sockets,
+        }
     }
 
     /// The configuration as meant, in YAML, with every secret redacted.
     pub fn describe(&self) -> String {
         describe::describe(self)
+    }
+}
+
+// === impl ListenerPlace ===
+
+impl fmt::Display for ListenerPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Socket(path, _) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 

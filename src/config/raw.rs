@@ -11,8 +11,8 @@ use super::field::{At, Field, OneOrMany, Read, entries};
 use super::locate::Node;
 use super::report::Report;
 use super::scalar::{
-    BodyLimit, Https, InstanceName, Network, PagesOf, PlainPath, RedisAddress, RouteName, Size,
-    Span, Text,
+    BodyLimit, FileMode, Https, InstanceName, PagesOf, PlainPath, RedisAddress, RouteName, Size,
+    Span, Text, TrustedProxy,
 };
 use super::written::{Allow, Redis, SecretSource, Store, Upstream};
 use crate::broker::Redirect;
@@ -56,7 +56,7 @@ mapping! {
         public_url: Origin,
         prefix: PlainPath,
         admin: SocketAddr,
-        trusted_proxies: Vec<At<Network>>,
+        trusted_proxies: Vec<At<TrustedProxy>>,
         secret: OneOrMany<SecretSource>,
         github: GitHub,
         store: Store,
@@ -76,6 +76,8 @@ mapping! {
     /// An item of `listen:`.
     Listen, "an item of `listen`" {
         address: SocketAddr,
+        unix: Text,
+        mode: FileMode,
         tls: OneOrMany<Certificate>,
         redirect: Https,
     }

@@ -166,7 +166,7 @@ impl Gateway {
             created: now,
             expires: now + config.session.lifetime,
             device: device::agent(request),
-            from: Some(request.client.address),
+            from: request.client.address,
             api_key: None,
         };
         let (keys, account, end) = (&config.keys, session.account, session.expires);

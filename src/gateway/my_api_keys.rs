@@ -60,7 +60,7 @@ impl Gateway {
             created: now,
             expires: now + wish.life,
             device: device::agent(request),
-            from: Some(request.client.address),
+            from: request.client.address,
             api_key: Some(wish.terms.clone()),
         };
         let expires = session.expires;
@@ -214,7 +214,17 @@ fn example(request: &Request<'_>, terms: &Terms) -> Option<String> {
     routes.find_map(|route| {
         let here = Some(request.target.host()).filter(|host| route.host.fits(host));
         let name = Some(&*route.host.name).filter(|_| !route.host.wildcard);
-        let origin = config.origin_of(route, here.or(name)?);
+        let host = here.or(name).filter(|host| !is_githubs(host))?;
+        let origin = config.origin_of(route, host);
         Some(format!("{origin}{}/", route.path.as_str()))
     })
+}
+
+/// Where the gateway stands in GitHub's place for programs at a Unix socket. For everything else the
+/// name leads to GitHub, which is shown no key.
+fn is_githubs(host: &str) -> bool {
+    let below = |domain: &str| {
+        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    below("github.com") || below("ghe.com")
 }

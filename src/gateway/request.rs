@@ -38,10 +38,10 @@ pub struct Request<'a> {
 #[derive(Clone, Debug)]
 pub struct Client {
     /// The client: the peer, or whom a trusted proxy names.
-    pub address: IpAddr,
-    /// Who holds the other end of the connection.
-    pub peer: IpAddr,
-    /// The client's address as a header field, written once a connection.
+    pub address: Option<IpAddr>,
+    /// Who holds the other end of the connection; who comes by a Unix socket has no address.
+    pub peer: Option<IpAddr>,
+    /// The client's address as a header field, written once a connection; `unix` where there is none.
     pub text: HeaderValue,
 }
 
@@ -162,17 +162,19 @@ pub struct Repeated;
 
 impl Client {
     /// A client that speaks for itself.
-    pub fn direct(peer: IpAddr) -> Self {
+    pub fn direct(peer: Option<IpAddr>) -> Self {
         Self::behind(peer, peer)
     }
 
     /// A client for whom a trusted proxy speaks.
-    pub fn behind(peer: IpAddr, address: IpAddr) -> Self {
-        let text = HeaderValue::from_str(&address.to_string()).expect("addresses are plain ASCII");
+    pub fn behind(peer: Option<IpAddr>, address: Option<IpAddr>) -> Self {
+        let text = address.map_or(HeaderValue::from_static("unix"), |address| {
+            HeaderValue::from_str(&address.to_string()).expect("addresses are plain ASCII")
+        });
         Self { address, peer, text }
     }
 
-    /// The client's address as text.
+    /// The client's address as text, or `unix`.
     pub fn as_str(&self) -> &str {
         self.text.to_str().unwrap_or_default()
     }

@@ -7,6 +7,7 @@
 use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderName, HeaderValue};
 
+use super::request::Client;
 use super::{Forward, Request, Visitor};
 use crate::cookie;
 use crate::defence::{Defence, stands};
@@ -82,14 +83,7 @@ pub(super) fn fields(
         fields.extend(cookie::for_upstream(request.headers).map(|value| (COOKIE, value)));
     }
     let host = host_field(request);
-    let client = &request.client;
-    fields.push((REAL_IP, client.text.clone()));
-    if client.address == client.peer {
-        fields.push((FORWARDED_FOR, client.text.clone()));
-    } else {
-        // Client, then the trusted proxy that spoke for it.
-        fields.push((FORWARDED_FOR, plain(&format!("{}, {}", client.as_str(), client.peer))));
-    }
+    fields.extend(addresses(&request.client));
     let secure = request.config().public_url.is_secure();
     let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
     fields.push((FORWARDED_PROTO, scheme));
@@ -100,6 +94,18 @@ pub(super) fn fields(
     }
     fields.push((FORWARDED_HOST, host));
     fields
+}
+
+/// Where the client is, as far as anybody knows: nobody does of who comes by a Unix socket, unless it
+/// is trusted and says so.
+fn addresses(client: &Client) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+    let chain = client.address.map(|address| match client.peer {
+        // Client, then the trusted proxy that spoke for it.
+        Some(peer) if peer != address => plain(&format!("{}, {peer}", client.as_str())),
+        _ => client.text.clone(),
+    });
+    let real = client.address.map(|_| (REAL_IP, client.text.clone()));
+    real.into_iter().chain(chain.map(|chain| (FORWARDED_FOR, chain)))
 }
 
 /// The canonical Host: the client's own field, where it was canonical.

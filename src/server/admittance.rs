@@ -2,7 +2,8 @@
 //! to its last.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,22 +17,31 @@ pub(super) struct Admittance {
     limits: Limits,
     metrics: Arc<Metrics>,
     open: AtomicUsize,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    by_source: Mutex<HashMap<Source, usize>>,
     gone: Notify,
 }
 
 /// A counted connection; dropping it makes room.
 pub(super) struct Place {
     admittance: Arc<super::Shared>,
-    address: IpAddr,
+    source: Source,
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// An address of the network.
+    Address(IpAddr),
+    /// A Unix socket: nobody knows more of who comes there, so all of them together are one.
+    Socket(Arc<Path>),
 }
 
 // === impl Admittance ===
 
 impl Admittance {
     pub(super) fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
-        let by_address = Mutex::new(HashMap::new());
-        Self { limits, metrics, open: AtomicUsize::new(0), by_address, gone: Notify::new() }
+        let by_source = Mutex::new(HashMap::new());
+        Self { limits, metrics, open: AtomicUsize::new(0), by_source, gone: Notify::new() }
     }
 
     /// Waits until the last connection is closed.
@@ -49,8 +59,8 @@ impl Admittance {
         self.metrics.connections_refused.with_label_values(&[limit]).inc();
     }
 
-    fn of_address(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    fn of_source(&self) -> std::sync::MutexGuard<'_, HashMap<Source, usize>> {
+        self.by_source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,24 +68,24 @@ impl Admittance {
 
 impl Place {
     /// Counts a new connection, unless it is one too many.
-    pub(super) fn take(shared: &Arc<super::Shared>, peer: SocketAddr) -> Option<Self> {
+    pub(super) fn take(shared: &Arc<super::Shared>, source: Source) -> Option<Self> {
         let admittance = &shared.admittance;
-        let address = counted_address(peer.ip());
+        // A trusted proxy brings everybody's connections.
+        let is_one = !shared.running.load().snapshot.config.trusts(source.address());
+        let source = source.counted();
         if admittance.open.fetch_add(1, Ordering::SeqCst) >= admittance.limits.connections {
             admittance.open.fetch_sub(1, Ordering::SeqCst);
             admittance.refuse("connections");
             return None;
         }
-        let mut by_address = admittance.of_address();
-        let count = by_address.entry(address).or_default();
+        let mut by_source = admittance.of_source();
+        let count = by_source.entry(source.clone()).or_default();
         *count += 1;
-        // A trusted proxy brings everybody's connections.
-        let is_one = !shared.running.load().snapshot.config.trusts(peer.ip().to_canonical());
         let too_many = is_one && *count > admittance.limits.connections_per_address;
-        drop(by_address);
+        drop(by_source);
         admittance.metrics.connections.inc();
         // Made before the check, so that dropping it takes both counts back.
-        let place = Self { admittance: shared.clone(), address };
+        let place = Self { admittance: shared.clone(), source };
         if too_many {
             admittance.refuse("connections_per_address");
             return None;
@@ -87,17 +97,37 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let admittance = &self.admittance.admittance;
-        let mut by_address = admittance.of_address();
-        if let Some(count) = by_address.get_mut(&self.address) {
+        let mut by_source = admittance.of_source();
+        if let Some(count) = by_source.get_mut(&self.source) {
             *count -= 1;
             if *count == 0 {
-                by_address.remove(&self.address);
+                by_source.remove(&self.source);
             }
         }
-        drop(by_address);
+        drop(by_source);
         admittance.metrics.connections.dec();
         if admittance.open.fetch_sub(1, Ordering::SeqCst) == 1 {
             admittance.gone.notify_waiters();
+        }
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The address, where there is one.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::Socket(_) => None,
+        }
+    }
+
+    /// Those that count as one.
+    fn counted(self) -> Self {
+        match self {
+            Self::Address(address) => Self::Address(counted_address(address)),
+            socket @ Self::Socket(_) => socket,
         }
     }
 }

@@ -158,7 +158,7 @@ mod tests {
     /// waits for its place; and after how many seconds that is known.
     async fn comes(sent: f64, wanted: Option<f64>) -> (bool, u64) {
         let room = Room::new();
-        let place = room.place_for(sender(0), Some(LENGTH), LENGTH).await;
+        let place = room.place_for(Some(sender(0)), Some(LENGTH), LENGTH).await;
         let (mut session, mut client) = begun(HEADER, 1024).await;
         let sending = async {
             sleep(Duration::from_secs_f64(sent)).await;
@@ -167,7 +167,7 @@ mod tests {
         };
         let waiting = async {
             sleep(Duration::from_secs_f64(wanted.unwrap_or(1000.0))).await;
-            drop(room.place_for(sender(0), Some(LENGTH), LENGTH).await);
+            drop(room.place_for(Some(sender(0)), Some(LENGTH), LENGTH).await);
         };
         let began = Instant::now();
         let came = tokio::select! {

@@ -21,7 +21,7 @@ pub(super) fn of(direct: &RequestClient, headers: &HeaderMap, config: &Config) -
         // What cannot be read ends the chain: beyond it nobody vouches.
         let hop = std::str::from_utf8(hop).ok().and_then(|hop| hop.trim().parse::<IpAddr>().ok());
         let Some(hop) = hop else { break };
-        address = hop.to_canonical();
+        address = Some(hop.to_canonical());
         if !config.trusts(address) {
             break;
         }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -78,8 +78,9 @@ const WRITE_BUFFER: usize = 4096;
 // === impl Peer ===
 
 impl Peer {
-    pub(super) fn new(address: SocketAddr, redirects: bool) -> Self {
-        let client = RequestClient::direct(address.ip().to_canonical());
+    /// Whoever comes from an address, or by a Unix socket.
+    pub(super) fn new(address: Option<IpAddr>, redirects: bool) -> Self {
+        let client = RequestClient::direct(address);
         let (phase, fragment) = (AtomicU8::new(IDLE), AtomicBool::new(false));
         Self { client, last: LastSession::default(), redirects, h2: false, phase, fragment }
     }

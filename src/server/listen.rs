@@ -1,5 +1,7 @@
 //! Accepting: from a socket to a counted connection with TLS, handed to Pingora's proxy.
 
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +14,45 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use socket2::SockRef;
 use std::os::fd::AsRawFd;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::timeout;
 
-use super::admittance::Place;
+use super::admittance::{Place, Source};
 use super::connection::{Connection, Peer};
 use super::proxy::Proxy;
 use super::tls::{self, Certificates};
-use super::{Shared, StartError};
-use crate::config::ListenerKind;
+use super::unix_socket::{SocketFile, UnixSocket};
+use super::{Shared, SocketError, StartError};
+use crate::config::{ListenerKind, ListenerPlace};
 
 /// How a listener begins a conversation.
 pub(super) enum Acceptor {
     Plain { redirects: bool },
     Tls(TlsAcceptor),
+}
+
+/// A place that is taken: from now on connections wait there.
+#[derive(Debug)]
+pub(super) enum Bound {
+    Address(std::net::TcpListener),
+    Socket(UnixSocket),
+}
+
+/// The same under the runtime's care.
+pub(super) enum Door {
+    Address(TcpListener),
+    Socket {
+        /// Removed before nobody listens: whoever starts then shall not find a dead one, and replace it.
+        _file: SocketFile,
+        listener: UnixListener,
+        source: Source,
+    },
+}
+
+/// Somebody who has come.
+enum Arrived {
+    Tcp(TcpStream),
+    Unix(UnixStream),
 }
 
 /// One listening socket at work.
@@ -56,11 +83,8 @@ impl Acceptor {
         }
     }
 
-    async fn begin(&self, tcp: TcpStream) -> Option<Stream> {
-        tcp.set_nodelay(true).ok()?;
-        let digest = SocketDigest::from_raw_fd(tcp.as_raw_fd());
-        let mut stream = L4Stream::from(tcp);
-        stream.set_socket_digest(digest);
+    async fn begin(&self, arrived: Arrived) -> Option<Stream> {
+        let stream = arrived.stream()?;
         match self {
             Self::Plain { .. } => Some(Box::new(stream)),
             Self::Tls(acceptor) => {
@@ -82,15 +106,15 @@ impl Acceptor {
 
 impl Entrance {
     /// Accepts until the server stops.
-    pub(super) async fn accept_from(self, listener: TcpListener) {
+    pub(super) async fn accept_from(self, door: Door) {
         let mut watch = self.watch.clone();
         loop {
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = door.accept() => accepted,
                 _ = watch.changed() => return,
             };
             match accepted {
-                Ok((tcp, address)) => self.enter(tcp, address),
+                Ok((arrived, source)) => self.enter(arrived, source),
                 Err(error) => {
                     tracing::error!("cannot accept a connection: {error}");
                     tokio::time::sleep(BREATH).await;
@@ -99,12 +123,13 @@ impl Entrance {
         }
     }
 
-    fn enter(&self, tcp: TcpStream, address: SocketAddr) {
-        let Some(place) = Place::take(&self.shared, address) else { return };
+    fn enter(&self, arrived: Arrived, source: Source) {
+        let address = source.address();
+        let Some(place) = Place::take(&self.shared, source) else { return };
         let entrance = self.clone();
         tokio::spawn(async move {
             let _place = place;
-            let Some(stream) = entrance.acceptor.begin(tcp).await else { return };
+            let Some(stream) = entrance.acceptor.begin(arrived).await else { return };
             let peer = Peer::new(address, entrance.acceptor.redirects());
             let limits = &entrance.shared.running.load().snapshot.config.limits;
             let connection = Connection::new(stream, peer, limits);
@@ -115,7 +140,82 @@ impl Entrance {
 
 /// Connections that wait to be taken. The kernel has a bound of its own (`net.core.somaxconn`); the
 /// standard library's 128 are gone in one burst, and who comes then waits for seconds.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
+
+// === impl Bound ===
+
+impl Bound {
+    pub(super) fn to(place: &ListenerPlace) -> Result<Self, StartError> {
+        Ok(match place {
+            ListenerPlace::Address(address) => Self::Address(bind(*address)?),
+            ListenerPlace::Socket(path, mode) => Self::Socket(UnixSocket::bind(path, *mode)?),
+        })
+    }
+
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Address(socket) => socket.local_addr().ok(),
+            Self::Socket(_) => None,
+        }
+    }
+
+    pub(super) fn opened(self) -> Result<Door, StartError> {
+        Ok(match self {
+            Self::Address(socket) => Door::Address(listener(socket)?),
+            Self::Socket(UnixSocket { file, listener }) => {
+                let failed = |e| SocketError::System(file.path.clone(), e);
+                let listener = UnixListener::from_std(listener).map_err(failed)?;
+                let source = Source::Socket(file.path.as_path().into());
+                Door::Socket { _file: file, listener, source }
+            }
+        })
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(socket) => match socket.local_addr() {
+                Ok(address) => address.fmt(f),
+                Err(_) => f.write_str("an address"),
+            },
+            Self::Socket(socket) => write!(f, "unix:{}", socket.file.path.display()),
+        }
+    }
+}
+
+// === impl Door ===
+
+impl Door {
+    async fn accept(&self) -> io::Result<(Arrived, Source)> {
+        match self {
+            Self::Address(listener) => {
+                let (tcp, address) = listener.accept().await?;
+                Ok((Arrived::Tcp(tcp), Source::Address(address.ip().to_canonical())))
+            }
+            Self::Socket { listener, source, .. } => {
+                let (unix, _) = listener.accept().await?;
+                Ok((Arrived::Unix(unix), source.clone()))
+            }
+        }
+    }
+}
+
+// === impl Arrived ===
+
+impl Arrived {
+    fn stream(self) -> Option<L4Stream> {
+        let (digest, mut stream) = match self {
+            Self::Tcp(tcp) => {
+                tcp.set_nodelay(true).ok()?;
+                (SocketDigest::from_raw_fd(tcp.as_raw_fd()), L4Stream::from(tcp))
+            }
+            Self::Unix(unix) => (SocketDigest::from_raw_fd(unix.as_raw_fd()), L4Stream::from(unix)),
+        };
+        stream.set_socket_digest(digest);
+        Some(stream)
+    }
+}
 
 /// Binds an address: from now on connections wait there.
 pub(super) fn bind(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {

@@ -45,18 +45,22 @@ mod room;
 mod signing_keys;
 mod stores;
 mod tls;
+mod unix_socket;
 mod upload;
 mod websocket;
 
 use admittance::Admittance;
 use backend::Backends;
+use listen::Bound;
 use proxy::Proxy;
-use tls::{ByAddress, Certificates};
+use tls::{ByPlace, Certificates};
+
+pub use unix_socket::SocketError;
 
 /// A gateway with its sockets bound, not yet serving.
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Vec<(std::net::TcpListener, ListenerKind)>,
+    listeners: Vec<(Bound, ListenerKind)>,
     admin: Option<std::net::TcpListener>,
     grace: Duration,
     threads: usize,
@@ -68,8 +72,8 @@ struct Shared {
     gateway: Gateway,
     running: ArcSwap<Running>,
     admittance: Admittance,
-    /// The certificates of each listener that has some, by its configured address.
-    certificates: ByAddress,
+    /// The certificates of each listener that has some, by its configured place.
+    certificates: ByPlace,
     metrics: Arc<Metrics>,
     access_log: AccessLog,
 }
@@ -86,6 +90,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("cannot listen on {0}: {1}; {hint}", hint = listen_hint(.1))]
     Listen(SocketAddr, std::io::Error),
+    /// A Unix socket cannot be listened on.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// A certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] tls::CertificateError),
@@ -233,7 +240,7 @@ impl Server {
         let listeners = config
             .listen
             .iter()
-            .map(|Listener { address, kind }| Ok((listen::bind(*address)?, kind.clone())))
+            .map(|Listener { place, kind }| Ok((Bound::to(place)?, kind.clone())))
             .collect::<Result<_, StartError>>()?;
         let admin = config.admin.map(listen::bind).transpose()?;
         let (grace, threads) = (config.grace, config.threads);
@@ -246,9 +253,9 @@ impl Server {
         Ok(Self { shared, listeners, admin, grace, threads, file })
     }
 
-    /// The addresses that are listened on, in the order of the configuration.
+    /// The addresses that are listened on, in the order of the configuration; Unix sockets have none.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|(socket, _)| socket.local_addr().ok()).collect()
+        self.listeners.iter().filter_map(|(bound, _)| bound.address()).collect()
     }
 
     /// The address of metrics, health and operators' commands.
@@ -275,12 +282,13 @@ impl Server {
 
     async fn serve(self, stop: Stop) -> Result<(), StartError> {
         let stop = stop.prepare();
-        let (addresses, admin) = (self.addresses(), self.admin_address());
+        let places: Vec<_> = self.listeners.iter().map(|(bound, _)| bound.to_string()).collect();
+        let admin = self.admin_address();
         let (shutdown, watch) = watch::channel(false);
         let proxy = Arc::new(self.proxy());
         self.shared.running.load().backends.resolve_now().await;
         let upkeep = signing_keys::Upkeep::begin(self.shared.clone()).await;
-        for ((socket, kind), (_, certificates)) in
+        for ((bound, kind), (_, certificates)) in
             self.listeners.into_iter().zip(&self.shared.certificates)
         {
             let acceptor = listen::Acceptor::new(&kind, certificates.as_ref());
@@ -290,7 +298,7 @@ impl Server {
                 acceptor: Arc::new(acceptor),
                 watch: watch.clone(),
             };
-            tokio::spawn(entrance.accept_from(listen::listener(socket)?));
+            tokio::spawn(entrance.accept_from(bound.opened()?));
         }
         if let Some(socket) = self.admin {
             tokio::spawn(admin::serve(
@@ -299,7 +307,7 @@ impl Server {
                 watch.clone(),
             ));
         }
-        self.shared.say_where(&addresses, admin);
+        self.shared.say_where(&places, admin);
         housekeeping::begin(&self.shared);
         tokio::spawn(upkeep.go_on());
         if let Some(file) = self.file {
@@ -379,9 +387,9 @@ fn listen_hint(error: &std::io::Error) -> &'static str {
 // === impl Shared ===
 
 impl Shared {
-    fn say_where(&self, addresses: &[SocketAddr], admin: Option<SocketAddr>) {
-        for address in addresses {
-            tracing::info!("listening on {address}");
+    fn say_where(&self, places: &[String], admin: Option<SocketAddr>) {
+        for place in places {
+            tracing::info!("listening on {place}");
         }
         if let Some(address) = admin {
             tracing::info!("metrics and health on http://{address}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::tls::{ByAddress, Certificates};
+use super::tls::{ByPlace, Certificates};
 use super::{Running, Shared, StartError};
 use crate::config::Config;
 
@@ -33,8 +33,8 @@ async fn reload(shared: &Shared, file: &Path) -> Result<(), StartError> {
     running.backends.resolve_now().await;
     shared.gateway.take_keys(&running.snapshot.config);
     shared.running.store(Arc::new(running));
-    for (address, old) in &shared.certificates {
-        let new = certificates.iter().find(|(known, new)| known == address && new.is_some());
+    for (place, old) in &shared.certificates {
+        let new = certificates.iter().find(|(known, new)| known == place && new.is_some());
         if let (Some(old), Some((_, Some(new)))) = (old, new) {
             old.replace_by(new);
         }
@@ -43,7 +43,7 @@ async fn reload(shared: &Shared, file: &Path) -> Result<(), StartError> {
 }
 
 /// Everything that can fail, before anything is put in force.
-fn prepare(shared: &Shared, file: &Path) -> Result<(Running, ByAddress), StartError> {
+fn prepare(shared: &Shared, file: &Path) -> Result<(Running, ByPlace), StartError> {
     let config = Config::load(file)?;
     warn_of_restart(shared, &config);
     let certificates = Certificates::of_all(&config)?;

@@ -13,7 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The room there is.
 pub(super) struct Room {
     all: Arc<Share>,
-    senders: DashMap<IpAddr, Weak<Share>>,
+    /// Those who come by Unix sockets, and of whom nothing is known, are one.
+    senders: DashMap<Option<IpAddr>, Weak<Share>>,
 }
 
 /// The place of one body, all of it taken before the first byte is read: whoever has one waits for
@@ -100,13 +101,13 @@ impl Room {
     /// announces nothing may become as large as `largest`.
     pub(super) async fn place_for(
         &self,
-        sender: IpAddr,
+        sender: Option<IpAddr>,
         announced: Option<usize>,
         largest: usize,
     ) -> Place {
         let bytes = announced.unwrap_or(largest);
         let size = Size::of(bytes);
-        let share = self.share_of(network(sender));
+        let share = self.share_of(sender.map(network));
         // First what is the sender's own: whoever waits for that keeps nothing of the others'.
         let own = share.take(size, bytes).await;
         let of_all = self.all.take(size, bytes).await;
@@ -115,7 +116,7 @@ impl Room {
         Place { bytes, patience, size, share, all, _own: own, _of_all: of_all }
     }
 
-    fn share_of(&self, sender: IpAddr) -> Arc<Share> {
+    fn share_of(&self, sender: Option<IpAddr>) -> Arc<Share> {
         if self.senders.len() >= SENDERS {
             self.senders.retain(|_, share| share.strong_count() > 0);
         }
@@ -233,7 +234,7 @@ mod tests {
     async fn at_once(room: &Room, sender: IpAddr, announced: Option<usize>) -> Option<Place> {
         tokio::select! {
             biased;
-            place = room.place_for(sender, announced, LARGEST) => Some(place),
+            place = room.place_for(Some(sender), announced, LARGEST) => Some(place),
             () = tokio::task::yield_now() => None,
         }
     }
@@ -292,7 +293,7 @@ mod tests {
         let room = Room::new();
         let taken = hoard(&room, 0..255, MEDIUM).await;
         assert!(taken.iter().all(|place| place.bytes == MEDIUM));
-        let waiting = room.place_for(GITHUB, Some(MEDIUM), LARGEST);
+        let waiting = room.place_for(Some(GITHUB), Some(MEDIUM), LARGEST);
         tokio::pin!(waiting);
         assert!(now_or_never(&mut waiting).await.is_none());
         drop(taken.into_iter().next());
@@ -306,7 +307,7 @@ mod tests {
             let place = at_once(&room, GITHUB, Some(bytes)).await.expect("there is room");
             let mut taken = hoard(&room, 0..1, bytes).await;
             assert!(!taken[0].is_wanted());
-            let waiting = room.place_for(address(0), Some(bytes), LARGEST);
+            let waiting = room.place_for(Some(address(0)), Some(bytes), LARGEST);
             tokio::pin!(waiting);
             assert!(now_or_never(&mut waiting).await.is_none());
             assert!(taken[0].is_wanted(), "by its own sender");
@@ -318,7 +319,7 @@ mod tests {
             drop(at_once(&room, address(201), Some(other)).await.expect("there is room"));
             assert!(!place.is_wanted());
             {
-                let waiting = room.place_for(address(201), Some(bytes), LARGEST);
+                let waiting = room.place_for(Some(address(201)), Some(bytes), LARGEST);
                 tokio::pin!(waiting);
                 assert!(now_or_never(&mut waiting).await.is_none());
                 assert!(place.is_wanted() && taken[0].is_wanted());

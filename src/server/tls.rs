@@ -1,6 +1,5 @@
 //! TLS for browsers: certificates from files, chosen by SNI, replaced on reload.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::config::{CertificateFiles, Config, Listener, ListenerKind};
+use crate::config::{CertificateFiles, Config, Listener, ListenerKind, ListenerPlace};
 
 /// Why a certificate cannot be used. `Display` is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +30,8 @@ pub enum CertificateError {
 #[derive(Debug)]
 pub(super) struct Certificates(ArcSwap<Vec<Arc<CertifiedKey>>>);
 
-/// The certificates of listeners that have some, by their configured addresses.
-pub(super) type ByAddress = Vec<(SocketAddr, Option<Arc<Certificates>>)>;
+/// The certificates of listeners that have some, by their configured places.
+pub(super) type ByPlace = Vec<(ListenerPlace, Option<Arc<Certificates>>)>;
 
 /// What a listener with these certificates speaks: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
 pub(super) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig> {
@@ -45,11 +44,11 @@ pub(super) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig
 // === impl Certificates ===
 
 impl Certificates {
-    /// The certificates of every listener, by its address.
-    pub(super) fn of_all(config: &Config) -> Result<ByAddress, CertificateError> {
+    /// The certificates of every listener, by its place.
+    pub(super) fn of_all(config: &Config) -> Result<ByPlace, CertificateError> {
         let of = |listener: &Listener| {
             let certificates = Self::of(listener).transpose()?;
-            Ok((listener.address, certificates.map(Arc::new)))
+            Ok((listener.place.clone(), certificates.map(Arc::new)))
         };
         config.listen.iter().map(of).collect()
     }

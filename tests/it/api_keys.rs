@@ -105,6 +105,18 @@ fn press(browser: &mut Browser, path: &str) -> Response {
 
 // === Made and used ===
 
+/// Whoever tried the command would show the key to GitHub itself.
+#[test]
+fn no_command_shows_a_key_to_github() {
+    let route = "\n  - { name: github, host: api.github.com, upstream: github, allow: anyone }\n";
+    let world = World::with("", &format!("{}{route}", ROUTES.trim_end()));
+    let mut browser = octocat(&world);
+    let at_github = ask(&mut browser, "gh", &["github"], "7").text();
+    assert!(at_github.contains("<dt>API key</dt>") && !at_github.contains("curl"), "{at_github}");
+    let anywhere = ask(&mut browser, "all", &["github", "app"], "7").text();
+    assert!(anywhere.contains("https://app.example.com/</code>"), "{anywhere}");
+}
+
 /// The key is shown once, on a page that nobody keeps, with a command that works.
 #[test]
 fn a_key_is_shown_once_with_how_to_use_it() {

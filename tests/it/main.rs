@@ -67,6 +67,8 @@ mod sabotage;
 mod proxying;
 /// TLS by SNI, HTTP/2, redirects to https.
 mod tls;
+/// Listeners on Unix sockets.
+mod unix_sockets;
 /// What the gateway bears: headers, connections, bodies.
 mod limits;
 /// A new configuration, whole or not at all.

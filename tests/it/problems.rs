@@ -185,6 +185,8 @@ fn the_defaults_in_the_reference_are_the_defaults() {
     let examples = [
         "callback_path",
         "admin",
+        "unix",
+        "mode",
         "trusted_proxies",
         "scopes",
         "webhook",

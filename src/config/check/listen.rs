@@ -6,9 +6,16 @@ use super::super::field::{At, Field};
 use super::super::locate::Place;
 use super::super::raw::{Listen, Raw};
 use super::super::report::Fault;
-use super::super::{Listener, ListenerKind};
+use super::super::scalar::Text;
+use super::super::{Listener, ListenerKind, ListenerPlace};
 use super::Check;
 use crate::origin::Origin;
+
+/// Systems take some hundred bytes, and the socket is made under another name beside its own.
+const LONGEST_SOCKET: usize = 90;
+
+/// A socket's mode where nothing is said: for the gateway's own user alone.
+const PRIVATE: u32 = 0o600;
 
 // === impl Check ===
 
@@ -27,15 +34,64 @@ impl Check<'_> {
         }
         let listeners: Vec<_> = at.value.iter().map(|item| self.listener(item)).collect();
         self.addresses_are_free(at.value.iter().filter_map(|item| item.value.address.given()));
+        self.paths_are_free(at.value.iter().filter_map(|item| item.value.unix.given()));
         listeners.into_iter().collect()
     }
 
     fn listener(&mut self, item: &At<Listen>) -> Option<Listener> {
         let raw = &item.value;
-        let missing = || Fault::new("`address` is missing").note("as in `address: 0.0.0.0:443`");
-        let address = self.required(&raw.address, &item.place, missing).map(|at| at.value);
+        let place = match raw.unix.given() {
+            Some(unix) => Some(self.socket(raw, unix)),
+            None if !raw.unix.is_absent() => None,
+            None => self.address(raw, &item.place),
+        };
         let kind = self.listener_kind(raw);
-        Some(Listener { address: address?, kind: kind? })
+        Some(Listener { place: place?, kind: kind? })
+    }
+
+    fn address(&mut self, raw: &Listen, whole: &Place) -> Option<ListenerPlace> {
+        let missing = || {
+            Fault::new("`address` is missing")
+                .note("as in `address: 0.0.0.0:443`, or `unix: /run/gatekeep/gatekeep.sock`")
+        };
+        if let Some(mode) = raw.mode.given() {
+            let fault = Fault::new("`mode` is for the file of a `unix` socket");
+            self.problem(&mode.key, fault.help("leave it out"));
+        }
+        let address = self.required(&raw.address, whole, missing)?;
+        Some(ListenerPlace::Address(address.value))
+    }
+
+    /// A socket of this machine: whoever may open its file, and nobody on the way.
+    fn socket(&mut self, raw: &Listen, at: &At<Text>) -> ListenerPlace {
+        if let Some(address) = raw.address.given() {
+            let fault = Fault::new("a listener has an `address` or is a `unix` socket, not both");
+            self.problem(&address.key, fault.note("make a listener of each"));
+        }
+        let tls = raw.tls.given().map(|at| ("tls", &at.key));
+        let redirect = raw.redirect.given().map(|at| ("redirect", &at.key));
+        for (name, key) in [tls, redirect].into_iter().flatten() {
+            let fault = Fault::new(format!("`{name}` is not for a `unix` socket"));
+            self.problem(
+                key,
+                fault.help("leave it out").note("what comes by the socket stays on this machine"),
+            );
+        }
+        let path = self.path(&at.value.0);
+        let length = path.as_os_str().len();
+        if path.file_name().is_none() || at.value.0.ends_with('/') {
+            let fault = Fault::new(format!("`{}` is no path of a file", at.value.0));
+            self.problem(&at.place, fault.note("as in `unix: /run/gatekeep/gatekeep.sock`"));
+        } else if length > LONGEST_SOCKET {
+            let fault =
+                Fault::new(format!("the path of a socket has {LONGEST_SOCKET} bytes at most"));
+            self.problem(
+                &at.place,
+                fault.note(format!("this one has {length}: choose a shorter one")),
+            );
+        }
+        let mode = raw.mode.given().map_or(PRIVATE, |mode| mode.value.0);
+        ListenerPlace::Socket(path, mode)
     }
 
     fn listener_kind(&mut self, raw: &Listen) -> Option<ListenerKind> {
@@ -75,6 +131,19 @@ impl Check<'_> {
                 self.problem(&at.place, fault.help("choose another port"));
             }
             taken.push((at.value, &at.place));
+        }
+    }
+
+    fn paths_are_free<'a>(&mut self, paths: impl Iterator<Item = &'a At<Text>>) {
+        let mut taken: Vec<&At<Text>> = Vec::new();
+        for at in paths {
+            let is_same = |other: &&&At<Text>| self.path(&other.value.0) == self.path(&at.value.0);
+            if let Some(other) = taken.iter().find(is_same) {
+                let line = self.report.line(&other.place);
+                let fault = Fault::new(format!("`{}` is taken in line {line}", at.value.0));
+                self.problem(&at.place, fault.help("choose another path"));
+            }
+            taken.push(at);
         }
     }
 

@@ -1,18 +1,19 @@
 //! The check: from the configuration as written to the one that is meant, with every problem found
 //! on the way. The only place where a configuration can fail.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::describe::span;
 use super::field::{At, Field};
 use super::locate::Place;
 use super::raw::Raw;
 use super::report::{Fault, Report};
-use super::scalar::{LONGEST, Span, Text, word};
-use super::{Config, Problems};
+use super::scalar::{LONGEST, Span, Text, TrustedProxy, word};
+use super::{Config, ListenerPlace, Problems};
 use crate::keys::Keys;
 use crate::origin::Origin;
 use crate::route::RouteTable;
@@ -46,7 +47,7 @@ struct Check<'c> {
 struct Gateway {
     public_url: Option<Origin>,
     prefix: Box<str>,
-    listening: Vec<SocketAddr>,
+    listening: Vec<ListenerPlace>,
     allow_insecure_http: bool,
     /// Whether there is a GitHub App that can act for installations.
     has_app: bool,
@@ -98,14 +99,14 @@ impl Check<'_> {
         let gateway = Gateway {
             public_url: public_url.clone(),
             prefix: prefix.clone(),
-            listening: listen.iter().flatten().map(|listener| listener.address).collect(),
+            listening: listen.iter().flatten().map(|listener| listener.place.clone()).collect(),
             allow_insecure_http: raw.allow_insecure_http.value() == Some(&true),
             has_app: raw.github.value().is_some_and(|github| !github.app.is_absent()),
             has_api_route: broker::has_api_route(raw),
         };
         let routes = self.routes(raw, whole, &gateway);
         let broker = self.broker(raw, &gateway);
-        let trusted_proxies = raw.trusted_proxies.items().iter().map(|at| at.value.0).collect();
+        let (trusted_proxies, trusts_sockets) = trusted(raw.trusted_proxies.items());
         let github = github?;
         Some(Config {
             listen: listen?,
@@ -114,6 +115,7 @@ impl Check<'_> {
             callback_path,
             admin,
             trusted_proxies,
+            trusts_sockets,
             keys: Keys::derive(&masters?, &github.realm()),
             github,
             store: store?,
@@ -131,6 +133,16 @@ impl Check<'_> {
             warnings: Vec::new(),
         })
     }
+}
+
+/// The networks that are trusted, and whether Unix sockets are.
+fn trusted(proxies: &[At<TrustedProxy>]) -> (Vec<IpNet>, bool) {
+    let networks = proxies.iter().filter_map(|at| match at.value {
+        TrustedProxy::Network(network) => Some(network),
+        TrustedProxy::Sockets => None,
+    });
+    let sockets = |at: &At<TrustedProxy>| matches!(at.value, TrustedProxy::Sockets);
+    (networks.collect(), proxies.iter().any(sockets))
 }
 
 // === Helpers of all parts ===

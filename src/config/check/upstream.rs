@@ -1,9 +1,10 @@
 //! The app behind a route: where it listens, and how it is trusted.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::super::ListenerPlace;
 use super::super::field::{At, Field};
 use super::super::locate::Place;
 use super::super::raw::{Route, UpstreamTls as RawTls};
@@ -52,7 +53,7 @@ impl Check<'_> {
         &mut self,
         route: &Route,
         place: &Place,
-        listening: &[SocketAddr],
+        listening: &[ListenerPlace],
     ) -> Option<App> {
         let missing = || {
             Fault::new("this route has no `upstream`")
@@ -100,11 +101,15 @@ impl Check<'_> {
         &mut self,
         address: &UpstreamAddress,
         place: &Place,
-        listening: &[SocketAddr],
+        listening: &[ListenerPlace],
     ) {
-        let UpstreamAddress::Tcp { host, port } = address else { return };
-        let here =
-            |listener: &&SocketAddr| listener.port() == *port && reaches(host, listener.ip());
+        let here = |listener: &&ListenerPlace| match (address, listener) {
+            (UpstreamAddress::Tcp { host, port }, ListenerPlace::Address(listener)) => {
+                listener.port() == *port && reaches(host, listener.ip())
+            }
+            (UpstreamAddress::Unix(path), ListenerPlace::Socket(listener, _)) => path == listener,
+            _ => false,
+        };
         if let Some(listener) = listening.iter().find(here) {
             let fault = Fault::new(format!(
                 "the gateway itself listens at {listener}: it would forward to itself"

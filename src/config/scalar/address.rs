@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::super::report::Fault;
-use super::{Network, PagesOf, Scalar, not};
+use super::{PagesOf, Scalar, TrustedProxy, not};
 use crate::broker::{BadRedirect, Redirect};
 use crate::origin::Origin;
 use crate::route::HostPattern;
@@ -41,10 +41,13 @@ pub(in crate::config) fn with_a_host(fault: Fault, port: &str) -> Fault {
         .note(format!("`127.0.0.1:{port}` is for this machine alone"))
 }
 
-impl Scalar for Network {
-    const WHAT: &'static str = "an address or a network such as `10.0.0.0/8`";
+impl Scalar for TrustedProxy {
+    const WHAT: &'static str = "an address or a network such as `10.0.0.0/8`, or `unix`";
 
     fn parse(text: &str) -> Result<Self, Fault> {
+        if text == "unix" {
+            return Ok(Self::Sockets);
+        }
         let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
         let network: IpNet = network.map_err(|_| {
             not(text, "an IP address or a network")
@@ -55,7 +58,7 @@ impl Scalar for Network {
                 "whoever is trusted can claim any address in `X-Forwarded-For`: name your proxies",
             ));
         }
-        Ok(Self(network))
+        Ok(Self::Network(network))
     }
 }
 

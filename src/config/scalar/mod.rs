@@ -50,8 +50,16 @@ pub(super) struct BodyLimit(pub(super) u64);
 /// A path in canonical form.
 pub(super) struct PlainPath(pub(super) String);
 
-/// An address or a network.
-pub(super) struct Network(pub(super) IpNet);
+/// Whose word counts for whom it brings.
+pub(super) enum TrustedProxy {
+    /// An address or a network.
+    Network(IpNet),
+    /// Whoever comes by a Unix socket.
+    Sockets,
+}
+
+/// The mode of a file, `0660`: who may do what with it.
+pub(super) struct FileMode(pub(super) u32);
 
 /// A route's name.
 pub(super) struct RouteName(pub(super) String);
@@ -155,6 +163,24 @@ fn label(text: &str, what: &str) -> Result<String, Fault> {
     Err(not(text, what)
         .suggest(suggestion)
         .note("names are labels in logs and metrics: `a-z`, `0-9` and `-`, at most 64 of them"))
+}
+
+impl Scalar for FileMode {
+    const WHAT: &'static str = "a mode such as `\"0660\"`";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let is_octal =
+            matches!(text.len(), 3 | 4) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+        let mode = mode.ok_or_else(|| {
+            not(text, "a mode of a file").note("as `chmod` takes it: `\"0600\"` or `\"0660\"`")
+        })?;
+        if mode & 0o222 == 0 {
+            let fault = Fault::new(format!("with `{text}` nobody could connect"));
+            return Err(fault.note("whoever connects to a socket needs leave to write to it"));
+        }
+        Ok(Self(mode))
+    }
 }
 
 impl Scalar for Https {

@@ -119,7 +119,7 @@ impl Gateway {
             created: now,
             expires: now + instance.lifetime,
             device: device::agent(request),
-            from: Some(request.client.address),
+            from: request.client.address,
             api_key: Some(Terms { name, routes, instance: Some(instance.name.clone()) }),
         }
     }

@@ -1,14 +1,16 @@
-//! GitHub's own command line, `gh`: it speaks HTTPS alone, and knows a host and no path.
+//! GitHub's own command line, `gh`: it speaks HTTPS alone, and knows a host and no path; or plain HTTP by
+//! a Unix socket, as if to GitHub.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{ENTERPRISE, Room, file, free_port, is_there};
+use super::{ENTERPRISE, Room, file, free_port, is_there, make_key};
 use crate::support::child::Child;
 use crate::support::upstream::Authority;
+use crate::support::{PUBLIC, World};
 
 const ISSUES: &str = "/repos/octocat/hello-world/issues";
 
@@ -18,6 +20,18 @@ struct Secure {
     host: String,
     directory: TempDir,
 }
+
+/// A gateway at a socket, in the place of GitHub.
+struct Local {
+    room: Room,
+    socket: PathBuf,
+    directory: TempDir,
+}
+
+/// GitHub's API at its own name.
+const AS_GITHUB: &str = r"
+  - { name: github, host: api.github.com, upstream: github, allow: anyone }
+";
 
 /// What `gh` printed, and what reached GitHub.
 struct Ran {
@@ -50,28 +64,76 @@ impl Secure {
         Some(Self { room, host, directory })
     }
 
-    /// Runs `gh` as it is, with nothing of who runs the test.
     fn gh(&self, words: &[&str]) -> Ran {
         self.gh_with(&self.room.key, words)
     }
 
     fn gh_with(&self, key: &str, words: &[&str]) -> Ran {
-        let before = self.room.world.github.journal().len();
         let home = self.directory.path();
-        let mut command = Command::new("gh");
-        command.args(words).env("GH_HOST", &self.host).env("GH_ENTERPRISE_TOKEN", key);
-        command.env("SSL_CERT_FILE", home.join("ca.pem")).env("NO_COLOR", "1");
-        for place in ["HOME", "TMPDIR", "GH_CONFIG_DIR", "XDG_CACHE_HOME"] {
-            command.env(place, home);
-        }
-        for of_others in ["GH_TOKEN", "GITHUB_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "HTTPS_PROXY"] {
-            command.env_remove(of_others);
-        }
-        command.env("GH_NO_UPDATE_NOTIFIER", "1").env("GH_PROMPT_DISABLED", "1");
-        let mut gh = Child::start(&mut command);
-        let is_success = gh.end().success();
-        Ran { is_success, said: gh.said(), asked: self.room.asked_after(before) }
+        let mut command = command(home, words);
+        command.env("GH_HOST", &self.host).env("GH_ENTERPRISE_TOKEN", key);
+        command.env("SSL_CERT_FILE", home.join("ca.pem"));
+        ran(&self.room, &mut command)
     }
+}
+
+// === impl Local ===
+
+impl Local {
+    /// `None` where there is no `gh`.
+    fn open() -> Option<Self> {
+        if !is_there("gh", Path::new("gh"), &file("")) {
+            return None;
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let socket = directory.path().join("api.sock");
+        let keys = format!(
+            "github.timeout: 5s, scopes: [repo]\n\
+             listen: [{{ address: '127.0.0.1:0' }}, {{ unix: {} }}]\n",
+            socket.display()
+        );
+        let (world, base) = (World::with(&keys, AS_GITHUB), "https://api.github.com".to_owned());
+        // A browser that comes to that name is at GitHub, so the key is made elsewhere.
+        let account = format!("{PUBLIC}/.gatekeep/account");
+        let (mut browser, page) = world.signed_in("octocat", &account);
+        assert_eq!(page.status, 200, "{}", page.text());
+        let key = make_key(&mut browser, PUBLIC);
+        let local = Self { room: Room { world, base, key }, socket, directory };
+        let set = local.gh(&["config", "set", "http_unix_socket", &local.socket.to_string_lossy()]);
+        assert!(set.is_success, "{}", set.said);
+        Some(local)
+    }
+
+    fn gh(&self, words: &[&str]) -> Ran {
+        self.gh_with(&self.room.key, words)
+    }
+
+    fn gh_with(&self, key: &str, words: &[&str]) -> Ran {
+        ran(&self.room, command(self.directory.path(), words).env("GH_TOKEN", key))
+    }
+}
+
+/// `gh` as it is, with nothing of who runs the test.
+fn command(home: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new("gh");
+    command.args(words).env("NO_COLOR", "1");
+    for place in ["HOME", "TMPDIR", "GH_CONFIG_DIR", "XDG_CACHE_HOME"] {
+        command.env(place, home);
+    }
+    let of_others =
+        ["GH_HOST", "GH_TOKEN", "GITHUB_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "HTTPS_PROXY"];
+    for name in of_others {
+        command.env_remove(name);
+    }
+    command.env("GH_NO_UPDATE_NOTIFIER", "1").env("GH_PROMPT_DISABLED", "1");
+    command
+}
+
+fn ran(room: &Room, command: &mut Command) -> Ran {
+    let before = room.world.github.journal().len();
+    let mut gh = Child::start(command);
+    let is_success = gh.end().success();
+    Ran { is_success, said: gh.said(), asked: room.asked_after(before) }
 }
 
 #[test]
@@ -164,4 +226,44 @@ fn gh_tells_why_it_was_refused() {
         assert!(spent.said.contains("(HTTP 403)"), "{who}: {}", spent.said);
         assert_eq!(spent.asked.len(), usize::from(who.starts_with("GitHub")), "{who}");
     }
+}
+
+// === By a Unix socket ===
+
+#[test]
+fn gh_at_a_socket_takes_the_gateway_for_github() {
+    let Some(local) = Local::open() else { return };
+    let ran = local.gh(&["api", "user"]);
+    assert!(ran.is_success, "{}", ran.said);
+    let user: Value = serde_json::from_str(&ran.said).expect("JSON");
+    assert_eq!(user["login"], "octocat");
+    assert_eq!(user["url"], "https://api.github.com/users/octocat");
+    assert_eq!(ran.asked, ["GET /user 200"]);
+    let (key, sent) = (local.room.key.as_str(), local.room.world.github.requests());
+    assert!(!sent.iter().any(|request| format!("{request:?}").contains(key)));
+    let first = format!("{}?per_page=20", &ISSUES[1..]);
+    let ran = local.gh(&["api", "--paginate", &first, "--jq", ".[].number"]);
+    let numbers: Vec<_> = (1..=66).rev().map(|number| number.to_string()).collect();
+    assert_eq!(ran.said.lines().collect::<Vec<_>>(), numbers);
+    assert_eq!(ran.asked.len(), 4, "a page each: {:?}", ran.asked);
+}
+
+/// By GraphQL, and back.
+#[test]
+fn gh_at_a_socket_lists_and_writes() {
+    let Some(local) = Local::open() else { return };
+    let ran = local.gh(&["issue", "list", "--limit", "3", "-R", "octocat/hello-world"]);
+    assert!(ran.is_success && ran.said.contains("65\tOPEN\tIssue number 65"), "{}", ran.said);
+    assert!(ran.asked.iter().all(|asked| asked == "POST /api/graphql 200"), "{:?}", ran.asked);
+    let ran = local.gh(&["api", &ISSUES[1..], "-f", "title=Gruß", "--jq", ".number, .title"]);
+    assert_eq!(ran.said, "67\nGruß");
+    assert_eq!(ran.asked, [format!("POST {ISSUES} 201")]);
+}
+
+#[test]
+fn gh_at_a_socket_with_a_foreign_token_is_told_so() {
+    let Some(local) = Local::open() else { return };
+    let foreign = local.gh_with("gho_of_somebody_at_github", &["api", "user"]);
+    assert!(!foreign.is_success && foreign.said.contains("HTTP 401"), "{}", foreign.said);
+    assert!(foreign.asked.is_empty(), "{:?}", foreign.asked);
 }

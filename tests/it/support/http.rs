@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// One answer.
@@ -55,7 +57,7 @@ impl Response {
 }
 
 /// A connection that stays open for several requests.
-pub(crate) struct Connection(TcpStream);
+pub(crate) struct Connection<S = TcpStream>(S);
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> Self {
@@ -71,6 +73,22 @@ impl Connection {
         Ok(Self(stream))
     }
 
+    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+        &mut self.0
+    }
+}
+
+impl Connection<UnixStream> {
+    /// To a Unix socket.
+    pub(crate) fn at_socket(path: &Path) -> std::io::Result<Self> {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self(stream))
+    }
+}
+
+impl<S: Read + Write> Connection<S> {
     /// Sends bytes as they are.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.0.write_all(bytes)
@@ -105,10 +123,6 @@ impl Connection {
         }
         bytes.truncate(filled);
         bytes
-    }
-
-    pub(crate) fn stream(&mut self) -> &mut TcpStream {
-        &mut self.0
     }
 
     fn read_head(&mut self) -> Option<(String, Vec<u8>)> {
