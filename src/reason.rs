@@ -62,6 +62,8 @@ reasons! {
     UserDenied => "user-denied",
     /// Nothing in the route's allow list fits the visitor.
     NotAdmitted => "not-admitted",
+    /// A rule of the route lets nobody in there.
+    PathClosed => "path-closed",
     /// The API key does not name the route.
     ApiKeyScope => "api-key-scope",
     /// A WebSocket was opened from a page of another origin.

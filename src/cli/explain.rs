@@ -7,11 +7,11 @@ use http::Method;
 use url::Url;
 
 use super::{ExplainArgs, REFUSED, fail, say};
-use crate::config::Config;
+use crate::config::{Config, size, span};
 use crate::gateway::Endpoint;
 use crate::identity::{Identity, NameError};
 use crate::policy::{Policy, Verdict};
-use crate::route::{Access, Miss, Route};
+use crate::route::{Access, Answers, Miss, Route, Rule};
 use crate::target::Target;
 
 /// The number of no account at GitHub.
@@ -72,23 +72,51 @@ fn explain_route(
     line_of(out, "route", &format!("{} ({}{})", route.name, route.host, route.path));
     line_of(out, "upstream", &route.upstream.to_string());
     line_of(out, "forwarded as", &target.path_and_query());
-    match route.access(target.path(), method) {
-        Err(miss) => line_of(out, "decision", &miss_text(miss)),
-        Ok(Access::Public) => {
+    let terms = match route.terms(target.path(), method) {
+        Err(miss) => return line_of(out, "decision", &miss_text(miss)),
+        Ok(terms) => terms,
+    };
+    let rule = terms.rule.and_then(|index| route.rules.get(index));
+    match terms.access {
+        Access::Closed => {
+            line_of(out, "rule", &rule_text(route, terms.rule));
+            line_of(out, "decision", "deny (403), path-closed: nobody may pass");
+        }
+        Access::Public => {
             line_of(out, "rule", "a pattern of `public`");
             line_of(out, "decision", "allow, public: no sign-in is needed");
         }
-        Ok(Access::Guarded(policy, rule)) => {
-            line_of(out, "rule", &rule_text(route, rule));
+        Access::Guarded(policy, judge) => {
+            line_of(out, "rule", &rule_text(route, judge));
             line_of(out, "allows", &policy_text(policy));
-            line_of(out, "decision", &decision_text(policy, visitor));
+            let answers = rule.map_or(Answers::Pages, |rule| rule.answers);
+            line_of(out, "decision", &decision_text(policy, answers, visitor));
         }
+    }
+    if let (Some(rule), false) = (rule, matches!(terms.access, Access::Closed)) {
+        differences(out, rule, terms.rule);
     }
 }
 
-fn decision_text(policy: &Policy, visitor: Option<&Identity>) -> String {
+/// What a rule says beside whom it lets in.
+fn differences(out: &mut String, rule: &Rule, number: Option<usize>) {
+    let limit = rule.body_limit.map(|limit| format!("a body of at most {}", size(limit)));
+    let read = rule.read_timeout.map(|read| format!("{} between two reads", span(read)));
+    let json = (rule.answers == Answers::Json).then(|| "answers in JSON".to_owned());
+    let all: Vec<_> = [json, limit, read].into_iter().flatten().collect();
+    if !all.is_empty() {
+        let number = number.map_or(0, |index| index + 1);
+        line_of(out, "there", &format!("{} (number {number} of `rules`)", all.join(", ")));
+    }
+}
+
+fn decision_text(policy: &Policy, answers: Answers, visitor: Option<&Identity>) -> String {
     let Some(visitor) = visitor else {
-        return "sign in, no-session: a browser goes to GitHub, a script gets 401".to_owned();
+        let who = match answers {
+            Answers::Pages => "a browser goes to GitHub, a script gets 401",
+            Answers::Json => "whoever asks gets 401 in JSON",
+        };
+        return format!("sign in, no-session: {who}");
     };
     match policy.evaluate(visitor) {
         Verdict::Admitted(reason) => {

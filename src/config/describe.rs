@@ -11,7 +11,7 @@ use crate::github::{Hook, Settings, scopes_for};
 use crate::log::Format;
 use crate::passage::cors::Origins;
 use crate::policy::Policy;
-use crate::route::{ActsAs, Algorithm, Route, Rule, Token};
+use crate::route::{ActsAs, Algorithm, Answers, Entry, Route, Rule, Token};
 use crate::store::{RedisMode, RedisSettings};
 
 /// What stands in the place of a secret.
@@ -257,7 +257,27 @@ fn rule(rule: &Rule) -> Value {
     mapping([
         ("path", text(&rule.path)),
         ("methods", methods(rule.methods.as_deref())),
-        ("allow", allow(&rule.policy)),
+        (
+            "allow",
+            match &rule.entry {
+                Entry::AsTheRoute => Value::Null,
+                Entry::Policy(policy) => allow(policy),
+                Entry::Closed => text(&"nobody"),
+            },
+        ),
+        (
+            "answers",
+            match rule.answers {
+                Answers::Json => text(&"json"),
+                Answers::Pages if matches!(rule.entry, Entry::AsTheRoute) => text(&"pages"),
+                Answers::Pages => Value::Null,
+            },
+        ),
+        ("body_limit", rule.body_limit.map_or(Value::Null, |limit| text(&size(limit)))),
+        (
+            "timeouts",
+            rule.read_timeout.map_or(Value::Null, |read| mapping([("read", text(&span(read)))])),
+        ),
     ])
 }
 
@@ -348,7 +368,7 @@ fn unless_empty(value: Value) -> Value {
 }
 
 /// `7d`, `90s`: the largest unit that divides the time.
-pub(super) fn span(span: Duration) -> String {
+pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     let unit = [(86_400, "d"), (3600, "h"), (60, "m")];
     let unit = unit.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
@@ -357,7 +377,7 @@ pub(super) fn span(span: Duration) -> String {
 }
 
 /// `100MiB`, `1500`: the largest unit that divides the size.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     if bytes == u64::MAX {
         return "none".to_owned();
     }

@@ -33,6 +33,7 @@ mod store;
 mod suggest;
 mod written;
 
+pub(crate) use describe::{size, span};
 pub use problem::{Problem, Problems};
 pub use store::{Cache, StoreKind};
 

@@ -246,6 +246,14 @@ mapping! {
         path: PlainPath,
         methods: Vec<At<Method>>,
         allow: Allow,
+        answers: Text,
+        body_limit: BodyLimit,
+        timeouts: RuleTimeouts,
+    }
+
+    /// `timeouts:` of a rule.
+    RuleTimeouts, "`timeouts` of a rule" {
+        read: Span,
     }
 
     /// `token:` of a route.

@@ -22,6 +22,8 @@ pub(super) enum SecretSource {
 pub(super) enum Allow {
     /// Anyone who is signed in.
     Anyone,
+    /// Nobody at all.
+    Nobody,
     /// Whoever is in one of the lists.
     Lists(Box<AllowLists>),
 }
@@ -76,10 +78,13 @@ impl Read for Allow {
     fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
         let fault = match (&node.value, node.text()) {
             (_, Some("anyone")) => return Some(Self::Anyone),
+            (_, Some("nobody")) => return Some(Self::Nobody),
             (Value::Mapping(_), _) => {
                 return AllowLists::read(node, report).map(Box::new).map(Self::Lists);
             }
-            (_, Some(text)) => not(text, "something to allow").suggest(nearest(text, ["anyone"])),
+            (_, Some(text)) => {
+                not(text, "something to allow").suggest(nearest(text, ["anyone", "nobody"]))
+            }
             _ => Fault::new("a list does not say whom it names"),
         };
         let way_out = "write `allow: anyone`, or who: `allow: { orgs: [acme], users: [octocat] }`";

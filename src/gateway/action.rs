@@ -1,6 +1,7 @@
 //! What becomes of a request: an answer of our own, or a way to the app.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response};
@@ -58,8 +59,8 @@ pub struct Answer {
 
 /// Whether a request may pass.
 pub enum Decision {
-    /// Anyone may.
-    Public,
+    /// Anyone may; with the number of the rule that holds.
+    Public(Option<usize>),
     /// This visitor may.
     Allow(Visitor),
     /// Whoever it is must sign in first, and why.
@@ -78,6 +79,7 @@ pub struct Visitor {
     admission: Arc<Admission>,
     passport: Arc<Passport>,
     reason: Reason,
+    rule: Option<usize>,
     since: Time,
 }
 
@@ -95,6 +97,10 @@ pub struct Forward {
     pub fields: Vec<(HeaderName, HeaderValue)>,
     /// Whether silence is no fault: WebSockets and event streams.
     pub may_stay_silent: bool,
+    /// The largest body in bytes.
+    pub body_limit: u64,
+    /// Between two reads of the answer, where that is another time than the route's.
+    pub read_timeout: Option<Duration>,
     /// Whether the client's `Authorization` holds an API key, which is not for the app.
     pub(super) has_api_key: bool,
 }
@@ -142,7 +148,7 @@ impl Decision {
     /// The decision and its reason, for metric and log.
     pub fn words(&self) -> (&'static str, Reason) {
         match self {
-            Self::Public => ("allow", Reason::Public),
+            Self::Public(_) => ("allow", Reason::Public),
             Self::Allow(visitor) => ("allow", visitor.reason),
             Self::SignIn(reason) => ("sign-in", *reason),
             Self::Deny(reason, _) => ("deny", *reason),
@@ -158,10 +164,10 @@ impl Visitor {
         live: Arc<LiveSession>,
         admission: Arc<Admission>,
         passport: Arc<Passport>,
-        reason: Reason,
+        (reason, rule): (Reason, Option<usize>),
         since: Time,
     ) -> Self {
-        Self { live, admission, passport, reason, since }
+        Self { live, admission, passport, reason, rule, since }
     }
 
     /// Whether the visitor was admitted this very second, as of nearly every request.
@@ -194,6 +200,11 @@ impl Visitor {
         self.reason
     }
 
+    /// The number of the rule that holds for the request.
+    pub(super) fn rule(&self) -> Option<usize> {
+        self.rule
+    }
+
     /// The account's name, for the log.
     pub fn login(&self) -> &str {
         &self.passport.login
@@ -215,9 +226,11 @@ impl Forward {
     pub(super) fn new(
         request: &Request<'_>,
         route: &Arc<Route>,
+        rule: Option<usize>,
         visitor: Option<Visitor>,
         reason: Reason,
     ) -> Self {
+        let rule = rule.and_then(|index| route.rules.get(index));
         let target = &request.target;
         // Where a visitor is wanted, a key that was shown was judged, and no cookie beside it.
         let has_api_key = match &visitor {
@@ -231,6 +244,8 @@ impl Forward {
             reason,
             path_and_query: (!target.is_verbatim()).then(|| target.path_and_query().into_owned()),
             may_stay_silent: request.may_stay_silent(),
+            body_limit: rule.and_then(|rule| rule.body_limit).unwrap_or(route.body_limit),
+            read_timeout: rule.and_then(|rule| rule.read_timeout),
             has_api_key,
         }
     }

@@ -132,8 +132,7 @@ impl Admission {
         if Arc::ptr_eq(&self.profile, &profile) {
             return true;
         }
-        let rule = self.rule.and_then(|rule| self.route.rules.get(rule));
-        let policy = rule.map_or(&self.route.policy, |rule| &rule.policy);
+        let policy = self.route.policy_of(self.rule);
         matches!(policy.evaluate(&profile.identity), Verdict::Admitted(_))
     }
 

@@ -13,7 +13,7 @@ use super::{LiveSession, Request, sign_in};
 use crate::config::{Branding, Config};
 use crate::policy::Policy;
 use crate::reason::Reason;
-use crate::route::{Access, Route};
+use crate::route::{Access, Answers, Route};
 
 /// Status, title, what happened, what to do next.
 struct Notice(StatusCode, &'static str, &'static str, &'static str);
@@ -65,7 +65,8 @@ pub(super) fn denied(
     let Some(live) = live.filter(|_| is_told_more) else { return fault(request, reason) };
     let mut page = page_of(reason, request.id);
     page.facts.push(("Signed in as".into(), live.account.identity().login.to_string()));
-    let policy = match route.access(request.target.path(), request.method) {
+    let terms = route.terms(request.target.path(), request.method);
+    let policy = match terms.map(|terms| terms.access) {
         Ok(Access::Guarded(policy, _)) => policy,
         _ => &route.policy,
     };
@@ -96,7 +97,9 @@ pub(super) fn told(reason: Reason) -> (StatusCode, &'static str) {
 
 /// Renders a page for a request.
 pub(super) fn answer(request: &Request<'_>, page: &Page, reason: Reason) -> Answer {
-    let format = if request.is_for_api() {
+    let format = if request.answers() == Answers::Json {
+        Format::Json
+    } else if request.is_for_api() {
         Format::or(Format::Json, request.headers)
     } else {
         Format::of(request.headers)
@@ -249,6 +252,12 @@ fn notice(reason: Reason) -> Notice {
             "This page is not for you",
             "You are signed in, but this page is for others.",
             "Ask to be added to one of the groups below, or use another account.",
+        ),
+        R::PathClosed => Notice(
+            S::FORBIDDEN,
+            "This is closed",
+            "The operator of this site lets nobody in here.",
+            "Ask the operator if you need it. Operators: a rule of the route says `allow: nobody`.",
         ),
         R::ApiPathDenied => Notice(
             S::FORBIDDEN,

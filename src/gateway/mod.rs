@@ -239,16 +239,18 @@ impl Gateway {
         let api = route.upstream.api();
         match decision {
             // GitHub is asked in somebody's name or not at all.
-            Decision::Public if api.is_some() => {
+            Decision::Public(_) if api.is_some() => {
                 Action::respond(self.ask_to_sign_in(request, Reason::NoSession)).for_route(route)
             }
-            Decision::Public => Action::forward(Forward::new(request, route, None, reason)),
+            Decision::Public(rule) => {
+                Action::forward(Forward::new(request, route, rule, None, reason))
+            }
             Decision::Allow(visitor) => {
                 if let Some(api) = api {
                     return Box::pin(self.ask_github(request, route, api, visitor)).await;
                 }
-                let reason = visitor.reason();
-                Action::forward(Forward::new(request, route, Some(visitor), reason))
+                let rule = visitor.rule();
+                Action::forward(Forward::new(request, route, rule, Some(visitor), reason))
             }
             Decision::SignIn(reason) => {
                 Action::respond(self.ask_to_sign_in(request, reason)).for_route(route)
@@ -265,10 +267,14 @@ impl Gateway {
 
     /// The one door: whether a request may pass to a route, and for whom.
     pub async fn decide(&self, route: &Arc<Route>, request: &Request<'_>) -> Decision {
-        let (policy, rule) = match route.access(request.target.path(), request.method) {
-            Ok(Access::Public) => return Decision::Public,
-            Ok(Access::Guarded(policy, rule)) => (policy, rule),
+        let terms = match route.terms(request.target.path(), request.method) {
+            Ok(terms) => terms,
             Err(miss) => return Decision::Deny(miss_reason(miss), None),
+        };
+        let (policy, rule) = match terms.access {
+            Access::Public => return Decision::Public(terms.rule),
+            Access::Guarded(policy, rule) => (policy, rule),
+            Access::Closed => return Decision::Deny(Reason::PathClosed, None),
         };
         let live = match self.authenticate(request).await {
             Authenticated::Session(live) => live,
@@ -283,7 +289,7 @@ impl Gateway {
         {
             return decision;
         }
-        self.judge(route, (policy, rule), request, live)
+        self.judge(route, (policy, rule), terms.rule, request, live)
     }
 
     /// The same door for somebody who is known already, by a session that came in no cookie.
@@ -298,14 +304,16 @@ impl Gateway {
         {
             return decision;
         }
-        self.judge(route, (&route.policy, None), request, live)
+        self.judge(route, (&route.policy, None), None, request, live)
     }
 
-    /// What a policy, of a route or of one of its rules, says of a session.
+    /// What a policy, of a route or of one of its rules, says of a session; `holds` is the number of
+    /// the rule that holds for the request, whosever policy it is.
     fn judge(
         &self,
         route: &Arc<Route>,
         (policy, rule): (&Policy, Option<usize>),
+        holds: Option<usize>,
         request: &Request<'_>,
         live: Arc<LiveSession>,
     ) -> Decision {
@@ -324,7 +332,7 @@ impl Gateway {
                     live,
                     admission,
                     passport,
-                    reason,
+                    (reason, holds),
                     self.clock.now(),
                 )),
                 // No key could be had from the store yet.

@@ -13,7 +13,7 @@ use crate::clock::Time;
 use crate::identity::Identity;
 use crate::policy::Verdict;
 use crate::reason::Reason;
-use crate::route::Route;
+use crate::route::{Route, Rule};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::store::{Listed, MOST_API_KEYS, Made};
@@ -174,7 +174,7 @@ pub(super) fn routes_of<'r>(request: &'r Request<'_>, live: &LiveSession) -> Vec
 }
 
 fn is_open_to(route: &Route, who: &Identity) -> bool {
-    let mut policies = route.rules.iter().map(|rule| &rule.policy).chain([&route.policy]);
+    let mut policies = route.rules.iter().filter_map(Rule::policy).chain([&route.policy]);
     policies.any(|policy| matches!(policy.evaluate(who), Verdict::Admitted(_)))
 }
 

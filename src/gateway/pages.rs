@@ -139,6 +139,10 @@ impl Page {
             "request_id": self.request_id,
             "actions": self.ways_out().map(Way::json).collect::<Vec<_>>(),
         });
+        if self.status.is_client_error() || self.status.is_server_error() {
+            // Where most programs look for what went wrong.
+            json["error"] = self.lead.as_str().into();
+        }
         if !self.tables.is_empty() {
             json["tables"] = self.tables.iter().map(Table::json).collect();
         }

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::cookie::Jar;
 use crate::keys::random;
 use crate::origin::Origin;
+use crate::route::Answers;
 use crate::target::Target;
 
 /// One request.
@@ -127,8 +128,20 @@ impl Request<'_> {
         self.wants_page()
     }
 
+    /// What our own answers to it look like. Asked only when there is one.
+    pub fn answers(&self) -> Answers {
+        if Endpoint::of(self).is_some() {
+            return Answers::Pages;
+        }
+        let route = self.config().routes.find(&self.target, self.method).ok();
+        route.map_or(Answers::Pages, |route| route.answers(self.target.path(), self.method))
+    }
+
     /// The same for any method: a form that was posted wants a page, too.
     pub fn wants_page(&self) -> bool {
+        if self.answers() == Answers::Json {
+            return false;
+        }
         if let Some(mode) = self.header("sec-fetch-mode") {
             return mode == "navigate";
         }

@@ -51,7 +51,7 @@ pub struct Route {
     pub preserve_host: bool,
 }
 
-/// A policy for part of a route.
+/// What is different in part of a route.
 #[derive(Debug)]
 pub struct Rule {
     /// Where it holds.
@@ -59,7 +59,34 @@ pub struct Rule {
     /// For which methods; `None` is all.
     pub methods: Option<Vec<Method>>,
     /// Who may pass there.
-    pub policy: Policy,
+    pub entry: Entry,
+    /// What the gateway's own answers look like there.
+    pub answers: Answers,
+    /// The largest request body in bytes; `None` is the route's.
+    pub body_limit: Option<u64>,
+    /// Between two reads of the app's answer; `None` is the route's.
+    pub read_timeout: Option<Duration>,
+}
+
+/// Who may pass where a rule holds.
+#[derive(Debug)]
+pub enum Entry {
+    /// Whoever may where no rule holds.
+    AsTheRoute,
+    /// Whom this policy admits.
+    Policy(Policy),
+    /// Nobody.
+    Closed,
+}
+
+/// What the gateway's own answers look like: refusals, and the question who is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answers {
+    /// A page for a browser, and a redirect where that leads on; for others what they accept.
+    #[default]
+    Pages,
+    /// JSON, and never a redirect.
+    Json,
 }
 
 /// What is behind a route.
@@ -143,37 +170,87 @@ pub enum Access<'r> {
     Public,
     /// A visitor whom this policy admits; the number tells a rule's policy from the route's.
     Guarded(&'r Policy, Option<usize>),
+    /// More than anybody has.
+    Closed,
+}
+
+/// What a route asks of a request, and the number of the rule that holds for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'r> {
+    /// What it asks.
+    pub access: Access<'r>,
+    /// The first rule that matches.
+    pub rule: Option<usize>,
 }
 
 // === impl Route ===
 
 impl Route {
-    /// What the route asks of a request at this path: the first rule that matches, else whether the
-    /// path is public, else the route's own policy.
-    pub fn access(&self, path: &str, method: &Method) -> Result<Access<'_>, Miss> {
+    /// What the route asks of a request at this path: what the first rule that matches says, else
+    /// whether the path is public, else the route's own policy.
+    pub fn terms(&self, path: &str, method: &Method) -> Result<Terms<'_>, Miss> {
+        let rule = self.rule_at(path, method)?;
+        let access = match rule.map(|index| &self.rules[index].entry) {
+            Some(Entry::Closed) => Access::Closed,
+            Some(Entry::Policy(policy)) => Access::Guarded(policy, rule),
+            _ if self.public.iter().any(|pattern| pattern.fits(path)) => Access::Public,
+            _ => Access::Guarded(&self.policy, None),
+        };
+        Ok(Terms { access, rule })
+    }
+
+    /// The first rule that matches.
+    fn rule_at(&self, path: &str, method: &Method) -> Result<Option<usize>, Miss> {
         let plainest = if self.rules.is_empty() { None } else { path::plainest(path) };
         for (index, rule) in self.rules.iter().enumerate() {
             if !takes(rule.methods.as_deref(), method) {
                 continue;
             }
             if rule.path.covers(path) {
-                return Ok(Access::Guarded(&rule.policy, Some(index)));
+                return Ok(Some(index));
             }
             let mut readings = [Some(path), plainest.as_deref()].into_iter().flatten();
             if readings.any(|reading| rule.path.covers_without_case(reading)) {
                 return Err(Miss::Ambiguous);
             }
         }
-        if self.public.iter().any(|pattern| pattern.fits(path)) {
-            return Ok(Access::Public);
-        }
-        Ok(Access::Guarded(&self.policy, None))
+        Ok(None)
+    }
+
+    /// The policy by which a visitor was judged: a rule's, or its own.
+    pub fn policy_of(&self, rule: Option<usize>) -> &Policy {
+        let rule = rule.and_then(|index| self.rules.get(index));
+        rule.and_then(Rule::policy).unwrap_or(&self.policy)
+    }
+
+    /// What the gateway's own answers look like to a request.
+    pub fn answers(&self, path: &str, method: &Method) -> Answers {
+        let rule = self.rule_at(path, method).ok().flatten();
+        rule.map_or(Answers::Pages, |index| self.rules[index].answers)
     }
 
     /// The facts that its policies ask for.
     pub fn facts(&self) -> Facts {
-        let own = self.policy.facts();
-        self.rules.iter().fold(own, |facts, rule| facts.and(rule.policy.facts()))
+        let policies = self.rules.iter().filter_map(Rule::policy);
+        policies.fold(self.policy.facts(), |facts, policy| facts.and(policy.facts()))
+    }
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// A rule that says nothing yet.
+    pub fn new(path: PathPrefix, entry: Entry) -> Self {
+        let answers = Answers::default();
+        Self { path, methods: None, entry, answers, body_limit: None, read_timeout: None }
+    }
+
+    /// The policy that decides there, if it has one of its own.
+    pub fn policy(&self) -> Option<&Policy> {
+        match &self.entry {
+            Entry::Policy(policy) => Some(policy),
+            Entry::AsTheRoute | Entry::Closed => None,
+        }
     }
 }
 
@@ -277,12 +354,17 @@ mod tests {
         let mut app = route("app", "a", "/");
         app.public = vec![PathPattern::new("/share/*"), PathPattern::new("/healthz")];
         let only = Policy { anyone: true, ..Policy::default() };
-        app.rules =
-            vec![Rule { path: PathPrefix::new("/share/private"), methods: None, policy: only }];
-        let access = |path: &str| match app.access(path, &Method::GET) {
+        app.rules = vec![
+            Rule::new(PathPrefix::new("/share/private"), Entry::Policy(only)),
+            Rule::new(PathPrefix::new("/share/closed"), Entry::Closed),
+            Rule::new(PathPrefix::new("/share/large"), Entry::AsTheRoute),
+            Rule::new(PathPrefix::new("/large"), Entry::AsTheRoute),
+        ];
+        let access = |path: &str| match app.terms(path, &Method::GET).map(|terms| terms.access) {
             Ok(Access::Public) => "public",
             Ok(Access::Guarded(_, Some(_))) => "rule",
             Ok(Access::Guarded(_, None)) => "route",
+            Ok(Access::Closed) => "closed",
             Err(_) => "ambiguous",
         };
         for (path, what) in [
@@ -301,6 +383,11 @@ mod tests {
             ("/share/private%3Bx", "ambiguous"),
             ("/share/private%23", "ambiguous"),
             ("/share/notes%20.", "public"),
+            ("/share/closed/x", "closed"),
+            ("/share/CLOSED", "ambiguous"),
+            ("/share/closedx", "public"),
+            ("/share/large/x", "public"),
+            ("/large", "route"),
         ] {
             assert_eq!(access(path), what, "{path}");
         }

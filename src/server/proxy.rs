@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::SET_COOKIE;
+use http::header::{ACCEPT, SET_COOKIE};
 use http::request::Parts as RequestParts;
 use http::{HeaderValue, Method, Response, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -28,7 +28,7 @@ use crate::gateway::{
 };
 use crate::log::Access;
 use crate::reason::Reason;
-use crate::route::Route;
+use crate::route::{Answers, Route};
 
 /// The gateway as Pingora sees it.
 pub(super) struct Proxy {
@@ -230,6 +230,8 @@ impl ProxyHttp for Proxy {
         })?;
         if forward.may_stay_silent {
             peer.options.read_timeout = None;
+        } else if forward.read_timeout.is_some() {
+            peer.options.read_timeout = forward.read_timeout;
         }
         if !has_body(session.req_header()) {
             // A header alone does not fill a socket; a timer for it would cost every request.
@@ -296,7 +298,7 @@ impl ProxyHttp for Proxy {
         let Some(forward) = &ctx.forward else { return Ok(()) };
         ctx.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
         // What a WebSocket carries is no body.
-        if ctx.body_bytes > forward.route.body_limit && !session.was_upgraded() {
+        if ctx.body_bytes > forward.body_limit && !session.was_upgraded() {
             ctx.reason = Reason::BodyTooLarge;
             return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
         }
@@ -419,7 +421,7 @@ fn next(session: &Session, ctx: &mut Ctx, action: Action) -> Result<Next> {
         }
         Action::Forward(forward) => {
             (ctx.route, ctx.reason) = (Some(forward.route.clone()), forward.reason);
-            let limit = forward.route.body_limit;
+            let limit = forward.body_limit;
             ctx.forward = Some(forward);
             let too_large = content_length(session.req_header()).is_some_and(|n| n > limit);
             Ok(if too_large {
@@ -460,5 +462,11 @@ fn peer_of_session(session: &Session) -> Option<&Peer> {
 fn refuse(session: &Session, ctx: &mut Ctx, reason: Reason) -> Response<Bytes> {
     ctx.reason = reason;
     let branding = &ctx.running.snapshot.config.branding;
-    fault_page(reason, &ctx.id, &session.req_header().headers, branding)
+    let head = session.req_header();
+    let route = ctx.route.as_ref();
+    if route.is_some_and(|route| route.answers(&ctx.path, &head.method) == Answers::Json) {
+        let json = HeaderValue::from_static("application/json");
+        return fault_page(reason, &ctx.id, &[(ACCEPT, json)].into_iter().collect(), branding);
+    }
+    fault_page(reason, &ctx.id, &head.headers, branding)
 }

@@ -55,6 +55,8 @@ mod crowd;
 mod nodes;
 /// Identity headers cannot be spoofed, and ours cannot be taken away.
 mod headers;
+/// Parts of a route that are treated in a way of their own.
+mod classes;
 /// Paths, hosts and methods are judged and forwarded as the same bytes.
 mod targets;
 /// Cookies: tossed, planted, carried off, guessed, hidden.

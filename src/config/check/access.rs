@@ -37,8 +37,17 @@ impl Check<'_> {
     }
 
     pub(super) fn allow(&mut self, at: &At<Allow>, deny: Vec<UserPattern>) -> Policy {
-        let Allow::Lists(lists) = &at.value else {
-            return Policy { anyone: true, deny, ..Policy::default() };
+        let lists = match &at.value {
+            Allow::Anyone => return Policy { anyone: true, deny, ..Policy::default() },
+            Allow::Nobody => {
+                let fault = Fault::new("`allow: nobody` is for rules");
+                self.problem(
+                    &at.place,
+                    fault.note("as in `rules: [{ path: /admin, allow: nobody }]`"),
+                );
+                return Policy { deny, ..Policy::default() };
+            }
+            Allow::Lists(lists) => lists,
         };
         let policy = Policy {
             anyone: false,

@@ -1,14 +1,18 @@
 //! The rules of one route: policies below it, each of which some request reaches.
 
+use std::time::Duration;
+
 use http::Method;
 
-use super::super::field::At;
+use super::super::field::{At, Field};
 use super::super::locate::Place;
 use super::super::raw::{Route, Rule as RawRule};
 use super::super::report::Fault;
+use super::super::scalar::Text;
+use super::super::written::Allow;
 use super::access::{denied, methods, overlap};
 use super::{Check, Gateway};
-use crate::route::{PathPrefix, Rule};
+use crate::route::{Answers, Entry, PathPrefix, Rule};
 
 /// How an earlier rule stands in a later one's way.
 #[derive(Clone, Copy)]
@@ -67,13 +71,45 @@ impl Check<'_> {
                 fault.note("paths of rules are written from the host's root on"),
             );
         }
-        let missing = || {
-            Fault::new("this rule does not say whom it lets in")
-                .note("as in `allow: { teams: [acme/admins] }`")
-        };
-        let policy = self.required(&raw.allow, &at.place, missing);
-        let policy = policy.map(|allow| self.allow(allow, denied(route)));
-        Some(Rule { path: prefix?, methods: methods(&raw.methods), policy: policy? })
+        self.says_something(raw, &at.place);
+        let entry = self.entry(raw, route);
+        let second = Duration::from_secs(1);
+        let timeouts = raw.timeouts.value();
+        let read = timeouts.map(|raw| &raw.read).filter(|read| read.given().is_some());
+        Some(Rule {
+            methods: methods(&raw.methods),
+            answers: self.answers(&raw.answers),
+            body_limit: raw.body_limit.value().map(|limit| limit.0),
+            read_timeout: read.map(|read| self.span(read, second, second)),
+            ..Rule::new(prefix?, entry?)
+        })
+    }
+
+    fn says_something(&mut self, raw: &RawRule, place: &Place) {
+        let is_silent = raw.allow.is_absent()
+            && raw.answers.is_absent()
+            && raw.body_limit.is_absent()
+            && raw.timeouts.is_absent();
+        if is_silent {
+            let fault = Fault::new("this rule says nothing of its path")
+                .note("whom it lets in, as in `allow: { teams: [acme/admins] }` or `allow: nobody`")
+                .note("or what else is different there: `answers`, `body_limit`, `timeouts`");
+            self.problem(place, fault);
+        }
+    }
+
+    /// Who may pass there. A rule that does not say it leaves it to `public` and the route.
+    fn entry(&mut self, raw: &RawRule, route: &Route) -> Option<Entry> {
+        match raw.allow.given() {
+            Some(At { value: Allow::Nobody, .. }) => Some(Entry::Closed),
+            Some(at) => Some(Entry::Policy(self.allow(at, denied(route)))),
+            None => raw.allow.is_absent().then_some(Entry::AsTheRoute),
+        }
+    }
+
+    fn answers(&mut self, field: &Field<Text>) -> Answers {
+        let words = [("pages", Answers::Pages), ("json", Answers::Json)];
+        self.word(field, "a form of answers", &words).unwrap_or_default()
     }
 
     fn rules_clash(&mut self, clash: Clash, earlier: &At<RawRule>, place: &Place) {

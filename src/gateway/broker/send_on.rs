@@ -44,7 +44,7 @@ impl Gateway {
             Decision::Deny(reason, live) => error::denied(request, route, reason, live.as_ref()),
             Decision::Unavailable(reason) => error::fault(request, reason),
             // An instance has no public paths.
-            Decision::Public => error::fault(request, Reason::Internal),
+            Decision::Public(_) => error::fault(request, Reason::Internal),
         }))
     }
 

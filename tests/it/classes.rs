@@ -1,0 +1,145 @@
+//! Parts of a route that are treated in a way of their own: closed, in JSON, with other bounds.
+
+use serde_json::Value;
+
+use crate::support::World;
+use crate::support::browser::Browser;
+use crate::support::http::{Connection, Response};
+
+const APP: &str = "app.example.com";
+
+const ROUTES: &str = r"
+  - name: app
+    host: app.example.com
+    upstream: @APP@
+    allow: { orgs: [acme] }
+    public: [/api/shared/*, /closed/*]
+    body_limit: 1KiB
+    timeouts: { read: 1s }
+    rules:
+      - { path: /closed, allow: nobody }
+      - { path: /half, methods: [POST], allow: nobody }
+      - { path: /api/closed, allow: nobody, answers: json }
+      - { path: /api/admin, allow: { teams: [acme/admins] }, answers: json }
+      - { path: /api/back, answers: pages }
+      - { path: /api/large, body_limit: 4KiB, answers: json }
+      - { path: /slow, timeouts: { read: 30s } }
+      - { path: /api, answers: json }
+";
+
+fn url(path: &str) -> String {
+    format!("https://{APP}{path}")
+}
+
+fn someone(world: &World) -> Browser {
+    world.signed_in("octocat", &url("/")).0
+}
+
+/// Whether it is JSON that says what is wrong where programs look for it, and leads nowhere.
+fn is_json(answer: &Response, reason: &str) -> bool {
+    let said = answer.header("content-type").is_some_and(|kind| kind.contains("json"));
+    said && answer.header("location").is_none()
+        && answer.json()["reason"] == reason
+        && answer.json()["error"].as_str().is_some_and(|words| !words.is_empty())
+}
+
+/// An app may have doors that nobody should find, such as one that installs updates without asking
+/// who is there. No right opens them, and nobody is asked to sign in for nothing.
+#[test]
+fn what_is_closed_is_closed_to_everybody() {
+    let world = World::with("", ROUTES);
+    let mut admin = world.signed_in("mona", &url("/")).0;
+    let hits = world.app.hits();
+    for path in ["/closed", "/closed/", "/closed/x/y", "/api/closed", "/closed/x?y=z"] {
+        for method in ["GET", "POST", "DELETE", "OPTIONS"] {
+            for browser in [&mut world.browser(), &mut admin] {
+                let answer = browser.send(method, &url(path), &[("accept", "text/html")], "");
+                assert_eq!((answer.status, world.app.hits()), (403, hits), "{method} {path}");
+                let own = [("authorization", "Bearer of-the-app")];
+                let answer = browser.send(method, &url(path), &own, "");
+                assert_eq!((answer.status, world.app.hits()), (403, hits), "{method} {path}");
+            }
+        }
+    }
+    for path in ["/CLOSED", "/closed.", "/closed%20", "/closed%3Bx", "/Api/Closed"] {
+        let status = admin.get(&url(path)).status;
+        assert_eq!((status, world.app.hits()), (400, hits), "{path} may be the same to the app");
+    }
+    assert!(is_json(&admin.get(&url("/api/closed")), "path-closed"));
+    for (method, path, status) in
+        [("GET", "/half", 200), ("POST", "/half", 403), ("GET", "/closedx", 200)]
+    {
+        assert_eq!(admin.send(method, &url(path), &[], "").status, status, "{method} {path}");
+    }
+}
+
+/// A program cannot follow a redirect to GitHub, whatever it accepts.
+#[test]
+fn where_programs_ask_the_gateway_answers_in_json_and_never_leads_away() {
+    let world = World::with("", ROUTES);
+    let mut nobody = world.browser();
+    for path in ["/api", "/api/x", "/api/large/x"] {
+        let answer = nobody.get(&url(path));
+        assert!(answer.status == 401 && is_json(&answer, "no-session"), "{path}");
+    }
+    for path in ["/", "/apix", "/api/back", "/api/back/x"] {
+        assert_eq!(nobody.get(&url(path)).status, 303, "control: {path} leads to GitHub");
+    }
+    let mut hubot = world.signed_in("octocat", &url("/")).0;
+    let refused = hubot.get(&url("/api/admin"));
+    assert!(refused.status == 403 && is_json(&refused, "not-admitted"), "{}", refused.text());
+    let page = hubot.get(&url("/.gatekeep/account"));
+    assert!(page.text().contains("<!doctype html>"), "our own pages stay pages");
+    let stranger = world.signed_in("stranger", &url("/")).1;
+    assert!(stranger.status == 403 && stranger.text().contains("<!doctype html>"));
+}
+
+#[test]
+fn a_rule_that_does_not_say_whom_it_lets_in_leaves_it_to_the_route_and_to_what_is_public() {
+    let world = World::with("", ROUTES);
+    assert_eq!(world.browser().get(&url("/api/shared/x")).status, 200, "public");
+    assert_eq!(world.browser().get(&url("/api/x")).status, 401);
+    let mut browser = someone(&world);
+    assert_eq!(browser.get(&url("/api/x")).status, 200);
+    let seen = world.app.requests().pop().expect("it came");
+    assert_eq!(seen.all("x-forwarded-user"), ["octocat"]);
+    let (_, stranger) = world.signed_in("stranger", &url("/"));
+    assert_eq!(stranger.status, 403);
+}
+
+fn upload(world: &World, browser: &Browser, path: &str, bytes: usize, length: bool) -> Response {
+    let id = browser.session(APP).expect("signed in");
+    let mut connection = Connection::open(world.gate.address);
+    let body = "x".repeat(bytes);
+    let (field, body) = if length {
+        (format!("content-length: {bytes}"), body)
+    } else {
+        ("transfer-encoding: chunked".to_owned(), format!("{bytes:x}\r\n{body}\r\n0\r\n\r\n"))
+    };
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {APP}\r\ncookie: __Host-gatekeep={id}\r\n{field}\r\n\r\n"
+    );
+    // A body that is refused is not read to its end.
+    drop(connection.send(format!("{head}{body}").as_bytes()));
+    connection.receive(false).expect("an answer")
+}
+
+#[test]
+fn a_rule_has_bounds_of_its_own() {
+    let world = World::with("", ROUTES);
+    let mut browser = someone(&world);
+    for length in [true, false] {
+        let status =
+            |path: &str, bytes: usize| upload(&world, &browser, path, bytes, length).status;
+        assert_eq!(status("/x", 1024), 200);
+        assert_eq!(status("/x", 1025), 413);
+        assert_eq!(status("/api/large", 4096), 200);
+        assert_eq!(status("/api/large", 4097), 413);
+    }
+    let refused = upload(&world, &browser, "/api/large", 5000, true);
+    assert!(is_json(&refused, "body-too-large"), "{}", refused.text());
+    assert_eq!(browser.fetch(&url("/slow?ms=1500")).status, 200, "a rule gives it 30 seconds");
+    assert_eq!(browser.fetch(&url("/hang")).status, 504, "control: elsewhere one");
+    let late = browser.get(&url("/api/large"));
+    assert_eq!((late.status, late.json()["reason"].clone()), (200, Value::Null));
+}
