@@ -28,6 +28,8 @@ macro_rules! reasons {
 reasons! {
     /// The path is public on this route.
     Public => "public",
+    /// A program without a session showed a token of the app's own, which the app judges.
+    AppToken => "app-token",
     /// The route admits anyone who is signed in.
     Anyone => "anyone",
     /// The visitor's login is listed.

@@ -11,7 +11,7 @@ use crate::github::{Hook, Settings, scopes_for};
 use crate::log::Format;
 use crate::passage::cors::Origins;
 use crate::policy::Policy;
-use crate::route::{ActsAs, Algorithm, Answers, Entry, Route, Rule, Token};
+use crate::route::{ActsAs, Algorithm, Answers, Bearer, Entry, Route, Rule, Token};
 use crate::store::{RedisMode, RedisSettings};
 
 /// What stands in the place of a secret.
@@ -265,12 +265,13 @@ fn rule(rule: &Rule) -> Value {
                 Entry::Closed => text(&"nobody"),
             },
         ),
+        ("bearer", rule.bearer.as_ref().map_or(Value::Null, bearer)),
         (
             "answers",
             match rule.answers {
                 Answers::Json => text(&"json"),
-                Answers::Pages if matches!(rule.entry, Entry::AsTheRoute) => text(&"pages"),
-                Answers::Pages => Value::Null,
+                Answers::Pages if matches!(rule.entry, Entry::Closed) => Value::Null,
+                Answers::Pages => text(&"pages"),
             },
         ),
         ("body_limit", rule.body_limit.map_or(Value::Null, |limit| text(&size(limit)))),
@@ -279,6 +280,15 @@ fn rule(rule: &Rule) -> Value {
             rule.read_timeout.map_or(Value::Null, |read| mapping([("read", text(&span(read)))])),
         ),
     ])
+}
+
+fn bearer(bearer: &Bearer) -> Value {
+    if *bearer == Bearer::default() {
+        return text(&"any");
+    }
+    let prefix = Some(&bearer.prefix).filter(|prefix| !prefix.is_empty());
+    let said = |word: Option<&Box<str>>| word.map_or(Value::Null, |word| text(word));
+    mapping([("prefix", said(prefix)), ("query", said(bearer.query.as_ref()))])
 }
 
 fn allow(policy: &Policy) -> Value {

@@ -14,7 +14,7 @@ use super::scalar::{
     BodyLimit, FileMode, Https, InstanceName, PagesOf, PlainPath, RedisAddress, RouteName, Size,
     Span, Text, TrustedProxy,
 };
-use super::written::{Allow, Redis, SecretSource, Store, Upstream};
+use super::written::{Allow, Bearer, Redis, SecretSource, Store, Upstream};
 use crate::broker::Redirect;
 use crate::github::WebhookMode;
 use crate::identity::{EmailPattern, OrgName, TeamRef, UserPattern};
@@ -246,9 +246,16 @@ mapping! {
         path: PlainPath,
         methods: Vec<At<Method>>,
         allow: Allow,
+        bearer: Bearer,
         answers: Text,
         body_limit: BodyLimit,
         timeouts: RuleTimeouts,
+    }
+
+    /// The mapping form of `bearer:`.
+    BearerKeys, "`bearer`" {
+        prefix: Text,
+        query: Text,
     }
 
     /// `timeouts:` of a rule.

@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 
 use super::field::{At, Field, Read, glued_key, space_is_missing};
 use super::locate::{Node, Value};
-use super::raw::{AllowLists, ApiKeys, RedisKeys, SecretPlace, StorePlaces, UpstreamKinds};
+use super::raw::{AllowLists, ApiKeys, BearerKeys, RedisKeys, SecretPlace, StorePlaces, UpstreamKinds};
 use super::report::{Fault, Report};
 use super::scalar::{Address, RedisAddress, Scalar, not};
 use super::suggest::nearest;
@@ -26,6 +26,14 @@ pub(super) enum Allow {
     Nobody,
     /// Whoever is in one of the lists.
     Lists(Box<AllowLists>),
+}
+
+/// Tokens of an app's own.
+pub(super) enum Bearer {
+    /// Whatever they look like.
+    Any,
+    /// With what there is to say of them.
+    Of(Box<BearerKeys>),
 }
 
 /// Where sessions are kept.
@@ -88,6 +96,26 @@ impl Read for Allow {
             _ => Fault::new("a list does not say whom it names"),
         };
         let way_out = "write `allow: anyone`, or who: `allow: { orgs: [acme], users: [octocat] }`";
+        report.problem(&node.place, fault.note(way_out));
+        None
+    }
+}
+
+// === impl Bearer ===
+
+impl Read for Bearer {
+    fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
+        let fault = match (&node.value, node.text()) {
+            (_, Some("any")) => return Some(Self::Any),
+            (Value::Mapping(_), _) => {
+                return BearerKeys::read(node, report).map(Box::new).map(Self::Of);
+            }
+            (_, Some(text)) => {
+                not(text, "a kind of token").suggest(nearest(text, ["any"]))
+            }
+            _ => Fault::new("a list does not say which tokens are taken"),
+        };
+        let way_out = "write `bearer: any`, or what they begin with: `bearer: { prefix: tk_ }`";
         report.problem(&node.place, fault.note(way_out));
         None
     }

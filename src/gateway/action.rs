@@ -61,6 +61,9 @@ pub struct Answer {
 pub enum Decision {
     /// Anyone may; with the number of the rule that holds.
     Public(Option<usize>),
+    /// A program may that shows a token of the app's own, for the app to judge; with the number of
+    /// the rule that holds.
+    AppToken(Option<usize>),
     /// This visitor may.
     Allow(Visitor),
     /// Whoever it is must sign in first, and why.
@@ -87,7 +90,7 @@ pub struct Visitor {
 pub struct Forward {
     /// The route.
     pub route: Arc<Route>,
-    /// For whom; nobody on public paths.
+    /// For whom; nobody on public paths, and with a token of the app's own.
     pub visitor: Option<Visitor>,
     /// Why it may pass.
     pub reason: Reason,
@@ -149,6 +152,7 @@ impl Decision {
     pub fn words(&self) -> (&'static str, Reason) {
         match self {
             Self::Public(_) => ("allow", Reason::Public),
+            Self::AppToken(_) => ("allow", Reason::AppToken),
             Self::Allow(visitor) => ("allow", visitor.reason),
             Self::SignIn(reason) => ("sign-in", *reason),
             Self::Deny(reason, _) => ("deny", *reason),

@@ -188,6 +188,7 @@ fn notice(reason: Reason) -> Notice {
     use StatusCode as S;
     match reason {
         R::Public
+        | R::AppToken
         | R::Anyone
         | R::User
         | R::Org

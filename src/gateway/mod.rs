@@ -239,10 +239,10 @@ impl Gateway {
         let api = route.upstream.api();
         match decision {
             // GitHub is asked in somebody's name or not at all.
-            Decision::Public(_) if api.is_some() => {
+            Decision::Public(_) | Decision::AppToken(_) if api.is_some() => {
                 Action::respond(self.ask_to_sign_in(request, Reason::NoSession)).for_route(route)
             }
-            Decision::Public(rule) => {
+            Decision::Public(rule) | Decision::AppToken(rule) => {
                 Action::forward(Forward::new(request, route, rule, None, reason))
             }
             Decision::Allow(visitor) => {
@@ -278,6 +278,13 @@ impl Gateway {
         };
         let live = match self.authenticate(request).await {
             Authenticated::Session(live) => live,
+            // Whoever shows a key of ours is judged by it alone.
+            Authenticated::Nobody(reason)
+                if reason != Reason::BadApiKey
+                    && route.takes_token(terms.rule, request.headers, request.target.query()) =>
+            {
+                return Decision::AppToken(terms.rule);
+            }
             Authenticated::Nobody(reason) => return Decision::SignIn(reason),
             Authenticated::Unknown(_) => return Decision::Unavailable(Reason::StoreUnavailable),
         };

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderMap, Method};
 
 use crate::policy::{Facts, Policy};
 use crate::secret::Secret;
 
 mod api;
+mod bearer;
 mod path;
 mod table;
 
 pub use api::{ActsAs, Api, LimitStatus};
+pub use bearer::Bearer;
 pub use path::{HostPattern, PathPattern, PathPrefix};
 pub use table::{Miss, RouteTable};
 
@@ -60,6 +62,8 @@ pub struct Rule {
     pub methods: Option<Vec<Method>>,
     /// Who may pass there.
     pub entry: Entry,
+    /// With which token of the app's own a program passes without a session.
+    pub bearer: Option<Bearer>,
     /// What the gateway's own answers look like there.
     pub answers: Answers,
     /// The largest request body in bytes; `None` is the route's.
@@ -223,6 +227,13 @@ impl Route {
         rule.and_then(Rule::policy).unwrap_or(&self.policy)
     }
 
+    /// Whether a request shows a token of the app's own, where a rule takes one.
+    pub fn takes_token(&self, rule: Option<usize>, headers: &HeaderMap, query: Option<&str>) -> bool {
+        let rule = rule.and_then(|index| self.rules.get(index));
+        let bearer = rule.and_then(|rule| rule.bearer.as_ref());
+        bearer.is_some_and(|bearer| bearer.is_shown(headers, query))
+    }
+
     /// What the gateway's own answers look like to a request.
     pub fn answers(&self, path: &str, method: &Method) -> Answers {
         let rule = self.rule_at(path, method).ok().flatten();
@@ -241,8 +252,15 @@ impl Route {
 impl Rule {
     /// A rule that says nothing yet.
     pub fn new(path: PathPrefix, entry: Entry) -> Self {
-        let answers = Answers::default();
-        Self { path, methods: None, entry, answers, body_limit: None, read_timeout: None }
+        Self {
+            path,
+            methods: None,
+            entry,
+            bearer: None,
+            answers: Answers::default(),
+            body_limit: None,
+            read_timeout: None,
+        }
     }
 
     /// The policy that decides there, if it has one of its own.

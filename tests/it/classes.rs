@@ -143,3 +143,109 @@ fn a_rule_has_bounds_of_its_own() {
     let late = browser.get(&url("/api/large"));
     assert_eq!((late.status, late.json()["reason"].clone()), (200, Value::Null));
 }
+
+// === tokens of the app's own ===
+
+const TOKENS: &str = r"
+  - name: app
+    host: app.example.com
+    upstream: @APP@
+    allow: { orgs: [acme] }
+    rules:
+      - { path: /api/admin, allow: { teams: [acme/admins] }, answers: json }
+      - { path: /api/closed, allow: nobody }
+      - { path: /api/files, bearer: { prefix: tk_ } }
+      - { path: /api/down, bearer: { query: token } }
+      - { path: /api/any, bearer: any }
+";
+
+const OWN: &str = "Bearer tk_0123456789";
+
+/// A program: whatever it is asked to say, and no cookie.
+fn program(world: &World, method: &str, path: &str, fields: &[(&str, &str)]) -> Response {
+    world.browser().send(method, &url(path), fields, "")
+}
+
+#[test]
+fn a_token_of_the_apps_own_passes_untouched_and_as_nobody() {
+    let world = World::with("", TOKENS);
+    for (method, path, token) in [
+        ("GET", "/api/files", OWN),
+        ("POST", "/api/files/upload?x=y", OWN),
+        ("DELETE", "/api/any/1", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x"),
+    ] {
+        let hits = world.app.hits();
+        let claims = [
+            ("authorization", token),
+            ("x-forwarded-user", "octocat"),
+            ("x-gatekeep-jwt", "x.y.z"),
+            ("x_forwarded_user", "octocat"),
+        ];
+        let answer = program(&world, method, path, &claims);
+        assert_eq!((answer.status, world.app.hits()), (200, hits + 1), "{method} {path}");
+        let seen = world.app.requests().pop().expect("it came");
+        assert_eq!((seen.method.as_str(), seen.target.as_str()), (method, path));
+        assert_eq!(seen.all("authorization"), [token]);
+        for name in ["x-forwarded-user", "x-gatekeep-jwt", "x_forwarded_user", "cookie"] {
+            assert_eq!(seen.header(name), None, "{name}");
+        }
+    }
+    let download = "/api/down/1?token=eyJ.eyJ.x&y=z";
+    assert_eq!(program(&world, "GET", download, &[]).status, 200);
+    assert_eq!(world.app.requests().pop().expect("it came").target, download);
+    assert!(world.gate.access_log().contains("reason=app-token"));
+    assert!(!world.gate.access_log().contains("eyJ"), "no token is logged");
+}
+
+/// The gateway cannot judge these tokens, so it takes them where a rule says so, in the very form
+/// that it says, and nowhere else.
+#[test]
+fn a_token_of_the_apps_own_opens_nothing_but_what_it_is_for() {
+    let world = World::with("", TOKENS);
+    let hits = world.app.hits();
+    let own = ("authorization", OWN);
+    let key = format!("Bearer gk_{}", "A".repeat(43));
+    let cases: [(&str, &[(&str, &str)], u16); 17] = [
+        ("/", &[own], 401),
+        ("/api", &[own], 401),
+        ("/api/filesx", &[own], 401),
+        ("/api/admin", &[own], 401),
+        ("/api/closed", &[own], 403),
+        ("/api/FILES", &[own], 400),
+        ("/api/files/..%2fadmin", &[own], 400),
+        ("/api/files", &[], 401),
+        ("/api/files?token=tk_0123456789", &[], 401),
+        ("/api/files", &[("authorization", "")], 401),
+        ("/api/files", &[("authorization", "Bearer eyJ.eyJ.x")], 401),
+        ("/api/files", &[("authorization", "tk_0123456789")], 401),
+        ("/api/files", &[("authorization", "Basic dGtfMDp4")], 401),
+        ("/api/files", &[own, own], 401),
+        ("/api/files", &[own, ("authorization", &key)], 401),
+        ("/api/any", &[("authorization", &key)], 401),
+        ("/api/down?token=", &[], 401),
+    ];
+    for (path, fields, status) in cases {
+        let answer = program(&world, "GET", path, fields);
+        assert_eq!((answer.status, world.app.hits()), (status, hits), "{path} {fields:?}");
+        assert_eq!(answer.header("location"), None, "{path}");
+    }
+    let navigation = world.browser().get(&url("/api/files/1"));
+    assert!(navigation.status == 401 && is_json(&navigation, "no-session"), "never a redirect");
+    assert_eq!(program(&world, "GET", "/api/files", &[own]).status, 200, "control");
+}
+
+/// A session is judged as anywhere: a token beside it gives no rights, and takes none.
+#[test]
+fn beside_a_session_a_token_changes_nothing() {
+    let world = World::with("", TOKENS);
+    let own = [("authorization", OWN)];
+    let mut octocat = someone(&world);
+    assert_eq!(octocat.send("GET", &url("/api/files"), &own, "").status, 200);
+    let seen = world.app.requests().pop().expect("it came");
+    assert_eq!(seen.all("x-forwarded-user"), ["octocat"]);
+    assert_eq!(seen.all("authorization"), [OWN]);
+    let mut stranger = world.signed_in("stranger", &url("/")).0;
+    let hits = world.app.hits();
+    let refused = stranger.send("GET", &url("/api/files"), &own, "");
+    assert_eq!((refused.status, world.app.hits()), (403, hits));
+}

@@ -9,10 +9,11 @@ use super::super::locate::Place;
 use super::super::raw::{Route, Rule as RawRule};
 use super::super::report::Fault;
 use super::super::scalar::Text;
-use super::super::written::Allow;
+use super::super::written::{Allow, Bearer as Tokens};
 use super::access::{denied, methods, overlap};
 use super::{Check, Gateway};
-use crate::route::{Answers, Entry, PathPrefix, Rule};
+use crate::api_key::PREFIX;
+use crate::route::{Answers, Bearer, Entry, PathPrefix, Rule};
 
 /// How an earlier rule stands in a later one's way.
 #[derive(Clone, Copy)]
@@ -76,9 +77,11 @@ impl Check<'_> {
         let second = Duration::from_secs(1);
         let timeouts = raw.timeouts.value();
         let read = timeouts.map(|raw| &raw.read).filter(|read| read.given().is_some());
+        let bearer = self.bearer(raw, route);
         Some(Rule {
             methods: methods(&raw.methods),
-            answers: self.answers(&raw.answers),
+            answers: self.answers(&raw.answers, bearer.is_some()),
+            bearer,
             body_limit: raw.body_limit.value().map(|limit| limit.0),
             read_timeout: read.map(|read| self.span(read, second, second)),
             ..Rule::new(prefix?, entry?)
@@ -87,13 +90,14 @@ impl Check<'_> {
 
     fn says_something(&mut self, raw: &RawRule, place: &Place) {
         let is_silent = raw.allow.is_absent()
+            && raw.bearer.is_absent()
             && raw.answers.is_absent()
             && raw.body_limit.is_absent()
             && raw.timeouts.is_absent();
         if is_silent {
             let fault = Fault::new("this rule says nothing of its path")
                 .note("whom it lets in, as in `allow: { teams: [acme/admins] }` or `allow: nobody`")
-                .note("or what else is different there: `answers`, `body_limit`, `timeouts`");
+                .note("or what else is different there: `bearer`, `answers`, `body_limit`, `timeouts`");
             self.problem(place, fault);
         }
     }
@@ -107,9 +111,35 @@ impl Check<'_> {
         }
     }
 
-    fn answers(&mut self, field: &Field<Text>) -> Answers {
+    /// The tokens of the app's own that are taken there.
+    fn bearer(&mut self, raw: &RawRule, route: &Route) -> Option<Bearer> {
+        let at = raw.bearer.given()?;
+        if matches!(raw.allow.value(), Some(Allow::Nobody)) {
+            let fault = Fault::new("`bearer` opens what `allow: nobody` closes");
+            self.problem(&at.key, fault.help("leave one of them out"));
+        }
+        let header = route.token.value().and_then(|token| token.header.value());
+        if header.is_some_and(|header| header.0 == "Authorization") {
+            let fault = Fault::new("the gateway's own token takes the place of the app's");
+            self.problem(
+                &at.key,
+                fault.note("send it under its usual name: leave out `header: Authorization` of `token`"),
+            );
+        }
+        let Tokens::Of(keys) = &at.value else { return Some(Bearer::default()) };
+        let text = |field: &Field<Text>| field.value().map(|text| text.0.as_str().into());
+        if let Some(prefix) = keys.prefix.given().filter(|at| at.value.0.starts_with(PREFIX)) {
+            let fault = Fault::new(format!("`{PREFIX}` begins the gateway's own API keys"));
+            self.problem(&prefix.place, fault.note("those are judged by the gateway, on every path"));
+        }
+        Some(Bearer { prefix: text(&keys.prefix).unwrap_or_default(), query: text(&keys.query) })
+    }
+
+    /// Programs that show tokens follow no redirect, unless it is said that they do.
+    fn answers(&mut self, field: &Field<Text>, to_programs: bool) -> Answers {
         let words = [("pages", Answers::Pages), ("json", Answers::Json)];
-        self.word(field, "a form of answers", &words).unwrap_or_default()
+        let usual = if to_programs { Answers::Json } else { Answers::Pages };
+        self.word(field, "a form of answers", &words).unwrap_or(usual)
     }
 
     fn rules_clash(&mut self, clash: Clash, earlier: &At<RawRule>, place: &Place) {

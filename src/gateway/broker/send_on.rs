@@ -43,8 +43,8 @@ impl Gateway {
             Decision::SignIn(reason) => self.ask_to_sign_in(request, reason),
             Decision::Deny(reason, live) => error::denied(request, route, reason, live.as_ref()),
             Decision::Unavailable(reason) => error::fault(request, reason),
-            // An instance has no public paths.
-            Decision::Public(_) => error::fault(request, Reason::Internal),
+            // An instance has no public paths, and no rules.
+            Decision::Public(_) | Decision::AppToken(_) => error::fault(request, Reason::Internal),
         }))
     }
 
