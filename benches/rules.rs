@@ -39,6 +39,7 @@ fn route(n: usize) -> Route {
         policy: Policy::default(),
         public: vec![],
         rules: vec![],
+        same_origin: false,
         loose_paths: false,
         token: Token::default(),
         body_limit: 0,

@@ -92,6 +92,8 @@ defences! {
     Scopes => "scopes",
     /// Apps ask GitHub no faster than it bears.
     Pace => "pace",
+    /// What a cookie brings changes nothing but for the app's own pages, where a route asks for it.
+    OwnPages => "own-pages",
     /// What a cookie brings is not for pages of other origins.
     OtherOrigins => "other-origins",
     /// What is for an instance goes to the places that are registered for it alone.

@@ -70,6 +70,8 @@ reasons! {
     ApiKeyScope => "api-key-scope",
     /// A WebSocket was opened from a page of another origin.
     CrossOriginUpgrade => "cross-origin-upgrade",
+    /// A request that changes something came with a cookie, and not from a page of the app.
+    CrossOriginWrite => "cross-origin-write",
     /// A form was posted from another site, or without its token.
     CrossSiteForm => "cross-site-form",
     /// A form of ours was not filled in as it must be.

@@ -93,6 +93,9 @@ fn explain_route(
             line_of(out, "decision", &decision_text(policy, answers, visitor));
         }
     }
+    if route.same_origin && !method.is_safe() {
+        line_of(out, "with a cookie", "from the route's own pages alone (`same_origin`)");
+    }
     if let (Some(rule), false) = (rule, matches!(terms.access, Access::Closed)) {
         differences(out, rule, terms.rule);
     }

@@ -210,6 +210,7 @@ fn route(route: &Route) -> Value {
         ("deny", deny(&route.policy)),
         ("public", app(texts(&route.public))),
         ("rules", app(list(route.rules.iter().map(rule)))),
+        ("same_origin", app(route.same_origin.into())),
         ("loose_paths", app(route.loose_paths.into())),
         ("token", app(token(&route.token))),
         ("body_limit", text(&size(route.body_limit))),

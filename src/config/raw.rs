@@ -198,6 +198,7 @@ mapping! {
         deny: Deny,
         public: Vec<At<Text>>,
         rules: Vec<At<Rule>>,
+        same_origin: bool,
         loose_paths: bool,
         token: Token,
         body_limit: BodyLimit,

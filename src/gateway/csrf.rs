@@ -2,12 +2,18 @@
 
 use super::{LiveSession, Request, forms};
 use crate::defence::{Defence, stands};
+use crate::origin::Origin;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::ORIGIN;
 
 /// The name of the field that carries the token.
 pub(super) const FIELD: &str = "csrf";
+
+/// Fetch Metadata: where the page that asks is (<https://www.w3.org/TR/fetch-metadata/>).
+const SITE: &str = "sec-fetch-site";
+const OWN_SITE: &str = "same-origin";
 
 /// The token for a form of this session.
 pub(super) fn token(request: &Request<'_>, live: &LiveSession, purpose: &str) -> String {
@@ -28,8 +34,18 @@ pub(super) fn may_write(request: &Request<'_>) -> bool {
 
 /// Whether the browser, if it is one, says that the request comes from a page of this very origin.
 fn is_same_site(request: &Request<'_>) -> bool {
-    let mut fetched = request.headers.get_all("sec-fetch-site").iter();
-    fetched.all(|site| site == "same-origin") && request.origins_are(&request.here())
+    let mut fetched = request.headers.get_all(SITE).iter();
+    fetched.all(|site| site == OWN_SITE) && request.origins_are(&request.here())
+}
+
+/// Whether the browser says that the request comes from a page of this very origin: in Fetch
+/// Metadata, or by the `Origin` that it sends with every unsafe method; of two signs neither may
+/// say otherwise. Silence says nothing.
+pub(super) fn is_from_own_page(request: &Request<'_>, own: &Origin) -> bool {
+    let sites = || request.headers.get_all(SITE).iter();
+    let says_so = request.headers.contains_key(SITE) || request.headers.contains_key(ORIGIN);
+    let is_own = says_so && sites().all(|site| site == OWN_SITE) && request.origins_are(own);
+    is_own || !stands(Defence::OwnPages)
 }
 
 fn has_token(request: &Request<'_>, live: &LiveSession, purpose: &str) -> bool {

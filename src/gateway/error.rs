@@ -299,6 +299,13 @@ fn notice(reason: Reason) -> Notice {
             "A page of another site tried to open a connection in your name.",
             "Open the app itself and try there.",
         ),
+        R::CrossOriginWrite => Notice(
+            S::FORBIDDEN,
+            "Not from here",
+            "Your browser does not say that a page of this app wanted to change something, so \
+             nothing was done in your name.",
+            "Open the app itself and do it there. Programs show an API key instead of a cookie.",
+        ),
         R::CrossSiteForm => Notice(
             S::FORBIDDEN,
             "This form is not ours",

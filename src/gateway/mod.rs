@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
+use http::header::ORIGIN;
 use tokio::sync::Semaphore;
 
 use crate::api_key::Presented;
@@ -17,6 +18,7 @@ use crate::github::app::Installations;
 use crate::github::budgets::Budgets;
 use crate::github::{Asking, Client, GitHubError, Tokens};
 use crate::metrics::{Metrics, RouteMetrics};
+use crate::origin::Origin;
 use crate::passage::{self, placement::Addresses};
 use crate::policy::{Policy, Verdict};
 use crate::reason::Reason;
@@ -331,8 +333,11 @@ impl Gateway {
         match admission.verdict {
             Verdict::FactsMissing => Decision::SignIn(Reason::FactsMissing),
             Verdict::Refused(reason) => Decision::Deny(reason, Some(live)),
-            Verdict::Admitted(_) if !live.is_api_key() && !may_upgrade(route, request) => {
-                Decision::Deny(Reason::CrossOriginUpgrade, Some(live))
+            Verdict::Admitted(_)
+                if !live.is_api_key()
+                    && let Some(reason) = from_elsewhere(route, request) =>
+            {
+                Decision::Deny(reason, Some(live))
             }
             Verdict::Admitted(reason) => match admission.passport(self, request, &live) {
                 Some(passport) => Decision::Allow(Visitor::new(
@@ -442,12 +447,28 @@ fn miss_reason(miss: Miss) -> Reason {
     }
 }
 
+/// Why a request with a visitor's cookie may be a page's of another origin, if it may.
+fn from_elsewhere(route: &Route, request: &Request<'_>) -> Option<Reason> {
+    if request.is_upgrade() {
+        return (!may_upgrade(route, request)).then_some(Reason::CrossOriginUpgrade);
+    }
+    // Safe methods change nothing (RFC 9110 §9.2.1).
+    let is_asked = route.same_origin && !request.method.is_safe();
+    let is_own = || csrf::is_from_own_page(request, &own_origin(route, request));
+    (is_asked && !is_own()).then_some(Reason::CrossOriginWrite)
+}
+
 /// A page of another site can open a WebSocket with the visitor's cookie; its Origin gives it
-/// away. Programs that are no browsers send none (RFC 6455 §10.2).
+/// away. Programs that are no browsers send none (RFC 6455 §10.2), and where pages alone are
+/// wanted they do not pass.
 fn may_upgrade(route: &Route, request: &Request<'_>) -> bool {
-    if !request.is_upgrade() || !stands(Defence::UpgradeOrigin) {
+    if !stands(Defence::UpgradeOrigin) {
         return true;
     }
-    let own = request.config().origin_of(route, request.target.host());
-    request.origins_are(&own)
+    let is_silent = || !request.headers.contains_key(ORIGIN);
+    request.origins_are(&own_origin(route, request)) && !(route.same_origin && is_silent())
+}
+
+fn own_origin(route: &Route, request: &Request<'_>) -> Origin {
+    request.config().origin_of(route, request.target.host())
 }

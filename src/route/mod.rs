@@ -41,6 +41,8 @@ pub struct Route {
     pub public: Vec<PathPattern>,
     /// Stricter or different policies below the route; the first that matches decides.
     pub rules: Vec<Rule>,
+    /// Whether what a cookie brings and changes something must come from the route's own pages.
+    pub same_origin: bool,
     /// Takes paths with encoded slashes and `;`, byte for byte.
     pub loose_paths: bool,
     /// How the app is told who the visitor is.
@@ -359,6 +361,7 @@ mod tests {
             policy: Policy::default(),
             public: vec![],
             rules: vec![],
+            same_origin: false,
             loose_paths: false,
             token: Token::default(),
             body_limit: 1,

@@ -249,3 +249,103 @@ fn beside_a_session_a_token_changes_nothing() {
     let refused = stranger.send("GET", &url("/api/files"), &own, "");
     assert_eq!((refused.status, world.app.hits()), (403, hits));
 }
+
+// === pages of other origins ===
+
+const GUARDED: &str = r"
+  - name: app
+    host: app.example.com
+    upstream: @APP@
+    allow: { orgs: [acme] }
+    same_origin: true
+    public: [/hook]
+    rules: [{ path: /api, bearer: any }]
+  - name: open
+    host: auth.example.com
+    upstream: @APP@
+    allow: anyone
+";
+
+const PAGE: (&str, &str) = ("origin", "https://app.example.com");
+
+/// An app that takes the gateway's word for who asks has no token of its own in its forms. A page of
+/// a neighbour host gets the cookie sent along: cross-site request forgery.
+#[test]
+fn a_page_of_another_origin_changes_nothing() {
+    let world = World::with("", GUARDED);
+    let mut browser = someone(&world);
+    let hits = world.app.hits();
+    let places: [&[(&str, &str)]; 15] = [
+        &[],
+        &[("origin", "https://evil.example")],
+        &[("origin", "https://auth.example.com")],
+        &[("origin", "http://app.example.com")],
+        &[("origin", "https://app.example.com:8443")],
+        &[("origin", "https://app.example.com.evil.example")],
+        &[("origin", "https://APP.example.com")],
+        &[("origin", "null")],
+        &[("origin", "")],
+        &[PAGE, ("origin", "https://evil.example")],
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "none")],
+        &[PAGE, ("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+    ];
+    for from in places {
+        for method in ["POST", "PUT", "PATCH", "DELETE", "PROPFIND"] {
+            let answer = browser.send(method, &url("/api/notes"), from, "");
+            assert_eq!((answer.status, world.app.hits()), (403, hits), "{method} {from:?}");
+            assert!(is_json(&answer, "cross-origin-write"), "{}", answer.text());
+        }
+    }
+    let controls: [&[(&str, &str)]; 3] = [
+        &[PAGE],
+        &[("sec-fetch-site", "same-origin")],
+        &[PAGE, ("sec-fetch-site", "same-origin")],
+    ];
+    for from in controls {
+        assert_eq!(browser.send("POST", &url("/api/notes"), from, "").status, 200, "{from:?}");
+    }
+}
+
+#[test]
+fn reading_and_whatever_has_no_cookie_of_ours_needs_no_page() {
+    let world = World::with("", GUARDED);
+    let mut browser = someone(&world);
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        let from = [("sec-fetch-site", "cross-site")];
+        assert_eq!(browser.send(method, &url("/x"), &from, "").status, 200, "{method}");
+    }
+    let hook = program(&world, "POST", "/hook", &[("origin", "https://elsewhere.example")]);
+    assert_eq!(hook.status, 200, "public");
+    let token = program(&world, "POST", "/api/notes", &[("authorization", OWN)]);
+    assert_eq!(token.status, 200, "a token of the app's own");
+    let own = "https://auth.example.com/x";
+    assert_eq!(browser.get(own).status, 303, "on to the sign-in there");
+    let mut other = world.signed_in("octocat", own).0;
+    assert_eq!(other.send("POST", own, &[], "").status, 200, "a route that does not ask for it");
+}
+
+/// The status of a request to open a socket.
+fn opens_socket(world: &World, browser: &Browser, origin: &str) -> u16 {
+    let id = browser.session(APP).expect("signed in");
+    let mut connection = Connection::open(world.gate.address);
+    let request = format!(
+        "GET /ws HTTP/1.1\r\nhost: {APP}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{origin}\
+         cookie: __Host-gatekeep={id}\r\n\r\n"
+    );
+    connection.send(request.as_bytes()).expect("the gateway reads");
+    connection.receive(false).expect("an answer").status
+}
+
+#[test]
+fn a_socket_without_an_origin_is_no_page_s() {
+    let world = World::with("", GUARDED);
+    let browser = someone(&world);
+    let own = "origin: https://app.example.com\r\n";
+    for (origin, status) in [(own, 101), ("", 403), ("origin: https://evil.example\r\n", 403)] {
+        assert_eq!(opens_socket(&world, &browser, origin), status, "{origin:?}");
+    }
+}

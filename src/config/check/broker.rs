@@ -303,6 +303,7 @@ fn route(name: &str, host: &str, policy: Policy) -> Route {
         policy,
         public: vec![],
         rules: vec![],
+        same_origin: false,
         loose_paths: false,
         token: Token::default(),
         body_limit: 0,

@@ -107,6 +107,8 @@ impl Check<'_> {
         unfit(key_of(&route.public), "public", everybody);
         unfit(key_of(&route.token), "token", app);
         unfit(key_of(&route.rules), "rules", paths);
+        let writes = "what changes something there must come from an own page anyway";
+        unfit(key_of(&route.same_origin), "same_origin", writes);
         unfit(key_of(&route.loose_paths), "loose_paths", "GitHub's paths are taken as they are");
         unfit(key_of(&route.upstream_tls), "upstream_tls", fixed);
         unfit(key_of(&route.preserve_host), "preserve_host", fixed);

@@ -68,6 +68,7 @@ impl Check<'_> {
             host: host?,
             path: path?,
             methods: methods(&raw.methods),
+            same_origin: raw.same_origin.value() == Some(&true),
             // GitHub tells an encoded slash from a slash.
             loose_paths: upstream.api().is_some() || raw.loose_paths.value() == Some(&true),
             upstream,
