@@ -12,7 +12,7 @@ use gatekeep::identity::Identity;
 use gatekeep::keys::{Keys, SigningKey, install_jwt_provider};
 use gatekeep::policy::Policy;
 use gatekeep::route::{
-    App, HostPattern, PathPrefix, Route, RouteTable, Timeouts, Token, Upstream, UpstreamAddress,
+    App, HostPattern, Passing, PathPrefix, Route, RouteTable, Timeouts, Token, Upstream, UpstreamAddress,
 };
 use gatekeep::secret::Secret;
 use gatekeep::session::{Session, SessionId, SessionKey};
@@ -39,6 +39,7 @@ fn route(n: usize) -> Route {
         policy: Policy::default(),
         public: vec![],
         rules: vec![],
+        passing: Passing::default(),
         same_origin: false,
         loose_paths: false,
         token: Token::default(),

@@ -196,6 +196,9 @@ fn route(route: &Route) -> Value {
         ("write", timeouts.write),
         ("idle", timeouts.idle),
     ];
+    let passing = &route.passing;
+    let cookie = passing.placeholder_cookie.as_ref().and_then(|cookie| cookie.to_str().ok());
+    let cookie = cookie.map_or(Value::Null, |cookie| text(&cookie));
     // What an app is told means nothing to GitHub.
     let app = |value: Value| if route.upstream.app().is_some() { value } else { Value::Null };
     mapping([
@@ -212,6 +215,11 @@ fn route(route: &Route) -> Value {
         ("rules", app(list(route.rules.iter().map(rule)))),
         ("same_origin", app(route.same_origin.into())),
         ("loose_paths", app(route.loose_paths.into())),
+        ("strip_query", app(unless_empty(texts(&passing.strip_query)))),
+        ("strip_headers", app(unless_empty(texts(&passing.strip_headers)))),
+        ("placeholder_cookie", app(cookie)),
+        ("forwarded_for", app(text(&passing.forwarded_for))),
+        ("resend", app(text(&passing.resend))),
         ("token", app(token(&route.token))),
         ("body_limit", text(&size(route.body_limit))),
         ("timeouts", mapping(times.map(|(name, time)| (name, text(&span(time)))))),

@@ -94,7 +94,7 @@ pub struct Forward {
     pub visitor: Option<Visitor>,
     /// Why it may pass.
     pub reason: Reason,
-    /// Path and query, where the canonical form differs from what was sent.
+    /// Path and query, where what is to be forwarded differs from what was sent.
     pub path_and_query: Option<String>,
     /// Header fields to set, after stripping.
     pub fields: Vec<(HeaderName, HeaderValue)>,
@@ -235,7 +235,6 @@ impl Forward {
         reason: Reason,
     ) -> Self {
         let rule = rule.and_then(|index| route.rules.get(index));
-        let target = &request.target;
         // Where a visitor is wanted, a key that was shown was judged, and no cookie beside it.
         let has_api_key = match &visitor {
             Some(visitor) => visitor.is_api_key(),
@@ -243,10 +242,10 @@ impl Forward {
         };
         Self {
             fields: upstream::fields(request, route, visitor.as_ref()),
+            path_and_query: upstream::path_and_query(request, route, visitor.is_some()),
             route: route.clone(),
             visitor,
             reason,
-            path_and_query: (!target.is_verbatim()).then(|| target.path_and_query().into_owned()),
             may_stay_silent: request.may_stay_silent(),
             body_limit: rule.and_then(|rule| rule.body_limit).unwrap_or(route.body_limit),
             read_timeout: rule.and_then(|rule| rule.read_timeout),

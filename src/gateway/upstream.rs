@@ -12,8 +12,9 @@ use super::{Forward, Request, Visitor};
 use crate::cookie;
 use crate::defence::{Defence, stands};
 use crate::identity::Identity;
-use crate::route::{App, Route, Token, UpstreamAddress};
+use crate::route::{App, ForwardedFor, Route, Token, UpstreamAddress};
 use crate::secret::Secret;
+use crate::target::query;
 
 const JWT: HeaderName = HeaderName::from_static("x-gatekeep-jwt");
 const USER: HeaderName = HeaderName::from_static("x-forwarded-user");
@@ -66,6 +67,7 @@ impl Forward {
             return stands(Defence::HideCookies);
         }
         ((self.route.token.bearer || self.has_api_key) && folds_to(name, "authorization"))
+            || self.route.passing.strips(name)
             || (stands(Defence::StripHeaders) && is_reserved(name))
     }
 }
@@ -80,10 +82,12 @@ pub(super) fn fields(
     let mut fields = Vec::with_capacity(16);
     fields.extend(visitor.iter().flat_map(|visitor| visitor.passport().fields.iter().cloned()));
     if stands(Defence::HideCookies) {
-        fields.extend(cookie::for_upstream(request.headers).map(|value| (COOKIE, value)));
+        let cookies = cookie::for_upstream(request.headers);
+        let cookies = cookies.or_else(|| route.passing.placeholder_cookie.clone());
+        fields.extend(cookies.map(|value| (COOKIE, value)));
     }
     let host = host_field(request);
-    fields.extend(addresses(&request.client));
+    fields.extend(addresses(&request.client, route.passing.forwarded_for));
     let secure = request.config().public_url.is_secure();
     let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
     fields.push((FORWARDED_PROTO, scheme));
@@ -98,14 +102,38 @@ pub(super) fn fields(
 
 /// Where the client is, as far as anybody knows: nobody does of who comes by a Unix socket, unless it
 /// is trusted and says so.
-fn addresses(client: &Client) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+fn addresses(
+    client: &Client,
+    told: ForwardedFor,
+) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
     let chain = client.address.map(|address| match client.peer {
         // Client, then the trusted proxy that spoke for it.
-        Some(peer) if peer != address => plain(&format!("{}, {peer}", client.as_str())),
+        Some(peer) if peer != address && told == ForwardedFor::Chain => {
+            plain(&format!("{}, {peer}", client.as_str()))
+        }
         _ => client.text.clone(),
     });
     let real = client.address.map(|_| (REAL_IP, client.text.clone()));
     real.into_iter().chain(chain.map(|chain| (FORWARDED_FOR, chain)))
+}
+
+/// Path and query as they go to the app, where that is not what was sent: the canonical form, for a
+/// visitor without the parameters that the route strips.
+pub(super) fn path_and_query(
+    request: &Request<'_>,
+    route: &Route,
+    has_visitor: bool,
+) -> Option<String> {
+    let (target, unwanted) = (&request.target, &route.passing.strip_query);
+    if has_visitor
+        && !unwanted.is_empty()
+        && stands(Defence::StripQuery)
+        && let Some(rest) = target.query().and_then(|query| query::without(query, unwanted))
+    {
+        let path = target.path();
+        return Some(if rest.is_empty() { path.to_owned() } else { format!("{path}?{rest}") });
+    }
+    (!target.is_verbatim()).then(|| target.path_and_query().into_owned())
 }
 
 /// The canonical Host: the client's own field, where it was canonical.

@@ -12,11 +12,13 @@ use crate::secret::Secret;
 
 mod api;
 mod bearer;
+mod passing;
 mod path;
 mod table;
 
 pub use api::{ActsAs, Api, LimitStatus};
 pub use bearer::Bearer;
+pub use passing::{ForwardedFor, Passing, Resend};
 pub use path::{HostPattern, PathPattern, PathPrefix};
 pub use table::{Miss, RouteTable};
 
@@ -41,6 +43,8 @@ pub struct Route {
     pub public: Vec<PathPattern>,
     /// Stricter or different policies below the route; the first that matches decides.
     pub rules: Vec<Rule>,
+    /// What is changed in a request on its way to the app.
+    pub passing: Passing,
     /// Whether what a cookie brings and changes something must come from the route's own pages.
     pub same_origin: bool,
     /// Takes paths with encoded slashes and `;`, byte for byte.
@@ -361,6 +365,7 @@ mod tests {
             policy: Policy::default(),
             public: vec![],
             rules: vec![],
+            passing: Passing::default(),
             same_origin: false,
             loose_paths: false,
             token: Token::default(),

@@ -254,6 +254,27 @@ impl ProxyHttp for Proxy {
         error
     }
 
+    /// Pingora's own rule, and the route's: the app may have done what it did not answer.
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Ctx,
+        client_reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("Peer: {peer}"));
+        let method = &session.req_header().method;
+        let forward = ctx.forward.as_ref();
+        let takes = forward.is_some_and(|forward| forward.route.passing.resend.takes(method));
+        if takes && !session.as_ref().retry_buffer_truncated() {
+            error.retry.decide_reuse(client_reused);
+        } else {
+            error.set_retry(false);
+        }
+        error
+    }
+
     async fn upstream_request_filter(
         &self,
         _session: &mut Session,

@@ -12,6 +12,7 @@ use crate::defence::{Defence, stands};
 
 mod host;
 mod path;
+pub(crate) mod query;
 
 pub(crate) use host::parse_host;
 use path::{canonical_path, canonical_query};

@@ -1,10 +1,13 @@
 //! Parts of a route that are treated in a way of their own: closed, in JSON, with other bounds.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::Value;
 
 use crate::support::World;
 use crate::support::browser::Browser;
 use crate::support::http::{Connection, Response};
+use crate::support::upstream;
 
 const APP: &str = "app.example.com";
 
@@ -347,5 +350,135 @@ fn a_socket_without_an_origin_is_no_page_s() {
     let own = "origin: https://app.example.com\r\n";
     for (origin, status) in [(own, 101), ("", 403), ("origin: https://evil.example\r\n", 403)] {
         assert_eq!(opens_socket(&world, &browser, origin), status, "{origin:?}");
+    }
+}
+
+// === what passes to the app ===
+
+const CAREFUL: &str = r"
+  - name: app
+    host: app.example.com
+    upstream: @APP@
+    allow: { orgs: [acme] }
+    strip_query: [token]
+    strip_headers: [X-Session-ID]
+    placeholder_cookie: gk=1
+    forwarded_for: client
+    public: [/public]
+    rules: [{ path: /api, bearer: { query: token } }]
+";
+
+/// An app that takes a token from the query lets a link say who is asking: whoever follows it writes
+/// notes into somebody else's account.
+#[test]
+fn a_parameter_that_is_stripped_names_nobody_else() {
+    let world = World::with("", CAREFUL);
+    let mut browser = someone(&world);
+    for (sent, came) in [
+        ("/x?token=evil", "/x"),
+        ("/x?a=1&token=evil&b=%20", "/x?a=1&b=%20"),
+        ("/api/x?Token=evil&tok%65n=evil&a", "/api/x?a"),
+        ("/x?a;token=evil", "/x?a"),
+        ("/x?tokens=1", "/x?tokens=1"),
+        ("/x?", "/x?"),
+    ] {
+        assert_eq!(browser.fetch(&url(sent)).status, 200, "{sent}");
+        let seen = world.app.requests().pop().expect("it came");
+        assert_eq!((seen.target.as_str(), seen.header("x-forwarded-user")), (came, Some("octocat")));
+    }
+    for sent in ["/public?token=own", "/api/x?token=own"] {
+        assert_eq!(program(&world, "GET", sent, &[]).status, 200, "{sent}");
+        assert_eq!(world.app.requests().pop().expect("it came").target, sent, "control: as nobody");
+    }
+}
+
+#[test]
+fn fields_that_are_stripped_never_reach_the_app() {
+    let world = World::with("", CAREFUL);
+    let mut browser = someone(&world);
+    let fields = [("X-Session-Id", "1"), ("x_session_id", "2"), ("XSessionID", "3"), ("x-ses", "4")];
+    assert_eq!(browser.send("GET", &url("/x"), &fields, "").status, 200);
+    assert_eq!(program(&world, "GET", "/public", &fields).status, 200);
+    for seen in world.app.requests().iter().rev().take(2) {
+        let is_ours = |name: &str| name.contains("session");
+        assert!(!seen.headers.iter().any(|(name, _)| is_ours(name)), "{seen:?}");
+        assert_eq!(seen.header("x-ses"), Some("4"));
+    }
+}
+
+/// Some caches take a request without a cookie for one whose answer everybody may be shown.
+#[test]
+fn an_app_that_wants_a_cookie_gets_one() {
+    let world = World::with("", CAREFUL);
+    let mut browser = someone(&world);
+    let cookies = |world: &World| {
+        let seen = world.app.requests().pop().expect("it came");
+        seen.all("cookie").join(" + ")
+    };
+    browser.fetch(&url("/x"));
+    assert_eq!(cookies(&world), "gk=1", "the session's own does not pass");
+    program(&world, "GET", "/public", &[]);
+    assert_eq!(cookies(&world), "gk=1");
+    browser.plant(APP, "theme", "dark");
+    browser.fetch(&url("/x"));
+    assert_eq!(cookies(&world), "theme=dark");
+}
+
+#[test]
+fn an_app_that_counts_clients_gets_one_address() {
+    let world = World::with("trusted_proxies: [127.0.0.1]\n", CAREFUL);
+    let chained = World::with("trusted_proxies: [127.0.0.1]\n", &CAREFUL.replace("client", "chain"));
+    for (world, said) in [(&world, "203.0.113.7"), (&chained, "203.0.113.7, 127.0.0.1")] {
+        let browser = world.browser().coming_from("198.51.100.9, 203.0.113.7");
+        let claims = [("forwarded", "for=192.0.2.1"), ("x-real-ip", "192.0.2.1")];
+        let answer = browser.clone().send("GET", &url("/public"), &claims, "");
+        assert_eq!(answer.status, 200);
+        let seen = world.app.requests().pop().expect("it came");
+        assert_eq!(seen.all("x-forwarded-for"), [said]);
+        assert_eq!(seen.all("x-real-ip"), ["203.0.113.7"]);
+        assert_eq!(seen.header("forwarded"), None);
+    }
+}
+
+/// What reaches an app that answers once on its first connection, then reads a request and closes.
+fn seen_by_a_closing_app(method: &str, more: &str) -> (u16, Vec<String>) {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let lines = seen.clone();
+    let app = upstream::serve(move |connection, mut stream| {
+        for number in 0.. {
+            let Some(head) = upstream::read_head(&mut stream) else { return };
+            let line = head.split(' ').next().unwrap_or_default().to_owned();
+            lines.lock().expect("nobody panics").push(line);
+            if connection == 0 && number == 1 {
+                return;
+            }
+            upstream::answer(&mut stream, "done");
+        }
+    });
+    let routes = format!(
+        "\n  - {{ name: app, host: {APP}, upstream: 'http://{app}', public: ['/*'], allow: anyone{more} }}\n"
+    );
+    let world = World::with("", &routes);
+    assert_eq!(program(&world, "GET", "/", &[]).status, 200);
+    let status = program(&world, method, "/", &[]).status;
+    let seen = seen.lock().expect("nobody panics").clone();
+    (status, seen)
+}
+
+/// The app may have done what it did not answer: a backup is not made twice.
+#[test]
+fn a_write_that_breaks_off_is_not_sent_again() {
+    let safe = ", resend: safe";
+    for (method, more, status, times) in [
+        ("POST", "", 502, 1),
+        ("PATCH", safe, 502, 1),
+        ("PUT", safe, 502, 1),
+        ("DELETE", safe, 502, 1),
+        ("PUT", "", 200, 2),
+        ("OPTIONS", safe, 200, 2),
+    ] {
+        let (answered, seen) = seen_by_a_closing_app(method, more);
+        let count = seen.iter().filter(|line| *line == method).count();
+        assert_eq!((answered, count), (status, times), "{method}{more}: {seen:?}");
     }
 }

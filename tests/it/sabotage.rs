@@ -125,6 +125,7 @@ const ATTACKS: &[(Defence, &[&str])] = &[
             "github_api::scopes::the_gateway_s_own_questions_tell_of_them_too",
         ],
     ),
+    (Defence::StripQuery, &["classes::a_parameter_that_is_stripped_names_nobody_else"]),
     (Defence::OwnPages, &["classes::a_page_of_another_origin_changes_nothing"]),
     (Defence::Pace, &["github_api::soak::however_hasty_the_clients_nobody_is_banned"]),
     (

@@ -15,7 +15,7 @@ use crate::passage::cors::Origins;
 use crate::passage::permitted::Rules;
 use crate::policy::Policy;
 use crate::route::{
-    ActsAs, Api, HostPattern, LimitStatus, PathPrefix, Route, Timeouts, Token, Upstream,
+    ActsAs, Api, HostPattern, LimitStatus, Passing, PathPrefix, Route, Timeouts, Token, Upstream,
 };
 use crate::secret::Secret;
 
@@ -303,6 +303,7 @@ fn route(name: &str, host: &str, policy: Policy) -> Route {
         policy,
         public: vec![],
         rules: vec![],
+        passing: Passing::default(),
         same_origin: false,
         loose_paths: false,
         token: Token::default(),

@@ -109,6 +109,12 @@ impl Check<'_> {
         unfit(key_of(&route.rules), "rules", paths);
         let writes = "what changes something there must come from an own page anyway";
         unfit(key_of(&route.same_origin), "same_origin", writes);
+        let list = "what goes to GitHub is a short list of fields anyway";
+        unfit(key_of(&route.strip_query), "strip_query", list);
+        unfit(key_of(&route.strip_headers), "strip_headers", list);
+        unfit(key_of(&route.placeholder_cookie), "placeholder_cookie", list);
+        unfit(key_of(&route.forwarded_for), "forwarded_for", list);
+        unfit(key_of(&route.resend), "resend", "a write is sent to GitHub once anyway");
         unfit(key_of(&route.loose_paths), "loose_paths", "GitHub's paths are taken as they are");
         unfit(key_of(&route.upstream_tls), "upstream_tls", fixed);
         unfit(key_of(&route.preserve_host), "preserve_host", fixed);

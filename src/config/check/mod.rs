@@ -25,6 +25,7 @@ mod clash;
 mod github;
 mod github_api;
 mod listen;
+mod passing;
 mod routes;
 mod rules;
 mod secrets;

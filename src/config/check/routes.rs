@@ -61,6 +61,7 @@ impl Check<'_> {
         let rules = self.rules(raw, path.as_ref(), gateway);
         let token = self.token(&raw.token);
         let timeouts = self.timeouts(&raw.timeouts);
+        let passing = self.passing(raw);
         let upstream = upstream?;
         Some(Route {
             index: 0, // the table numbers them
@@ -68,6 +69,7 @@ impl Check<'_> {
             host: host?,
             path: path?,
             methods: methods(&raw.methods),
+            passing,
             same_origin: raw.same_origin.value() == Some(&true),
             // GitHub tells an encoded slash from a slash.
             loose_paths: upstream.api().is_some() || raw.loose_paths.value() == Some(&true),
