@@ -12,7 +12,8 @@ use gatekeep::identity::Identity;
 use gatekeep::keys::{Keys, SigningKey, install_jwt_provider};
 use gatekeep::policy::Policy;
 use gatekeep::route::{
-    App, HostPattern, Passing, PathPrefix, Route, RouteTable, Timeouts, Token, Upstream, UpstreamAddress,
+    App, HostPattern, Passing, PathPrefix, Route, RouteTable, Timeouts, Token, Upstream,
+    UpstreamAddress,
 };
 use gatekeep::secret::Secret;
 use gatekeep::session::{Session, SessionId, SessionKey};
@@ -98,7 +99,7 @@ fn cookies(c: &mut Criterion) {
         b.iter(|| cookie::values(black_box(&headers), name).next().and_then(SessionId::parse));
     });
     c.bench_function("cookie: the one field for the app", |b| {
-        b.iter(|| cookie::for_upstream(black_box(&headers)));
+        b.iter(|| cookie::for_upstream(black_box(&headers), |_, _| true));
     });
 }
 

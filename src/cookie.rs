@@ -81,14 +81,19 @@ pub fn values<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<I
     pairs(headers).filter(move |(found, _)| *found == name).map(|(_, value)| value)
 }
 
-/// The one `Cookie` field to send upstream: everything but ours. `None` when nothing is left.
-pub fn for_upstream(headers: &HeaderMap) -> Option<HeaderValue> {
+/// The one `Cookie` field to send upstream: everything but ours, as far as it may pass by name and
+/// value. `None` when nothing is left.
+pub fn for_upstream(
+    headers: &HeaderMap,
+    passes: impl Fn(&[u8], &[u8]) -> bool,
+) -> Option<HeaderValue> {
     let mut out: Vec<u8> = Vec::new();
     for field in headers.get_all(COOKIE) {
         for pair in field.as_bytes().split(|&b| b == b';') {
             let pair = pair.trim_ascii();
-            let name = pair.split(|&b| b == b'=').next().unwrap_or(pair);
-            if pair.is_empty() || is_ours(name) {
+            let end = pair.iter().position(|&b| b == b'=').unwrap_or(pair.len());
+            let (name, value) = (&pair[..end], pair.get(end + 1..).unwrap_or_default());
+            if pair.is_empty() || is_ours(name) || !passes(name.trim_ascii(), value.trim_ascii()) {
                 continue;
             }
             if !out.is_empty() {
@@ -174,7 +179,7 @@ mod tests {
             (&[], None),
         ] {
             let sent = sent.map(HeaderValue::from_static);
-            assert_eq!(for_upstream(&headers(fields)), sent, "{fields:?}");
+            assert_eq!(for_upstream(&headers(fields), |_, _| true), sent, "{fields:?}");
         }
     }
 

@@ -92,6 +92,8 @@ defences! {
     Scopes => "scopes",
     /// Apps ask GitHub no faster than it bears.
     Pace => "pace",
+    /// An app leads nobody to another origin where a rule says so.
+    OwnRedirects => "own-redirects",
     /// Parameters that a route strips do not reach the app with a visitor's identity.
     StripQuery => "strip-query",
     /// What a cookie brings changes nothing but for the app's own pages, where a route asks for it.

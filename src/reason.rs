@@ -72,6 +72,10 @@ reasons! {
     CrossOriginUpgrade => "cross-origin-upgrade",
     /// A request that changes something came with a cookie, and not from a page of the app.
     CrossOriginWrite => "cross-origin-write",
+    /// A link asks the app to send the visitor, or what belongs to them, to another site.
+    ForeignRedirect => "foreign-redirect",
+    /// The app would have sent the visitor to another site.
+    RedirectedAway => "redirected-away",
     /// A form was posted from another site, or without its token.
     CrossSiteForm => "cross-site-form",
     /// A form of ours was not filled in as it must be.

@@ -74,6 +74,27 @@ impl ReturnTo {
     }
 }
 
+/// Whether a text that a server may take for an address is a path, or a URL of this very origin, in
+/// whatever way it is read.
+pub fn stays_at(text: &str, own: &Origin) -> bool {
+    if text.starts_with('/') {
+        return is_safe(own, text);
+    }
+    match split_origin(text) {
+        Some((origin, path)) => origin == *own && is_safe(own, path),
+        None => text == own.to_string(),
+    }
+}
+
+/// Whether a browser on a page of this origin stays there when it follows a `Location`.
+pub fn leads_home(location: &[u8], own: &Origin) -> bool {
+    let Ok(base) = Url::parse(&own.to_string()) else { return false };
+    let url = std::str::from_utf8(location).ok().and_then(|text| base.join(text).ok());
+    url.is_some_and(|url| {
+        url.origin() == base.origin() && url.username().is_empty() && url.password().is_none()
+    })
+}
+
 /// `https://host:port` and the rest, which begins with a slash. The text must spell the origin just
 /// as we do, so that no second reading of it exists.
 fn split_origin(url: &str) -> Option<(Origin, &str)> {

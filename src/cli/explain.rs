@@ -106,12 +106,17 @@ fn differences(out: &mut String, rule: &Rule, number: Option<usize>) {
     let limit = rule.body_limit.map(|limit| format!("a body of at most {}", size(limit)));
     let read = rule.read_timeout.map(|read| format!("{} between two reads", span(read)));
     let token = rule.bearer.as_ref().map(|bearer| {
-        let kind = if bearer.prefix.is_empty() { String::new() } else { format!(" `{}…`", bearer.prefix) };
+        let kind = if bearer.prefix.is_empty() {
+            String::new()
+        } else {
+            format!(" `{}…`", bearer.prefix)
+        };
         let place = bearer.query.as_ref().map(|name| format!(" or `?{name}=`")).unwrap_or_default();
         format!("a token of the app's own{kind} in `Authorization`{place} passes without a session")
     });
+    let redirects = rule.redirects.as_ref().map(|_| "leads to its own origin alone".to_owned());
     let json = (rule.answers == Answers::Json).then(|| "answers in JSON".to_owned());
-    let all: Vec<_> = [token, json, limit, read].into_iter().flatten().collect();
+    let all: Vec<_> = [token, redirects, json, limit, read].into_iter().flatten().collect();
     if !all.is_empty() {
         let number = number.map_or(0, |index| index + 1);
         line_of(out, "there", &format!("{} (number {number} of `rules`)", all.join(", ")));

@@ -11,7 +11,7 @@ use crate::github::{Hook, Settings, scopes_for};
 use crate::log::Format;
 use crate::passage::cors::Origins;
 use crate::policy::Policy;
-use crate::route::{ActsAs, Algorithm, Answers, Bearer, Entry, Route, Rule, Token};
+use crate::route::{ActsAs, Algorithm, Answers, Bearer, Entry, OwnRedirects, Route, Rule, Token};
 use crate::store::{RedisMode, RedisSettings};
 
 /// What stands in the place of a secret.
@@ -275,6 +275,7 @@ fn rule(rule: &Rule) -> Value {
             },
         ),
         ("bearer", rule.bearer.as_ref().map_or(Value::Null, bearer)),
+        ("own_redirects", rule.redirects.as_ref().map_or(Value::Null, own_redirects)),
         (
             "answers",
             match rule.answers {
@@ -288,6 +289,14 @@ fn rule(rule: &Rule) -> Value {
             "timeouts",
             rule.read_timeout.map_or(Value::Null, |read| mapping([("read", text(&span(read)))])),
         ),
+    ])
+}
+
+fn own_redirects(redirects: &OwnRedirects) -> Value {
+    mapping([
+        ("parameters", unless_empty(texts(&redirects.parameters))),
+        ("cookies", unless_empty(texts(&redirects.cookies))),
+        ("location", redirects.location.into()),
     ])
 }
 

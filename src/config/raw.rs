@@ -253,6 +253,7 @@ mapping! {
         methods: Vec<At<Method>>,
         allow: Allow,
         bearer: Bearer,
+        own_redirects: OwnRedirects,
         answers: Text,
         body_limit: BodyLimit,
         timeouts: RuleTimeouts,
@@ -262,6 +263,13 @@ mapping! {
     BearerKeys, "`bearer`" {
         prefix: Text,
         query: Text,
+    }
+
+    /// `own_redirects:`.
+    OwnRedirects, "`own_redirects`" {
+        parameters: Vec<At<Text>>,
+        cookies: Vec<At<Text>>,
+        location: bool,
     }
 
     /// `timeouts:` of a rule.

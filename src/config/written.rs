@@ -5,7 +5,9 @@ use zeroize::Zeroize;
 
 use super::field::{At, Field, Read, glued_key, space_is_missing};
 use super::locate::{Node, Value};
-use super::raw::{AllowLists, ApiKeys, BearerKeys, RedisKeys, SecretPlace, StorePlaces, UpstreamKinds};
+use super::raw::{
+    AllowLists, ApiKeys, BearerKeys, RedisKeys, SecretPlace, StorePlaces, UpstreamKinds,
+};
 use super::report::{Fault, Report};
 use super::scalar::{Address, RedisAddress, Scalar, not};
 use super::suggest::nearest;
@@ -110,9 +112,7 @@ impl Read for Bearer {
             (Value::Mapping(_), _) => {
                 return BearerKeys::read(node, report).map(Box::new).map(Self::Of);
             }
-            (_, Some(text)) => {
-                not(text, "a kind of token").suggest(nearest(text, ["any"]))
-            }
+            (_, Some(text)) => not(text, "a kind of token").suggest(nearest(text, ["any"])),
             _ => Fault::new("a list does not say which tokens are taken"),
         };
         let way_out = "write `bearer: any`, or what they begin with: `bearer: { prefix: tk_ }`";

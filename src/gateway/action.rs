@@ -8,13 +8,14 @@ use http::{HeaderName, HeaderValue, Response};
 
 use super::admission::{Admission, Passport};
 use super::github_api::{Reading, Sending};
-use super::{LiveSession, Request, upstream};
+use super::{LiveSession, Request, own_origin, upstream};
 use crate::api_key::Presented;
 use crate::clock::Time;
 use crate::github::api::Flow;
+use crate::origin::Origin;
 use crate::passage::cors::Sharing;
 use crate::reason::Reason;
-use crate::route::Route;
+use crate::route::{OwnRedirects, Route};
 
 /// What to do with a request.
 pub enum Action {
@@ -104,6 +105,10 @@ pub struct Forward {
     pub body_limit: u64,
     /// Between two reads of the answer, where that is another time than the route's.
     pub read_timeout: Option<Duration>,
+    /// The origin that the app's answer may lead to, where it is not any.
+    pub stays_at: Option<Origin>,
+    /// Whether the app is not told which page asks.
+    pub(super) hides_page: bool,
     /// Whether the client's `Authorization` holds an API key, which is not for the app.
     pub(super) has_api_key: bool,
 }
@@ -234,6 +239,8 @@ impl Forward {
         visitor: Option<Visitor>,
         reason: Reason,
     ) -> Self {
+        let redirects = route.redirects(rule);
+        let own = redirects.map(|_| own_origin(route, request));
         let rule = rule.and_then(|index| route.rules.get(index));
         // Where a visitor is wanted, a key that was shown was judged, and no cookie beside it.
         let has_api_key = match &visitor {
@@ -241,7 +248,7 @@ impl Forward {
             None => Presented::by(request.headers).is_some(),
         };
         Self {
-            fields: upstream::fields(request, route, visitor.as_ref()),
+            fields: upstream::fields(request, route, redirects.zip(own.as_ref()), visitor.as_ref()),
             path_and_query: upstream::path_and_query(request, route, visitor.is_some()),
             route: route.clone(),
             visitor,
@@ -250,6 +257,10 @@ impl Forward {
             body_limit: rule.and_then(|rule| rule.body_limit).unwrap_or(route.body_limit),
             read_timeout: rule.and_then(|rule| rule.read_timeout),
             has_api_key,
+            hides_page: own
+                .as_ref()
+                .is_some_and(|own| OwnRedirects::come_from_elsewhere(request, own)),
+            stays_at: own.filter(|_| redirects.is_some_and(|redirects| redirects.location)),
         }
     }
 }

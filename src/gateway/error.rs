@@ -306,6 +306,19 @@ fn notice(reason: Reason) -> Notice {
              nothing was done in your name.",
             "Open the app itself and do it there. Programs show an API key instead of a cookie.",
         ),
+        R::ForeignRedirect => Notice(
+            S::BAD_REQUEST,
+            "This link leads elsewhere",
+            "The link asks the app to send you on to another site, with what the app gives to you \
+             alone.",
+            "Open the app itself and begin there. Do not follow the link again.",
+        ),
+        R::RedirectedAway => Notice(
+            S::BAD_GATEWAY,
+            "The app leads elsewhere",
+            "The app would have sent you on to another site, with what it gives to you alone.",
+            "Begin again in the app. Operators: its settings name another address than this one.",
+        ),
         R::CrossSiteForm => Notice(
             S::FORBIDDEN,
             "This form is not ours",

@@ -53,6 +53,7 @@ mod my_installations;
 mod my_instances;
 mod my_sessions;
 mod operate;
+mod own_redirects;
 mod pages;
 mod recheck;
 mod request;
@@ -70,6 +71,7 @@ pub use forms::LARGEST as LARGEST_FORM;
 pub use github_api::{Outgoing, Reading, Sending};
 pub use last_session::LastSession;
 pub use operate::{Budgeted, OperateError, Rotation};
+pub use own_redirects::leads_away;
 pub use request::{Client as RequestClient, Request, RequestIds};
 pub use webhook::LARGEST_WEBHOOK;
 
@@ -273,6 +275,11 @@ impl Gateway {
             Ok(terms) => terms,
             Err(miss) => return Decision::Deny(miss_reason(miss), None),
         };
+        if let Some(redirects) = route.redirects(terms.rule)
+            && !redirects.are_asked_for(request, &own_origin(route, request))
+        {
+            return Decision::Deny(Reason::ForeignRedirect, None);
+        }
         let (policy, rule) = match terms.access {
             Access::Public => return Decision::Public(terms.rule),
             Access::Guarded(policy, rule) => (policy, rule),

@@ -4,15 +4,15 @@
 //! altogether), so a name that is merely spelled like one of ours is removed as well: oauth2-proxy
 //! CVE-2025-64484, Traefik CVE-2026-39858, Caddy CVE-2026-30851.
 
-use http::header::{AUTHORIZATION, COOKIE, HOST};
+use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN, REFERER};
 use http::{HeaderName, HeaderValue};
 
 use super::request::Client;
-use super::{Forward, Request, Visitor};
-use crate::cookie;
+use super::{Forward, Request, Visitor, own_redirects};
 use crate::defence::{Defence, stands};
 use crate::identity::Identity;
-use crate::route::{App, ForwardedFor, Route, Token, UpstreamAddress};
+use crate::origin::Origin;
+use crate::route::{App, ForwardedFor, OwnRedirects, Route, Token, UpstreamAddress};
 use crate::secret::Secret;
 use crate::target::query;
 
@@ -68,6 +68,7 @@ impl Forward {
         }
         ((self.route.token.bearer || self.has_api_key) && folds_to(name, "authorization"))
             || self.route.passing.strips(name)
+            || (self.hides_page && [ORIGIN, REFERER].contains(name))
             || (stands(Defence::StripHeaders) && is_reserved(name))
     }
 }
@@ -77,12 +78,13 @@ impl Forward {
 pub(super) fn fields(
     request: &Request<'_>,
     route: &Route,
+    redirects: Option<(&OwnRedirects, &Origin)>,
     visitor: Option<&Visitor>,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let mut fields = Vec::with_capacity(16);
     fields.extend(visitor.iter().flat_map(|visitor| visitor.passport().fields.iter().cloned()));
     if stands(Defence::HideCookies) {
-        let cookies = cookie::for_upstream(request.headers);
+        let cookies = own_redirects::cookies(request, redirects);
         let cookies = cookies.or_else(|| route.passing.placeholder_cookie.clone());
         fields.extend(cookies.map(|value| (COOKIE, value)));
     }

@@ -13,6 +13,7 @@ use crate::secret::Secret;
 mod api;
 mod bearer;
 mod passing;
+mod redirects;
 mod path;
 mod table;
 
@@ -20,6 +21,7 @@ pub use api::{ActsAs, Api, LimitStatus};
 pub use bearer::Bearer;
 pub use passing::{ForwardedFor, Passing, Resend};
 pub use path::{HostPattern, PathPattern, PathPrefix};
+pub use redirects::OwnRedirects;
 pub use table::{Miss, RouteTable};
 
 /// One entry of `routes:`, as meant.
@@ -70,6 +72,8 @@ pub struct Rule {
     pub entry: Entry,
     /// With which token of the app's own a program passes without a session.
     pub bearer: Option<Bearer>,
+    /// What is watched so that the app leads nobody to another origin.
+    pub redirects: Option<OwnRedirects>,
     /// What the gateway's own answers look like there.
     pub answers: Answers,
     /// The largest request body in bytes; `None` is the route's.
@@ -233,8 +237,18 @@ impl Route {
         rule.and_then(Rule::policy).unwrap_or(&self.policy)
     }
 
+    /// What is watched of redirects where a rule holds.
+    pub fn redirects(&self, rule: Option<usize>) -> Option<&OwnRedirects> {
+        self.rules.get(rule?)?.redirects.as_ref()
+    }
+
     /// Whether a request shows a token of the app's own, where a rule takes one.
-    pub fn takes_token(&self, rule: Option<usize>, headers: &HeaderMap, query: Option<&str>) -> bool {
+    pub fn takes_token(
+        &self,
+        rule: Option<usize>,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> bool {
         let rule = rule.and_then(|index| self.rules.get(index));
         let bearer = rule.and_then(|rule| rule.bearer.as_ref());
         bearer.is_some_and(|bearer| bearer.is_shown(headers, query))
@@ -263,6 +277,7 @@ impl Rule {
             methods: None,
             entry,
             bearer: None,
+            redirects: None,
             answers: Answers::default(),
             body_limit: None,
             read_timeout: None,

@@ -98,6 +98,7 @@ pub(super) fn ended() -> Box<Error> {
 pub(super) fn reason_of(error: &Error, known: Reason) -> Reason {
     use ErrorType as E;
     match (error.esource(), error.etype()) {
+        _ if known == Reason::RedirectedAway => known,
         (_, E::HTTPStatus(413)) => Reason::BodyTooLarge,
         (ErrorSource::Downstream, E::HTTPStatus(_) | E::InvalidHTTPHeader) => Reason::BadHeader,
         (ErrorSource::Downstream, _) => Reason::ClientGone,

@@ -24,7 +24,7 @@ use super::{Running, Shared, client, onward};
 use crate::cookie;
 use crate::defence::{Defence, stands};
 use crate::gateway::{
-    Action, Forward, Request, RequestIds, Snapshot, Streamed, Visitor, fault_page,
+    Action, Forward, Request, RequestIds, Snapshot, Streamed, Visitor, fault_page, leads_away,
 };
 use crate::log::Access;
 use crate::reason::Reason;
@@ -330,8 +330,14 @@ impl ProxyHttp for Proxy {
         &self,
         _session: &mut Session,
         upstream: &mut ResponseHeader,
-        _ctx: &mut Ctx,
+        ctx: &mut Ctx,
     ) -> Result<()> {
+        let own = ctx.forward.as_ref().and_then(|forward| forward.stays_at.as_ref());
+        if own.is_some_and(|own| leads_away(&upstream.headers, own)) {
+            ctx.reason = Reason::RedirectedAway;
+            let why = "the app sends the browser to another site";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
+        }
         let ours = upstream.headers.get_all(SET_COOKIE).iter().any(cookie::sets_ours);
         if ours && stands(Defence::OwnCookies) {
             let theirs: Vec<_> = upstream
@@ -397,7 +403,10 @@ impl ProxyHttp for Proxy {
             peer.request_done();
         }
         if let Some(error) = error
-            && matches!(ctx.reason, Reason::UpstreamUnavailable | Reason::UpstreamTimeout)
+            && matches!(
+                ctx.reason,
+                Reason::UpstreamUnavailable | Reason::UpstreamTimeout | Reason::RedirectedAway
+            )
         {
             tracing::warn!(request.id = ctx.id, route = route_name(ctx), "upstream: {error}");
         }

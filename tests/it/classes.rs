@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
+use crate::redirects::targets;
 use crate::support::World;
-use crate::support::browser::Browser;
+use crate::support::browser::{Browser, encode, join, origin_of};
 use crate::support::http::{Connection, Response};
 use crate::support::upstream;
 
@@ -302,11 +303,8 @@ fn a_page_of_another_origin_changes_nothing() {
             assert!(is_json(&answer, "cross-origin-write"), "{}", answer.text());
         }
     }
-    let controls: [&[(&str, &str)]; 3] = [
-        &[PAGE],
-        &[("sec-fetch-site", "same-origin")],
-        &[PAGE, ("sec-fetch-site", "same-origin")],
-    ];
+    let controls: [&[(&str, &str)]; 3] =
+        [&[PAGE], &[("sec-fetch-site", "same-origin")], &[PAGE, ("sec-fetch-site", "same-origin")]];
     for from in controls {
         assert_eq!(browser.send("POST", &url("/api/notes"), from, "").status, 200, "{from:?}");
     }
@@ -384,7 +382,10 @@ fn a_parameter_that_is_stripped_names_nobody_else() {
     ] {
         assert_eq!(browser.fetch(&url(sent)).status, 200, "{sent}");
         let seen = world.app.requests().pop().expect("it came");
-        assert_eq!((seen.target.as_str(), seen.header("x-forwarded-user")), (came, Some("octocat")));
+        assert_eq!(
+            (seen.target.as_str(), seen.header("x-forwarded-user")),
+            (came, Some("octocat"))
+        );
     }
     for sent in ["/public?token=own", "/api/x?token=own"] {
         assert_eq!(program(&world, "GET", sent, &[]).status, 200, "{sent}");
@@ -396,7 +397,8 @@ fn a_parameter_that_is_stripped_names_nobody_else() {
 fn fields_that_are_stripped_never_reach_the_app() {
     let world = World::with("", CAREFUL);
     let mut browser = someone(&world);
-    let fields = [("X-Session-Id", "1"), ("x_session_id", "2"), ("XSessionID", "3"), ("x-ses", "4")];
+    let fields =
+        [("X-Session-Id", "1"), ("x_session_id", "2"), ("XSessionID", "3"), ("x-ses", "4")];
     assert_eq!(browser.send("GET", &url("/x"), &fields, "").status, 200);
     assert_eq!(program(&world, "GET", "/public", &fields).status, 200);
     for seen in world.app.requests().iter().rev().take(2) {
@@ -427,7 +429,8 @@ fn an_app_that_wants_a_cookie_gets_one() {
 #[test]
 fn an_app_that_counts_clients_gets_one_address() {
     let world = World::with("trusted_proxies: [127.0.0.1]\n", CAREFUL);
-    let chained = World::with("trusted_proxies: [127.0.0.1]\n", &CAREFUL.replace("client", "chain"));
+    let chained =
+        World::with("trusted_proxies: [127.0.0.1]\n", &CAREFUL.replace("client", "chain"));
     for (world, said) in [(&world, "203.0.113.7"), (&chained, "203.0.113.7, 127.0.0.1")] {
         let browser = world.browser().coming_from("198.51.100.9, 203.0.113.7");
         let claims = [("forwarded", "for=192.0.2.1"), ("x-real-ip", "192.0.2.1")];
@@ -480,5 +483,157 @@ fn a_write_that_breaks_off_is_not_sent_again() {
         let (answered, seen) = seen_by_a_closing_app(method, more);
         let count = seen.iter().filter(|line| *line == method).count();
         assert_eq!((answered, count), (status, times), "{method}{more}: {seen:?}");
+    }
+}
+
+// === redirects of the app ===
+
+const LEADING: &str = r"
+  - name: app
+    host: app.example.com
+    upstream: @APP@
+    allow: { orgs: [acme] }
+    public: [/login/public]
+    rules:
+      - { path: /login, own_redirects: { parameters: [next], cookies: [next_page] } }
+      - { path: /back, own_redirects: { location: true } }
+";
+
+const HERE: &str = "https://app.example.com";
+
+/// The old wound of such logins: a link says where the app sends its visitor's token. Whatever the
+/// link says, the app hears of its own site or nothing.
+#[test]
+fn a_link_cannot_ask_the_app_to_lead_elsewhere() {
+    let world = World::with("", LEADING);
+    let mut browser = someone(&world);
+    let (mut refused, mut passed) = (0, 0);
+    for target in targets().into_iter().filter(|target| !target.is_empty()) {
+        for path in ["/login", "/login/public"] {
+            let hits = world.app.hits();
+            let link = url(&format!("{path}?a=b&{}", encode(&[("next", &target)])));
+            let status = browser.get(&link).status;
+            if status == 200 {
+                passed += 1;
+                let page = url(path);
+                assert_eq!(origin_of(&join(&page, &target)), HERE, "{target:?} reached the app");
+            } else {
+                refused += 1;
+                assert_eq!((status, world.app.hits()), (400, hits), "{target:?}");
+            }
+        }
+    }
+    assert!(refused > 200, "{refused} refused, {passed} passed");
+    let (hits, evil) = (world.app.hits(), "https%3A%2F%2Fevil.example");
+    for query in [
+        format!("next={evil}"),
+        format!("NEXT={evil}"),
+        format!("n%65xt={evil}"),
+        format!("next=%2Fa&next={evil}"),
+        format!("next={evil}&next=%2Fa"),
+        format!("a=b;next={evil}"),
+        "next=https://auth.example.com/".to_owned(),
+    ] {
+        for browser in [&mut world.browser(), &mut browser] {
+            let answer = browser.get(&url(&format!("/login?{query}")));
+            assert_eq!((answer.status, world.app.hits()), (400, hits), "{query}");
+            assert!(answer.text().contains("foreign-redirect"), "{}", answer.text());
+        }
+    }
+    for good in [
+        "next=/notes%3Fa=b",
+        "next=",
+        "next=https://app.example.com/auth/callback",
+        "next=https://app.example.com",
+        "to=https://evil.example",
+    ] {
+        assert_eq!(browser.get(&url(&format!("/login?{good}"))).status, 200, "control: {good}");
+    }
+    assert_eq!(browser.get(&url(&format!("/other?next={evil}"))).status, 200, "control: elsewhere");
+}
+
+/// A neighbour host plants a cookie for all of the domain, or the link stands on its own page.
+#[test]
+fn a_planted_cookie_or_the_page_before_leads_nobody_elsewhere() {
+    let world = World::with("", LEADING);
+    let mut browser = someone(&world);
+    browser.plant(APP, "theme", "dark");
+    let sent = |world: &World, browser: &mut Browser, fields: &[(&str, &str)]| {
+        assert_eq!(browser.send("GET", &url("/login"), fields, "").status, 200);
+        let seen = world.app.requests().pop().expect("it came");
+        ["cookie", "referer", "origin"].map(|name| seen.header(name).unwrap_or("").to_owned())
+    };
+    for evil in [
+        "https://evil.example",
+        "https%3A%2F%2Fevil.example%2F",
+        "\"https://evil.example\"",
+        "//evil.example",
+        "/%2Fevil.example=x",
+        "/%2Fevil.example&x",
+        "%2F%2Fevil.example",
+        "/%5Cevil.example",
+        "https://app.example.com@evil.example/",
+        "javascript:alert(1)",
+    ] {
+        browser.plant(APP, "next_page", evil);
+        assert_eq!(sent(&world, &mut browser, &[])[0], "theme=dark", "{evil}");
+        browser.forget(APP, "next_page");
+        browser.plant(APP, "Next_Page", evil);
+        assert_eq!(sent(&world, &mut browser, &[])[0], "theme=dark", "{evil}");
+        browser.forget(APP, "Next_Page");
+    }
+    for own in ["https%3A%2F%2Fapp.example.com%2Fauth%2Fcallback", "/notes?a=b", ""] {
+        browser.plant(APP, "next_page", own);
+        let cookies = sent(&world, &mut browser, &[])[0].clone();
+        assert!(cookies.contains(&format!("next_page={own}")), "control: {cookies}");
+    }
+    let evil = [("referer", "https://evil.example/"), ("origin", "https://evil.example")];
+    assert_eq!(sent(&world, &mut browser, &evil)[1..], ["", ""]);
+    assert_eq!(sent(&world, &mut browser, &evil[..1])[1..], ["", ""]);
+    let own = [("referer", "https://app.example.com/notes?a=b"), ("origin", HERE)];
+    assert_eq!(sent(&world, &mut browser, &own)[1..], own.map(|(_, value)| value), "control");
+}
+
+/// The app itself may be wrong, or told wrong: what it hands over goes nowhere else.
+#[test]
+fn an_answer_that_leads_elsewhere_is_not_passed_on() {
+    let app = upstream::serve(|_, mut stream| {
+        while let Some(head) = upstream::read_head(&mut stream) {
+            let name = upstream::field(&head, "x-name").unwrap_or("location");
+            let Some(value) = upstream::field(&head, "x-value") else {
+                upstream::answer(&mut stream, "a page");
+                continue;
+            };
+            let answer = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\n{name}: {value}\r\ncontent-length: 0\r\n\r\n"
+            );
+            if std::io::Write::write_all(&mut stream, answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    let world = World::with("", &LEADING.replace("@APP@", &format!("http://{app}")));
+    let mut browser = world.signed_in("octocat", &url("/")).0;
+    for (name, value) in [
+        ("location", "https://evil.example/?token=x"),
+        ("location", "//evil.example/"),
+        ("location", "/\\evil.example/"),
+        ("location", "https:evil.example"),
+        ("location", "http://app.example.com/"),
+        ("location", "https://app.example.com:8443/"),
+        ("location", "https://app.example.com@evil.example/"),
+        ("location", "https://user@app.example.com/"),
+        ("location", "javascript:alert(1)"),
+        ("refresh", "0;url=https://evil.example"),
+    ] {
+        let lead = [("x-name", name), ("x-value", value), ("accept", "text/html")];
+        let answer = browser.send("GET", &url("/back"), &lead, "");
+        assert_eq!((answer.status, answer.header("location")), (502, None), "{value}");
+        assert!(answer.text().contains("redirected-away"), "{}", answer.text());
+        assert_eq!(browser.send("GET", &url("/login"), &lead, "").status, 307, "control: {value}");
+    }
+    for value in ["https://app.example.com/auth/callback?token=x", "/notes", "notes", "?a"] {
+        let answer = browser.send("GET", &url("/back"), &[("x-value", value)], "");
+        assert_eq!(answer.status, 307, "control: {value}");
     }
 }

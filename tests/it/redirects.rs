@@ -11,7 +11,7 @@ const OURS: [&str; 2] = ["https://auth.example.com", "https://app.example.com"];
 const START: &str = "/.gatekeep/start";
 
 /// The table, and what would be tedious to write into it.
-fn targets() -> Vec<String> {
+pub(crate) fn targets() -> Vec<String> {
     let lines = include_str!("redirects/targets.txt").lines().filter(|line| !line.starts_with('#'));
     let read = |line: &str| {
         serde_json::from_str(&format!("\"{line}\"")).unwrap_or_else(|e| panic!("{e}: {line}"))

@@ -123,6 +123,11 @@ const ATTACKS: &[(Defence, &[&str])] = &[
         &[
             "github_api::scopes::what_was_shown_by_scopes_that_are_gone_is_asked_for_anew",
             "github_api::scopes::the_gateway_s_own_questions_tell_of_them_too",
+        Defence::OwnRedirects,
+        &[
+            "classes::a_link_cannot_ask_the_app_to_lead_elsewhere",
+            "classes::a_planted_cookie_or_the_page_before_leads_nobody_elsewhere",
+            "classes::an_answer_that_leads_elsewhere_is_not_passed_on",
         ],
     ),
     (Defence::StripQuery, &["classes::a_parameter_that_is_stripped_names_nobody_else"]),

@@ -49,7 +49,10 @@ impl Check<'_> {
     fn header_name(&mut self, at: &At<Text>) -> Option<HeaderName> {
         let text = at.value.0.as_str();
         let Ok(name) = text.parse::<HeaderName>() else {
-            self.problem(&at.place, not(text, "the name of a header field").note("as in `X-Session-ID`"));
+            self.problem(
+                &at.place,
+                not(text, "the name of a header field").note("as in `X-Session-ID`"),
+            );
             return None;
         };
         if NEEDED.contains(&name) {
@@ -67,7 +70,8 @@ impl Check<'_> {
         };
         let is_cookie = text.split_once('=').is_some_and(|(name, value)| fits(name) && fits(value));
         let Some(value) = HeaderValue::from_str(text).ok().filter(|_| is_cookie) else {
-            let fault = not(text, "a cookie").note("letters, digits, `-`, `_` and `.`, as in `gk=1`");
+            let fault =
+                not(text, "a cookie").note("letters, digits, `-`, `_` and `.`, as in `gk=1`");
             self.problem(&at.place, fault);
             return None;
         };

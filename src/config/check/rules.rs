@@ -6,14 +6,15 @@ use http::Method;
 
 use super::super::field::{At, Field};
 use super::super::locate::Place;
-use super::super::raw::{Route, Rule as RawRule};
+use super::super::raw::{OwnRedirects as Watched, Route, Rule as RawRule};
 use super::super::report::Fault;
 use super::super::scalar::Text;
 use super::super::written::{Allow, Bearer as Tokens};
 use super::access::{denied, methods, overlap};
+use super::passing::words;
 use super::{Check, Gateway};
 use crate::api_key::PREFIX;
-use crate::route::{Answers, Bearer, Entry, PathPrefix, Rule};
+use crate::route::{Answers, Bearer, Entry, OwnRedirects, PathPrefix, Rule};
 
 /// How an earlier rule stands in a later one's way.
 #[derive(Clone, Copy)]
@@ -82,6 +83,7 @@ impl Check<'_> {
             methods: methods(&raw.methods),
             answers: self.answers(&raw.answers, bearer.is_some()),
             bearer,
+            redirects: self.own_redirects(&raw.own_redirects),
             body_limit: raw.body_limit.value().map(|limit| limit.0),
             read_timeout: read.map(|read| self.span(read, second, second)),
             ..Rule::new(prefix?, entry?)
@@ -91,13 +93,14 @@ impl Check<'_> {
     fn says_something(&mut self, raw: &RawRule, place: &Place) {
         let is_silent = raw.allow.is_absent()
             && raw.bearer.is_absent()
+            && raw.own_redirects.is_absent()
             && raw.answers.is_absent()
             && raw.body_limit.is_absent()
             && raw.timeouts.is_absent();
         if is_silent {
             let fault = Fault::new("this rule says nothing of its path")
                 .note("whom it lets in, as in `allow: { teams: [acme/admins] }` or `allow: nobody`")
-                .note("or what else is different there: `bearer`, `answers`, `body_limit`, `timeouts`");
+                .note("or what else is different there: `bearer`, `own_redirects`, `answers`, `body_limit`, `timeouts`");
             self.problem(place, fault);
         }
     }
@@ -123,16 +126,35 @@ impl Check<'_> {
             let fault = Fault::new("the gateway's own token takes the place of the app's");
             self.problem(
                 &at.key,
-                fault.note("send it under its usual name: leave out `header: Authorization` of `token`"),
+                fault.note(
+                    "send it under its usual name: leave out `header: Authorization` of `token`",
+                ),
             );
         }
         let Tokens::Of(keys) = &at.value else { return Some(Bearer::default()) };
         let text = |field: &Field<Text>| field.value().map(|text| text.0.as_str().into());
         if let Some(prefix) = keys.prefix.given().filter(|at| at.value.0.starts_with(PREFIX)) {
             let fault = Fault::new(format!("`{PREFIX}` begins the gateway's own API keys"));
-            self.problem(&prefix.place, fault.note("those are judged by the gateway, on every path"));
+            self.problem(
+                &prefix.place,
+                fault.note("those are judged by the gateway, on every path"),
+            );
         }
         Some(Bearer { prefix: text(&keys.prefix).unwrap_or_default(), query: text(&keys.query) })
+    }
+
+    fn own_redirects(&mut self, field: &Field<Watched>) -> Option<OwnRedirects> {
+        let at = field.given()?;
+        let (parameters, cookies) = (words(&at.value.parameters), words(&at.value.cookies));
+        let location = at.value.location.value() == Some(&true);
+        if parameters.is_empty() && cookies.is_empty() && !location {
+            let fault = Fault::new("this watches nothing");
+            self.problem(
+                &at.key,
+                fault.note("as in `own_redirects: { parameters: [next], location: true }`"),
+            );
+        }
+        Some(OwnRedirects { parameters, cookies, location })
     }
 
     /// Programs that show tokens follow no redirect, unless it is said that they do.
