@@ -253,9 +253,13 @@ fn is_line_break_or_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') || turns_text
 }
 
-/// A message without credentials in it, whatever it quotes.
+/// A message without credentials in it, whatever it quotes. Where a quote is missing that may be half
+/// of the file, with its secrets.
 fn presentable(text: &str) -> String {
-    let hidden = credentials(text);
+    let mut hidden = credentials(text);
+    if text.len() > 2 * SHOWN {
+        hidden.extend(random_words(text));
+    }
     let shown = |(at, c)| if hidden.iter().any(|place| place.contains(&at)) { '*' } else { c };
     harmless(&text.char_indices().map(shown).collect::<String>())
 }
@@ -291,6 +295,8 @@ mod tests {
         ] {
             assert_eq!(presentable(text), shown);
         }
+        let file = format!("`{} n0t-a-w0rd-of-any-manual {}` is", "a ".repeat(80), "b ".repeat(40));
+        assert!(!presentable(&file).contains("w0rd"), "half of a file");
     }
 
     #[test]
