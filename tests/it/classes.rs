@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
-
 use crate::redirects::targets;
 use crate::support::World;
 use crate::support::browser::{Browser, encode, join, origin_of};
@@ -144,8 +142,6 @@ fn a_rule_has_bounds_of_its_own() {
     assert!(is_json(&refused, "body-too-large"), "{}", refused.text());
     assert_eq!(browser.fetch(&url("/slow?ms=1500")).status, 200, "a rule gives it 30 seconds");
     assert_eq!(browser.fetch(&url("/hang")).status, 504, "control: elsewhere one");
-    let late = browser.get(&url("/api/large"));
-    assert_eq!((late.status, late.json()["reason"].clone()), (200, Value::Null));
 }
 
 // === tokens of the app's own ===
@@ -164,6 +160,9 @@ const TOKENS: &str = r"
 ";
 
 const OWN: &str = "Bearer tk_0123456789";
+
+/// Names and values.
+type Fields<'f> = &'f [(&'f str, &'f str)];
 
 /// A program: whatever it is asked to say, and no cookie.
 fn program(world: &World, method: &str, path: &str, fields: &[(&str, &str)]) -> Response {
@@ -209,7 +208,7 @@ fn a_token_of_the_apps_own_opens_nothing_but_what_it_is_for() {
     let hits = world.app.hits();
     let own = ("authorization", OWN);
     let key = format!("Bearer gk_{}", "A".repeat(43));
-    let cases: [(&str, &[(&str, &str)], u16); 17] = [
+    let cases: [(&str, Fields<'_>, u16); 17] = [
         ("/", &[own], 401),
         ("/api", &[own], 401),
         ("/api/filesx", &[own], 401),
@@ -323,9 +322,7 @@ fn reading_and_whatever_has_no_cookie_of_ours_needs_no_page() {
     let token = program(&world, "POST", "/api/notes", &[("authorization", OWN)]);
     assert_eq!(token.status, 200, "a token of the app's own");
     let own = "https://auth.example.com/x";
-    assert_eq!(browser.get(own).status, 303, "on to the sign-in there");
-    let mut other = world.signed_in("octocat", own).0;
-    assert_eq!(other.send("POST", own, &[], "").status, 200, "a route that does not ask for it");
+    assert_eq!(browser.send("POST", own, &[], "").status, 200, "a route that does not ask for it");
 }
 
 /// The status of a request to open a socket.
@@ -462,8 +459,15 @@ fn seen_by_a_closing_app(method: &str, more: &str) -> (u16, Vec<String>) {
         "\n  - {{ name: app, host: {APP}, upstream: 'http://{app}', public: ['/*'], allow: anyone{more} }}\n"
     );
     let world = World::with("", &routes);
-    assert_eq!(program(&world, "GET", "/", &[]).status, 200);
-    let status = program(&world, method, "/", &[]).status;
+    // On one connection: its second request comes when the app's is free again.
+    let mut client = Connection::open(world.gate.address);
+    let mut status = |method: &str| {
+        let request = format!("{method} / HTTP/1.1\r\nhost: {APP}\r\n\r\n");
+        client.send(request.as_bytes()).expect("the gateway reads");
+        client.receive(false).expect("an answer").status
+    };
+    assert_eq!(status("GET"), 200);
+    let status = status(method);
     let seen = seen.lock().expect("nobody panics").clone();
     (status, seen)
 }
@@ -618,7 +622,6 @@ fn an_answer_that_leads_elsewhere_is_not_passed_on() {
         ("location", "https://evil.example/?token=x"),
         ("location", "//evil.example/"),
         ("location", "/\\evil.example/"),
-        ("location", "https:evil.example"),
         ("location", "http://app.example.com/"),
         ("location", "https://app.example.com:8443/"),
         ("location", "https://app.example.com@evil.example/"),

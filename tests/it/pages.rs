@@ -77,6 +77,7 @@ fn a_denied_program_learns_as_much_as_a_person() {
             ),
         ],
         "facts": { "Open to teams": "acme/admins", "Signed in as": "octocat" },
+        "error": page["message"],
         "reason": "not-admitted",
         "request_id": id,
         "actions": [

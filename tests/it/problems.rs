@@ -171,7 +171,7 @@ fn every_key_of_the_reference_can_be_put_into_force() {
     let config = Desk::new().parse(&yaml).unwrap_or_else(|problems| panic!("{problems}"));
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     let notes = config.routes.iter().next().unwrap();
-    assert_eq!((notes.rules.len(), notes.public.len()), (1, 2));
+    assert_eq!((notes.rules.len(), notes.public.len()), (6, 2));
     assert_eq!(config.trusted_proxies.len(), 2);
 }
 
@@ -203,6 +203,9 @@ fn the_defaults_in_the_reference_are_the_defaults() {
         "deny",
         "public",
         "rules",
+        "strip_query",
+        "strip_headers",
+        "placeholder_cookie",
         "audience",
         "loose_paths",
         "installation",
@@ -212,7 +215,7 @@ fn the_defaults_in_the_reference_are_the_defaults() {
         let key =
             line.trim_start().trim_start_matches(['#', '-', ' ']).split(':').next().unwrap_or("");
         examples.contains(&key)
-            || ["- path", "methods: [POST]", "allow: { teams", "GET /repos"]
+            || ["- path", "- { path", "methods: [POST]", "allow: { teams", "GET /repos"]
                 .iter()
                 .any(|part| line.contains(part))
     };

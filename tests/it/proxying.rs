@@ -418,6 +418,7 @@ fn an_app_that_is_down_gives_a_502_page_whose_request_is_in_the_log() {
         let expected = json!({
             "title": "The app does not answer",
             "message": "The gateway is well, but the app behind it is out of reach or broke off.",
+            "error": page["message"],
             "help": ["Try again in a moment."],
             "facts": {},
             "reason": "upstream-unavailable",

@@ -101,6 +101,7 @@ fn a_page_as_json() {
     let expected = json!({
         "title": "You are not on the list",
         "message": "This site admits members of acme/platform.",
+        "error": "This site admits members of acme/platform.",
         "help": ["An owner can approve the app.", "Then sign in again."],
         "facts": { "Signed in as": "octocat" },
         "reason": "not-admitted",
