@@ -40,6 +40,7 @@ fn route(n: usize) -> Route {
         policy: Policy::default(),
         public: vec![],
         rules: vec![],
+        preset: None,
         passing: Passing::default(),
         same_origin: false,
         loose_paths: false,

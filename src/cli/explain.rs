@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use http::Method;
+use http::{HeaderName, Method};
 use url::Url;
 
 use super::{ExplainArgs, REFUSED, fail, say};
@@ -71,6 +71,9 @@ fn explain_route(
 ) {
     line_of(out, "route", &format!("{} ({}{})", route.name, route.host, route.path));
     line_of(out, "upstream", &route.upstream.to_string());
+    if let Some(preset) = route.preset {
+        line_of(out, "preset", &format!("{preset}; `gatekeep check` shows all that it says"));
+    }
     line_of(out, "forwarded as", &target.path_and_query());
     let terms = match route.terms(target.path(), method) {
         Err(miss) => return line_of(out, "decision", &miss_text(miss)),
@@ -80,7 +83,7 @@ fn explain_route(
     match terms.access {
         Access::Closed => {
             line_of(out, "rule", &rule_text(route, terms.rule));
-            line_of(out, "decision", "deny (403), path-closed: nobody may pass");
+            return line_of(out, "decision", "deny (403), path-closed: nobody may pass");
         }
         Access::Public => {
             line_of(out, "rule", "a pattern of `public`");
@@ -96,13 +99,35 @@ fn explain_route(
     if route.same_origin && !method.is_safe() {
         line_of(out, "with a cookie", "from the route's own pages alone (`same_origin`)");
     }
-    if let (Some(rule), false) = (rule, matches!(terms.access, Access::Closed)) {
-        differences(out, rule, terms.rule);
+    for change in changes(route) {
+        line_of(out, "on the way", &change);
+    }
+    if let (Some(rule), Some(index)) = (rule, terms.rule) {
+        differences(out, rule, index + 1);
     }
 }
 
+/// What is changed in requests on their way to the app.
+fn changes(route: &Route) -> Vec<String> {
+    let passing = &route.passing;
+    let names = |names: Vec<&str>| names.join("`, `");
+    let mut changes = Vec::new();
+    if !passing.strip_query.is_empty() {
+        let parameters = names(passing.strip_query.iter().map(|name| &**name).collect());
+        changes.push(format!("a visitor's request loses the parameter `{parameters}`"));
+    }
+    if !passing.strip_headers.is_empty() {
+        let fields = names(passing.strip_headers.iter().map(HeaderName::as_str).collect());
+        changes.push(format!("every request loses the field `{fields}`"));
+    }
+    if let Some(cookie) = passing.placeholder_cookie.as_ref().and_then(|it| it.to_str().ok()) {
+        changes.push(format!("one without cookies gets `{cookie}`"));
+    }
+    changes
+}
+
 /// What a rule says beside whom it lets in.
-fn differences(out: &mut String, rule: &Rule, number: Option<usize>) {
+fn differences(out: &mut String, rule: &Rule, number: usize) {
     let limit = rule.body_limit.map(|limit| format!("a body of at most {}", size(limit)));
     let read = rule.read_timeout.map(|read| format!("{} between two reads", span(read)));
     let token = rule.bearer.as_ref().map(|bearer| {
@@ -118,7 +143,6 @@ fn differences(out: &mut String, rule: &Rule, number: Option<usize>) {
     let json = (rule.answers == Answers::Json).then(|| "answers in JSON".to_owned());
     let all: Vec<_> = [token, redirects, json, limit, read].into_iter().flatten().collect();
     if !all.is_empty() {
-        let number = number.map_or(0, |index| index + 1);
         line_of(out, "there", &format!("{} (number {number} of `rules`)", all.join(", ")));
     }
 }

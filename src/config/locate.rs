@@ -19,6 +19,7 @@ pub(super) struct Source<'y> {
 }
 
 /// A value of the YAML text.
+#[derive(Clone)]
 pub(super) struct Node {
     /// Where it stands; for a list or a mapping, the key before it.
     pub(super) place: Place,
@@ -27,6 +28,7 @@ pub(super) struct Node {
 }
 
 /// What a value is. Numbers and booleans stay as they were written.
+#[derive(Clone)]
 pub(super) enum Value {
     /// Nothing, or `null`.
     Null,

@@ -25,6 +25,7 @@ mod check;
 mod describe;
 mod field;
 mod locate;
+mod preset;
 mod problem;
 mod raw;
 mod report;

@@ -14,7 +14,7 @@ use super::scalar::{
     BodyLimit, FileMode, Https, InstanceName, PagesOf, PlainPath, RedisAddress, RouteName, Size,
     Span, Text, TrustedProxy,
 };
-use super::written::{Allow, Bearer, Redis, SecretSource, Store, Upstream};
+use super::written::{Allow, Bearer, Preset, Redis, SecretSource, Store, Upstream};
 use crate::broker::Redirect;
 use crate::github::WebhookMode;
 use crate::identity::{EmailPattern, OrgName, TeamRef, UserPattern};
@@ -192,6 +192,7 @@ mapping! {
         path: PlainPath,
         methods: Vec<At<Method>>,
         upstream: Upstream,
+        preset: Preset,
         upstream_tls: UpstreamTls,
         preserve_host: bool,
         allow: Allow,
@@ -226,6 +227,18 @@ mapping! {
         origins: Vec<At<PagesOf>>,
         limit_status: LimitStatus,
         cache_headers: bool,
+    }
+
+    /// The mapping form of `preset:`.
+    PresetKinds, "`preset`" {
+        trackeep: TrackeepKeys,
+    }
+
+    /// `trackeep:` of `preset:`.
+    TrackeepKeys, "`trackeep`" {
+        local_login: bool,
+        admins: Allow,
+        clients: bool,
     }
 
     /// `upstream_tls:` of a route.

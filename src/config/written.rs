@@ -6,7 +6,8 @@ use zeroize::Zeroize;
 use super::field::{At, Field, Read, glued_key, space_is_missing};
 use super::locate::{Node, Value};
 use super::raw::{
-    AllowLists, ApiKeys, BearerKeys, RedisKeys, SecretPlace, StorePlaces, UpstreamKinds,
+    AllowLists, ApiKeys, BearerKeys, PresetKinds, RedisKeys, SecretPlace, StorePlaces,
+    TrackeepKeys, UpstreamKinds,
 };
 use super::report::{Fault, Report};
 use super::scalar::{Address, RedisAddress, Scalar, not};
@@ -28,6 +29,12 @@ pub(super) enum Allow {
     Nobody,
     /// Whoever is in one of the lists.
     Lists(Box<AllowLists>),
+}
+
+/// What is known of an app.
+pub(super) enum Preset {
+    /// It is a Trackeep; with what there is to say about it.
+    Trackeep(Option<Box<At<TrackeepKeys>>>),
 }
 
 /// Tokens of an app's own.
@@ -101,6 +108,36 @@ impl Read for Allow {
         report.problem(&node.place, fault.note(way_out));
         None
     }
+}
+
+// === impl Preset ===
+
+impl Read for Preset {
+    fn read(node: &Node, report: &mut Report<'_>) -> Option<Self> {
+        let fault = match (&node.value, node.text()) {
+            (_, Some("trackeep")) => return Some(Self::Trackeep(None)),
+            (Value::Mapping(_), _) => {
+                let kinds = PresetKinds::read(node, report)?;
+                match kinds.trackeep {
+                    Field::Given(keys) => return Some(Self::Trackeep(Some(Box::new(keys)))),
+                    // The report has said so.
+                    Field::Unreadable => return None,
+                    Field::Absent if names(node, "trackeep") => return Some(Self::Trackeep(None)),
+                    Field::Absent => Fault::new("this does not say which preset is meant"),
+                }
+            }
+            (_, Some(text)) => not(text, "a preset").suggest(nearest(text, ["trackeep"])),
+            _ => Fault::new("a route has one preset, not a list of them"),
+        };
+        let way_out =
+            "write `preset: trackeep`, or `preset: { trackeep: { admins: { users: [octocat] } } }`";
+        report.problem(&node.place, fault.note(way_out));
+        None
+    }
+}
+
+fn names(node: &Node, key: &str) -> bool {
+    matches!(&node.value, Value::Mapping(pairs) if pairs.iter().any(|(it, _)| it.text() == Some(key)))
 }
 
 // === impl Bearer ===

@@ -45,6 +45,8 @@ pub struct Route {
     pub public: Vec<PathPattern>,
     /// Stricter or different policies below the route; the first that matches decides.
     pub rules: Vec<Rule>,
+    /// The preset whose keys are among its own.
+    pub preset: Option<&'static str>,
     /// What is changed in a request on its way to the app.
     pub passing: Passing,
     /// Whether what a cookie brings and changes something must come from the route's own pages.
@@ -380,6 +382,7 @@ mod tests {
             policy: Policy::default(),
             public: vec![],
             rules: vec![],
+            preset: None,
             passing: Passing::default(),
             same_origin: false,
             loose_paths: false,

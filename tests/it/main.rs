@@ -57,6 +57,8 @@ mod nodes;
 mod headers;
 /// Parts of a route that are treated in a way of their own.
 mod classes;
+/// An instance of Trackeep behind the gateway, by the preset.
+mod trackeep;
 /// Paths, hosts and methods are judged and forwarded as the same bytes.
 mod targets;
 /// Cookies: tossed, planted, carried off, guessed, hidden.

@@ -123,6 +123,9 @@ const ATTACKS: &[(Defence, &[&str])] = &[
         &[
             "github_api::scopes::what_was_shown_by_scopes_that_are_gone_is_asked_for_anew",
             "github_api::scopes::the_gateway_s_own_questions_tell_of_them_too",
+        ],
+    ),
+    (
         Defence::OwnRedirects,
         &[
             "classes::a_link_cannot_ask_the_app_to_lead_elsewhere",
@@ -247,6 +250,9 @@ proofs! {
     without_one_author_visitors_write_what_an_app_may_not: OneAuthor,
     without_scopes_answers_outlive_them: Scopes,
     without_pace_github_bans: Pace,
+    without_own_redirects_a_link_leads_a_token_away: OwnRedirects,
+    without_strip_query_a_link_names_the_user: StripQuery,
+    without_own_pages_a_neighbour_s_page_writes: OwnPages,
     without_other_origins_a_cookie_tells_them_something: OtherOrigins,
     without_registered_targets_one_click_gives_all_away: RegisteredTargets,
     without_one_time_code_a_code_works_again: OneTimeCode,

@@ -303,6 +303,7 @@ fn route(name: &str, host: &str, policy: Policy) -> Route {
         policy,
         public: vec![],
         rules: vec![],
+        preset: None,
         passing: Passing::default(),
         same_origin: false,
         loose_paths: false,

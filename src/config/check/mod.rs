@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::describe::span;
 use super::field::{At, Field};
 use super::locate::Place;
+use super::preset;
 use super::raw::Raw;
 use super::report::{Fault, Report};
 use super::scalar::{LONGEST, Span, Text, TrustedProxy, word};
@@ -75,7 +76,8 @@ pub(super) fn parse(
 
 impl Check<'_> {
     fn raw(&mut self) -> Option<At<Raw>> {
-        let node = self.report.read()?;
+        let mut node = self.report.read()?;
+        preset::expand(&mut node);
         At::read(&node, &mut self.report)
     }
 

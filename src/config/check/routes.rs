@@ -7,6 +7,7 @@ use super::super::locate::Place;
 use super::super::raw::{Raw, Route as RawRoute, Timeouts as RawTimeouts, Token as RawToken};
 use super::super::report::Fault;
 use super::super::scalar::PlainPath;
+use super::super::written::{Allow, Preset, Upstream};
 use super::access::{all_public, methods};
 use super::{Check, Gateway, secrets};
 use crate::route::{Algorithm, HostPattern, PathPrefix, Route, Timeouts, Token};
@@ -62,6 +63,7 @@ impl Check<'_> {
         let token = self.token(&raw.token);
         let timeouts = self.timeouts(&raw.timeouts);
         let passing = self.passing(raw);
+        let preset = self.preset(raw);
         let upstream = upstream?;
         Some(Route {
             index: 0, // the table numbers them
@@ -69,6 +71,7 @@ impl Check<'_> {
             host: host?,
             path: path?,
             methods: methods(&raw.methods),
+            preset,
             passing,
             same_origin: raw.same_origin.value() == Some(&true),
             // GitHub tells an encoded slash from a slash.
@@ -96,6 +99,33 @@ impl Check<'_> {
             }
         }
         Some(host)
+    }
+
+    /// The preset whose keys are among the route's.
+    fn preset(&mut self, raw: &RawRoute) -> Option<&'static str> {
+        let at = raw.preset.given()?;
+        let Preset::Trackeep(keys) = &at.value;
+        if let Some(path) = raw.path.given().filter(|path| path.value.0 != "/") {
+            let fault = Fault::new("a Trackeep is all of its host");
+            self.problem(&path.place, fault.help("leave `path` out"));
+        }
+        if raw.upstream.given().is_some_and(|at| matches!(at.value, Upstream::GitHub(_))) {
+            let fault = Fault::new("`preset: trackeep` is for a route to a Trackeep");
+            self.problem(&at.key, fault.help("leave it out"));
+        }
+        let clients = keys.as_ref().and_then(|keys| keys.value.clients.given());
+        let logs_in = keys.as_ref().and_then(|keys| keys.value.local_login.value());
+        if let (Some(at), Some(true)) = (clients.filter(|at| !at.value), logs_in) {
+            let fault =
+                Fault::new("`local_login` takes every token of Trackeep's, keys among them");
+            self.problem(&at.key, fault.help("leave `clients` out"));
+        }
+        let admins = keys.as_ref().and_then(|keys| keys.value.admins.given());
+        if let Some(admins) = admins.filter(|at| matches!(at.value, Allow::Anyone)) {
+            let fault = Fault::new("this makes everybody with a GitHub account an administrator");
+            self.problem(&admins.place, fault.note("name them: `admins: { users: [octocat] }`"));
+        }
+        Some("trackeep")
     }
 
     /// How the app is told who the visitor is.

@@ -36,11 +36,14 @@ impl Check<'_> {
     ) -> Option<Vec<Rule>> {
         let raw = route.rules.items();
         let rules: Vec<_> = raw.iter().map(|at| self.rule(at, route, path, gateway)).collect();
-        for (later, at) in rules.iter().zip(raw).skip(1) {
-            let mut earlier =
-                rules.iter().zip(raw).take_while(|(_, earlier)| earlier.place != at.place);
-            let clash = earlier
-                .find_map(|(rule, raw)| Some((clash(rule.as_ref()?, later.as_ref()?)?, raw)));
+        // What a preset adds gives way.
+        let preset = route.preset.given().map(|at| &at.place);
+        let own = raw.iter().enumerate().filter(|(_, at)| preset != Some(&at.place));
+        for (index, at) in own {
+            let mut earlier = rules[..index].iter().zip(raw);
+            let clash = earlier.find_map(|(rule, raw)| {
+                Some((clash(rule.as_ref()?, rules[index].as_ref()?)?, raw))
+            });
             if let (Some((clash, earlier)), Some(path)) = (clash, at.value.path.given()) {
                 self.rules_clash(clash, earlier, &path.place);
             }
@@ -147,7 +150,10 @@ impl Check<'_> {
         let at = field.given()?;
         let (parameters, cookies) = (words(&at.value.parameters), words(&at.value.cookies));
         let location = at.value.location.value() == Some(&true);
-        if parameters.is_empty() && cookies.is_empty() && !location {
+        let is_silent = |field: &Field<Vec<At<Text>>>| {
+            field.is_absent() || field.given().is_some_and(|at| at.value.is_empty())
+        };
+        if is_silent(&at.value.parameters) && is_silent(&at.value.cookies) && !location {
             let fault = Fault::new("this watches nothing");
             self.problem(
                 &at.key,
