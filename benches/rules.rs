@@ -41,6 +41,7 @@ fn route(n: usize) -> Route {
         public: vec![],
         rules: vec![],
         preset: None,
+        sign_in: None,
         passing: Passing::default(),
         same_origin: false,
         loose_paths: false,

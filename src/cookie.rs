@@ -43,6 +43,11 @@ impl Jar {
         if self.secure { "__Host-gatekeep-trail" } else { "gatekeep-trail" }
     }
 
+    /// The name of the cookie that says whom the pages of an instance know.
+    pub const fn instance(self) -> &'static str {
+        if self.secure { "__Host-gatekeep-instance" } else { "gatekeep-instance" }
+    }
+
     /// A `Set-Cookie` value. `None` as lifetime means until the browser closes.
     pub fn set(self, name: &str, value: &str, lifetime: Duration) -> HeaderValue {
         let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);

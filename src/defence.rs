@@ -104,6 +104,10 @@ defences! {
     RegisteredTargets => "registered-targets",
     /// A code for an instance works once.
     OneTimeCode => "one-time-code",
+    /// A code for the instance behind a route counts in the session alone that it was made in.
+    OwnCode => "own-code",
+    /// The instance's token that the gateway holds takes the place of whatever a request brings.
+    OwnSeat => "own-seat",
     /// An installation is sent back for whoever asked for it and may see it alone.
     OwnInstallations => "own-installations",
     /// Instances get tokens of GitHub where the operator says so alone.

@@ -109,6 +109,10 @@ reasons! {
     BadCode => "bad-code",
     /// A code for an instance came before; what it gave is ended.
     SpentCode => "spent-code",
+    /// A code for an instance was not made in this visitor's own session.
+    ForeignCode => "foreign-code",
+    /// The app behind the route did not sign the visitor in.
+    InstanceUnavailable => "instance-unavailable",
     /// The token that an instance shows is unknown, ended or expired, or its instance is not configured any more.
     BadInstanceToken => "bad-instance-token",
     /// The instance may not have tokens of GitHub.

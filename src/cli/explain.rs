@@ -11,7 +11,7 @@ use crate::config::{Config, size, span};
 use crate::gateway::Endpoint;
 use crate::identity::{Identity, NameError};
 use crate::policy::{Policy, Verdict};
-use crate::route::{Access, Answers, Miss, Route, Rule};
+use crate::route::{Access, Answers, InstanceSignIn, Miss, Route, Rule};
 use crate::target::Target;
 
 /// The number of no account at GitHub.
@@ -95,6 +95,10 @@ fn explain_route(
             let answers = rule.map_or(Answers::Pages, |rule| rule.answers);
             line_of(out, "decision", &decision_text(policy, answers, visitor));
         }
+    }
+    if let Some(sign_in) = &route.sign_in {
+        let InstanceSignIn { instance, by } = sign_in;
+        line_of(out, "visitors", &format!("become users of `{instance}`, by the {by} (`sign_in`)"));
     }
     if route.same_origin && !method.is_safe() {
         line_of(out, "with a cookie", "from the route's own pages alone (`same_origin`)");

@@ -54,6 +54,9 @@ enum Command {
         /// Where the gateway listens; the next free port is taken when this one is not free.
         #[arg(long, default_value_t = 4180)]
         port: u16,
+        /// Behind the gateway is a stand-in for Trackeep, and the gateway is its OAuth service.
+        #[arg(long)]
+        trackeep: bool,
     },
     /// Print a new master secret.
     Keygen,
@@ -181,7 +184,7 @@ pub fn main() -> ExitCode {
         Command::Run { file } => run::run(&file),
         Command::Check { file } => check::check(&file),
         Command::Explain(args) => explain::explain(&args),
-        Command::Demo { port } => demo::demo(port),
+        Command::Demo { port, trackeep } => demo::demo(port, trackeep),
         Command::Keygen => keygen(),
         Command::Health { url } => health::health(&url),
         Command::Sessions(Sessions::List { at, user }) => sessions::list(&at, &user),

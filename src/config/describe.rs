@@ -11,7 +11,9 @@ use crate::github::{Hook, Settings, scopes_for};
 use crate::log::Format;
 use crate::passage::cors::Origins;
 use crate::policy::Policy;
-use crate::route::{ActsAs, Algorithm, Answers, Bearer, Entry, OwnRedirects, Route, Rule, Token};
+use crate::route::{
+    ActsAs, Algorithm, Answers, Bearer, Entry, InstanceSignIn, OwnRedirects, Route, Rule, Token,
+};
 use crate::store::{RedisMode, RedisSettings};
 
 /// What stands in the place of a secret.
@@ -213,6 +215,7 @@ fn route(route: &Route) -> Value {
         ("deny", deny(&route.policy)),
         ("public", app(texts(&route.public))),
         ("rules", app(list(route.rules.iter().map(rule)))),
+        ("sign_in", app(route.sign_in.as_ref().map_or(Value::Null, sign_in))),
         ("same_origin", app(route.same_origin.into())),
         ("loose_paths", app(route.loose_paths.into())),
         ("strip_query", app(unless_empty(texts(&passing.strip_query)))),
@@ -413,6 +416,10 @@ pub(crate) fn size(bytes: u64) -> String {
     let unit = unit.into_iter().find(|(length, _)| bytes > 0 && bytes.is_multiple_of(*length));
     let (length, name) = unit.unwrap_or((1, ""));
     format!("{}{name}", bytes / length)
+}
+
+fn sign_in(sign_in: &InstanceSignIn) -> Value {
+    mapping([("instance", text(&sign_in.instance)), ("by", text(&sign_in.by))])
 }
 
 #[cfg(test)]

@@ -65,9 +65,18 @@ fn wish(route: &Pairs) -> Option<Wish> {
         ("local_login", is("local_login", false)),
         ("clients", is("clients", true)),
         ("admins", admins.is_some()),
+        ("seated", is_seated(route)),
     ];
     let options = given.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect();
     Some(Wish { place, options, admins: admins.cloned() })
+}
+
+/// Whether the gateway keeps the app's token, so that none comes from a browser.
+fn is_seated(route: &Pairs) -> bool {
+    value(route, "sign_in").is_some_and(|sign_in| match &sign_in.value {
+        Value::Mapping(keys) => value(keys, "by").is_none_or(|by| by.text() == Some("gateway")),
+        _ => false,
+    })
 }
 
 /// Adds what the route does not say itself.

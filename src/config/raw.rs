@@ -193,6 +193,7 @@ mapping! {
         methods: Vec<At<Method>>,
         upstream: Upstream,
         preset: Preset,
+        sign_in: SignIn,
         upstream_tls: UpstreamTls,
         preserve_host: bool,
         allow: Allow,
@@ -227,6 +228,12 @@ mapping! {
         origins: Vec<At<PagesOf>>,
         limit_status: LimitStatus,
         cache_headers: bool,
+    }
+
+    /// `sign_in:` of a route.
+    SignIn, "`sign_in`" {
+        instance: Text,
+        by: Text,
     }
 
     /// The mapping form of `preset:`.

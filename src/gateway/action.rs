@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Response};
 
 use super::admission::{Admission, Passport};
 use super::github_api::{Reading, Sending};
+use super::trackeep::Taken;
 use super::{LiveSession, Request, own_origin, upstream};
 use crate::api_key::Presented;
 use crate::clock::Time;
@@ -109,6 +110,8 @@ pub struct Forward {
     pub stays_at: Option<Origin>,
     /// Whether the app is not told which page asks.
     pub(super) hides_page: bool,
+    /// The visitor's seat at the instance behind the route, whose token is among the fields.
+    pub(super) seat: Option<Taken>,
     /// Whether the client's `Authorization` holds an API key, which is not for the app.
     pub(super) has_api_key: bool,
 }
@@ -184,7 +187,7 @@ impl Visitor {
         self.since == now
     }
 
-    pub(super) fn session(&self) -> &LiveSession {
+    pub(super) fn session(&self) -> &Arc<LiveSession> {
         &self.live
     }
 
@@ -256,6 +259,7 @@ impl Forward {
             may_stay_silent: request.may_stay_silent(),
             body_limit: rule.and_then(|rule| rule.body_limit).unwrap_or(route.body_limit),
             read_timeout: rule.and_then(|rule| rule.read_timeout),
+            seat: None,
             has_api_key,
             hides_page: own
                 .as_ref()

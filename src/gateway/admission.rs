@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
 
+use super::trackeep::Seats;
 use super::{Gateway, LiveSession, Request, upstream};
 use crate::claims::{Claims, Parties, RENEW_AFTER};
 use crate::clock::Time;
@@ -16,9 +17,13 @@ use crate::route::{Algorithm, Route};
 use crate::secret::Secret;
 use crate::store::{Account, Memo, Profile};
 
-/// The admissions of one session. Reading takes no lock.
+/// What is remembered beside one session: its admissions, and its seats at instances. Reading takes
+/// no lock.
 #[derive(Debug, Default)]
-pub struct Admissions(ArcSwapOption<Vec<Arc<Admission>>>);
+pub struct Admissions {
+    known: ArcSwapOption<Vec<Arc<Admission>>>,
+    pub(super) seats: Seats,
+}
 
 /// How one route, or one of its rules, judged one session.
 #[derive(Debug)]
@@ -65,7 +70,7 @@ impl Admissions {
         account: &Account,
         judge: impl FnOnce(&Identity) -> Verdict,
     ) -> Arc<Admission> {
-        let (known, profile) = (self.0.load(), account.profile());
+        let (known, profile) = (self.known.load(), account.profile());
         let mut all = known.iter().flat_map(|known| known.iter());
         if let Some(admission) = all.find(|known| known.is_for(route, rule, host, &profile)) {
             return admission.clone();
@@ -79,7 +84,7 @@ impl Admissions {
             host: host.into(),
             passport: ArcSwapOption::empty(),
         });
-        self.0.rcu(|known| {
+        self.known.rcu(|known| {
             let known = known.iter().flat_map(|known| known.iter());
             let current = known.filter(|known| Arc::ptr_eq(&known.profile, &new.profile));
             let kept = current.take(REMEMBERED - 1).cloned();
@@ -91,13 +96,15 @@ impl Admissions {
 
 impl Memo for Admissions {
     fn bytes(&self) -> usize {
-        let known = self.0.load();
-        known.iter().flat_map(|known| known.iter()).map(|admission| admission.bytes()).sum()
+        let known = self.known.load();
+        let admissions = known.iter().flat_map(|known| known.iter());
+        admissions.map(|admission| admission.bytes()).sum::<usize>() + self.seats.bytes()
     }
 
     /// Verdicts without a passport in use are cheaper to find again than to keep.
     fn tidy(&self, now: Time) {
-        self.0.rcu(|known| {
+        self.seats.tidy(now);
+        self.known.rcu(|known| {
             let used = known.iter().flat_map(|known| known.iter());
             let used: Vec<_> = used.filter(|known| known.is_in_use(now)).cloned().collect();
             (!used.is_empty()).then(|| Arc::new(used))

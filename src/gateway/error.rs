@@ -385,6 +385,19 @@ fn notice(reason: Reason) -> Notice {
             "The code was used before, so what it gave is ended as well: sign in again.",
             "Begin again in the app.",
         ),
+        R::ForeignCode => Notice(
+            S::FORBIDDEN,
+            "This link is not for you",
+            "Somebody else began this sign-in; finishing it would make you act as them.",
+            "Open the app itself: you are signed in there already.",
+        ),
+        R::InstanceUnavailable => Notice(
+            S::BAD_GATEWAY,
+            "The app did not sign you in",
+            "You are signed in here, but the app behind it gave no session of its own.",
+            "Try again in a moment. Operators: the log says what the app answered; docs/trackeep.md \
+             says what it needs.",
+        ),
         R::BadInstanceToken => Notice(
             S::UNAUTHORIZED,
             "This token is not good",

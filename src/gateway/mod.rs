@@ -59,6 +59,7 @@ mod recheck;
 mod request;
 mod sign_in;
 mod sign_out;
+mod trackeep;
 mod upstream;
 mod webhook;
 mod withdrawal;
@@ -79,6 +80,7 @@ use authenticate::Authenticated;
 use github_api::Complaints;
 use my_installations::Listings;
 use recheck::Rechecks;
+use trackeep::InstanceClient;
 
 /// A session with what the gateway remembers beside it.
 pub type LiveSession = Live<Admissions>;
@@ -115,6 +117,8 @@ pub struct Snapshot {
     agent: HeaderValue,
     routes: Vec<RouteMetrics>,
     own: RouteMetrics,
+    /// The instances behind routes, where the gateway signs visitors in.
+    instances: Vec<Option<InstanceClient>>,
 }
 
 // === impl Snapshot ===
@@ -128,7 +132,8 @@ impl Snapshot {
         let routes = config.routes.iter().map(|route| metrics.for_route(&route.name)).collect();
         let addresses = Addresses::upstream(&config.github.api);
         let (agent, own) = (passage::request::agent(None), metrics.for_route("gatekeep"));
-        Ok(Self { config, github, exchange, addresses, agent, routes, own })
+        let instances = config.routes.iter().map(|route| InstanceClient::of(route)).collect();
+        Ok(Self { config, github, exchange, addresses, agent, routes, own, instances })
     }
 
     /// What it takes to ask GitHub in somebody's name.
@@ -138,6 +143,11 @@ impl Snapshot {
             keys: self.config.keys.clone(),
             callback: self.config.callback_url(),
         }
+    }
+
+    /// The instance behind a route.
+    fn instance(&self, route: &Route) -> Option<&InstanceClient> {
+        self.instances.get(route.index)?.as_ref()
     }
 
     /// The counters of a route, or of the gateway's own answers.
@@ -252,6 +262,9 @@ impl Gateway {
             Decision::Allow(visitor) => {
                 if let Some(api) = api {
                     return Box::pin(self.ask_github(request, route, api, visitor)).await;
+                }
+                if let Some(sign_in) = &route.sign_in {
+                    return Box::pin(self.pass_to_instance(request, route, sign_in, visitor)).await;
                 }
                 let rule = visitor.rule();
                 Action::forward(Forward::new(request, route, rule, Some(visitor), reason))

@@ -103,7 +103,11 @@ pub(super) fn signed_out(request: &Request<'_>, lead: &str) -> Answer {
         ],
         ..Page::default()
     };
-    let mut answer = error::answer(request, &page, Reason::Endpoint);
+    without_cookies(request, error::answer(request, &page, Reason::Endpoint))
+}
+
+/// Takes the cookies of a session away.
+pub(super) fn without_cookies(request: &Request<'_>, mut answer: Answer) -> Answer {
     let jar = request.jar();
     for name in [jar.session(), jar.trail()] {
         answer.response.headers_mut().append(SET_COOKIE, jar.clear(name));

@@ -66,7 +66,9 @@ impl Forward {
             // What may pass is set again, as one field without our cookies.
             return stands(Defence::HideCookies);
         }
-        ((self.route.token.bearer || self.has_api_key) && folds_to(name, "authorization"))
+        let sets_authorization =
+            self.route.token.bearer || (self.seat.is_some() && stands(Defence::OwnSeat));
+        ((sets_authorization || self.has_api_key) && folds_to(name, "authorization"))
             || self.route.passing.strips(name)
             || (self.hides_page && [ORIGIN, REFERER].contains(name))
             || (stands(Defence::StripHeaders) && is_reserved(name))

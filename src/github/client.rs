@@ -299,7 +299,7 @@ impl Client {
 }
 
 /// A client that trusts these certificates in PEM, or the system's.
-pub(super) fn trusting(ca: Option<&[u8]>) -> reqwest::Result<ClientBuilder> {
+pub(crate) fn trusting(ca: Option<&[u8]>) -> reqwest::Result<ClientBuilder> {
     let builder = reqwest::Client::builder();
     match ca {
         Some(pem) => Ok(builder.tls_certs_only(Certificate::from_pem_bundle(pem)?)),

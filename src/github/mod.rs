@@ -22,6 +22,7 @@ mod webhook;
 mod who;
 
 pub use client::Client;
+pub(crate) use client::trusting;
 pub use oauth::scopes_for;
 pub use pauses::{LONGEST_PAUSE, Pauses};
 pub use tokens::{Asking, TokenError, Tokens};

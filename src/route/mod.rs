@@ -12,6 +12,7 @@ use crate::secret::Secret;
 
 mod api;
 mod bearer;
+mod instance;
 mod passing;
 mod redirects;
 mod path;
@@ -19,6 +20,7 @@ mod table;
 
 pub use api::{ActsAs, Api, LimitStatus};
 pub use bearer::Bearer;
+pub use instance::{InstanceSignIn, SignInBy};
 pub use passing::{ForwardedFor, Passing, Resend};
 pub use path::{HostPattern, PathPattern, PathPrefix};
 pub use redirects::OwnRedirects;
@@ -47,6 +49,8 @@ pub struct Route {
     pub rules: Vec<Rule>,
     /// The preset whose keys are among its own.
     pub preset: Option<&'static str>,
+    /// How visitors become users of the app, where it is an instance of the broker's.
+    pub sign_in: Option<InstanceSignIn>,
     /// What is changed in a request on its way to the app.
     pub passing: Passing,
     /// Whether what a cookie brings and changes something must come from the route's own pages.
@@ -383,6 +387,7 @@ mod tests {
             public: vec![],
             rules: vec![],
             preset: None,
+            sign_in: None,
             passing: Passing::default(),
             same_origin: false,
             loose_paths: false,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ACCEPT, SET_COOKIE};
 use http::request::Parts as RequestParts;
-use http::{HeaderValue, Method, Response, Version};
+use http::{HeaderValue, Method, Response, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -332,6 +332,11 @@ impl ProxyHttp for Proxy {
         upstream: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
+        if upstream.status == StatusCode::UNAUTHORIZED
+            && let Some(forward) = &ctx.forward
+        {
+            forward.was_refused();
+        }
         let own = ctx.forward.as_ref().and_then(|forward| forward.stays_at.as_ref());
         if own.is_some_and(|own| leads_away(&upstream.headers, own)) {
             ctx.reason = Reason::RedirectedAway;

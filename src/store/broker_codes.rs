@@ -128,6 +128,13 @@ impl BrokerCodes {
         }
     }
 
+    /// What a code stands for that nobody has used yet.
+    pub async fn peek(&self, keys: &Keys, text: &str) -> Result<Option<BrokerCode>, Unavailable> {
+        let Some(digest) = digest(keys, text) else { return Ok(None) };
+        let row = self.rows(keys).get::<CodeRow>(&digest).await?;
+        Ok(row.filter(|row| row.given.is_none()).map(|row| row.code))
+    }
+
     /// Whether a code came again since it was redeemed. Who came later may have found nothing to end
     /// yet.
     pub async fn came_again(&self, keys: &Keys, text: &str) -> Result<bool, Unavailable> {

@@ -15,9 +15,14 @@ struct Walk {
 }
 
 impl Walk {
+    /// The demo as it usually is.
+    fn begin(name: &'static str) -> Option<Self> {
+        Self::of(name, "/hello?from=demo", &[])
+    }
+
     /// `None` where there is no Chromium, said aloud.
     #[expect(clippy::print_stderr, reason = "a skipped test says so aloud")]
-    fn begin(name: &'static str) -> Option<Self> {
+    fn of(name: &'static str, first: &str, further: &[&str]) -> Option<Self> {
         let window = match Window::open() {
             Ok(window) => window,
             Err(why) => {
@@ -26,9 +31,9 @@ impl Walk {
             }
         };
         let port = free_port().to_string();
-        let demo = Child::start(gatekeep().args(["demo", "--port", &port]));
-        let line = demo.wait_for("/hello?from=demo", 1);
-        let origin = line.trim().strip_suffix("/hello?from=demo").expect("an address").to_owned();
+        let demo = Child::start(gatekeep().args(["demo", "--port", &port]).args(further));
+        let line = demo.wait_for(first, 1);
+        let origin = line.trim().strip_suffix(first).expect("an address").to_owned();
         demo.wait_for("Ctrl-C ends all of it.", 1);
         Some(Self { window, demo, origin, name, pictures: 0 })
     }
@@ -146,4 +151,44 @@ fn another_account_is_chosen_from_the_page_that_denies_one() {
     walk.picture("admins");
     assert_eq!(walk.window.url(), walk.url("/admin"));
     assert!(walk.window.text("#who").starts_with("The gateway says you are hubot"));
+}
+
+/// What scripts of the page can read and keep.
+fn storage(walk: &Walk) -> String {
+    let code = "return JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])";
+    walk.window.script(code).expect("scripts run").as_str().expect("it is text").to_owned()
+}
+
+#[test]
+fn a_visitor_of_the_gateway_is_a_user_of_the_trackeep_behind_it() {
+    let first = "/app/notes/7?from=demo";
+    let Some(mut walk) = Walk::of("trackeep", first, &["--trackeep"]) else { return };
+    // A deep link, with what only the browser knows of it.
+    let asked = walk.url("/app/notes/7?tag=a%20b#part");
+    walk.window.go(&asked);
+    walk.pass_github("octocat");
+    walk.window.wait_for_text("#status", "Signed in as octocat");
+    assert_eq!(walk.window.url().split('#').next(), asked.split('#').next());
+    let kept = storage(&walk);
+    assert!(kept.contains("gatekeep") && kept.contains("octocat"), "{kept}");
+    assert!(!kept.contains("eyJ"), "a script can read the instance's token: {kept}");
+    walk.picture("signed-in");
+
+    // GitHub's data by the broker, a WebSocket with the placeholder, in the visitor's name.
+    walk.window.go(&walk.url("/app/github"));
+    walk.window.wait_for_text("#content", "octocat/");
+    walk.picture("repositories");
+    walk.window.go(&walk.url("/app/messages"));
+    walk.window.wait_for_text("#content", "Event");
+
+    // Its own button ends the session here. GitHub still knows who it was, and is told to ask.
+    walk.window.wait_for_text("#status", "Signed in as octocat");
+    walk.window.tick("#logout");
+    walk.window.wait_for_text("#title", "Trackeep: /app");
+    walk.window.go(&walk.url("/.gatekeep/start?rd=/app&prompt=select_account"));
+    walk.pass_github("hubot");
+    walk.window.wait_for_text("#status", "Signed in as hubot");
+    let kept = storage(&walk);
+    assert!(kept.contains("hubot") && !kept.contains("octocat") && !kept.contains("eyJ"), "{kept}");
+    walk.picture("somebody-else");
 }

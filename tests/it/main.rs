@@ -59,6 +59,8 @@ mod headers;
 mod classes;
 /// An instance of Trackeep behind the gateway, by the preset.
 mod trackeep;
+/// Visitors of the gateway are users of the instance behind it, too.
+mod one_sign_in;
 /// Paths, hosts and methods are judged and forwarded as the same bytes.
 mod targets;
 /// Cookies: tossed, planted, carried off, guessed, hidden.

@@ -152,6 +152,14 @@ const ATTACKS: &[(Defence, &[&str])] = &[
         &["broker::control::a_code_works_once_of_a_hundred_at_once_and_what_it_gave_ends"],
     ),
     (
+        Defence::OwnCode,
+        &["one_sign_in::a_code_that_was_made_for_somebody_else_never_reaches_the_instance"],
+    ),
+    (
+        Defence::OwnSeat,
+        &["one_sign_in::whatever_token_a_request_brings_the_visitor_is_who_the_gateway_says"],
+    ),
+    (
         Defence::OwnInstallations,
         &["broker::attacks::an_installation_of_somebody_else_is_not_taken_to_an_instance"],
     ),
@@ -256,6 +264,8 @@ proofs! {
     without_other_origins_a_cookie_tells_them_something: OtherOrigins,
     without_registered_targets_one_click_gives_all_away: RegisteredTargets,
     without_one_time_code_a_code_works_again: OneTimeCode,
+    without_own_code_a_link_signs_in_as_somebody_else: OwnCode,
+    without_own_seat_a_request_names_its_user: OwnSeat,
     without_own_installations_numbers_are_believed: OwnInstallations,
     without_tokens_for_few_every_instance_has_them: TokensForFew,
 }

@@ -269,7 +269,8 @@ fn what_reaches_the_instance_is_what_it_can_bear() {
     let line = "GET /api/v1/notes?token=evil&q=a";
     assert_eq!(ask(&world, &mut browser.clone(), line, &fields), PASSES);
     let seen = world.app.requests().pop().expect("it came");
-    assert_eq!(seen.target, "/api/v1/notes?q=a");
+    // Trackeep's pages show their own token there; where the gateway keeps it, they have none.
+    assert_eq!(seen.target, "/api/v1/notes?token=evil&q=a");
     for (name, values) in [
         ("host", &[HOST][..]),
         ("x-forwarded-for", &["203.0.113.7"]),
@@ -362,7 +363,6 @@ fn explain_shows_what_the_preset_means_for_a_request() {
     let file = directory.path().join("gatekeep.yaml");
     std::fs::write(&file, yaml("{ admins: { users: [mona] } }", "")).expect("it can be written");
     let on_the_way = "  \
-         on the way    a visitor's request loses the parameter `token`\n  \
          on the way    every request loses the field `x-session-id`\n  \
          on the way    one without cookies gets `gk=1`\n";
     let route = "  route         trackeep (app.example.com/)\n  \

@@ -304,6 +304,7 @@ fn route(name: &str, host: &str, policy: Policy) -> Route {
         public: vec![],
         rules: vec![],
         preset: None,
+        sign_in: None,
         passing: Passing::default(),
         same_origin: false,
         loose_paths: false,

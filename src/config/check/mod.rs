@@ -31,6 +31,7 @@ mod routes;
 mod rules;
 mod secrets;
 mod settings;
+mod sign_in;
 mod store;
 mod tls;
 mod upstream;
@@ -109,6 +110,7 @@ impl Check<'_> {
         };
         let routes = self.routes(raw, whole, &gateway);
         let broker = self.broker(raw, &gateway);
+        self.instances_are_the_brokers(raw, broker.as_ref(), &gateway);
         let (trusted_proxies, trusts_sockets) = trusted(raw.trusted_proxies.items());
         let github = github?;
         Some(Config {

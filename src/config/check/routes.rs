@@ -64,6 +64,7 @@ impl Check<'_> {
         let timeouts = self.timeouts(&raw.timeouts);
         let passing = self.passing(raw);
         let preset = self.preset(raw);
+        let sign_in = self.sign_in(raw);
         let upstream = upstream?;
         Some(Route {
             index: 0, // the table numbers them
@@ -72,6 +73,7 @@ impl Check<'_> {
             path: path?,
             methods: methods(&raw.methods),
             preset,
+            sign_in,
             passing,
             same_origin: raw.same_origin.value() == Some(&true),
             // GitHub tells an encoded slash from a slash.

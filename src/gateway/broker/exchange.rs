@@ -74,7 +74,7 @@ impl Gateway {
     }
 
     /// Whether an instance admits whoever has a session, by what is known of that account now.
-    pub(super) async fn admitted_by(
+    pub(in crate::gateway) async fn admitted_by(
         &self,
         request: &Request<'_>,
         instance: &Instance,

@@ -184,7 +184,7 @@ impl Gateway {
     }
 
     /// The store gave no answer: nobody is let in, and nobody is told that something is over.
-    fn no_store(&self, request: &Request<'_>) -> impl Fn(Unavailable) -> Reason {
+    pub(super) fn no_store(&self, request: &Request<'_>) -> impl Fn(Unavailable) -> Reason {
         |unavailable| {
             self.store_failed(request, &unavailable);
             Reason::StoreUnavailable
@@ -208,7 +208,7 @@ fn answer(status: StatusCode, value: &Value, reason: Reason) -> Answer {
     Answer { response, reason }
 }
 
-fn said(value: &Value) -> Answer {
+pub(super) fn said(value: &Value) -> Answer {
     answer(StatusCode::OK, value, Reason::Endpoint)
 }
 

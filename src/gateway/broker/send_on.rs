@@ -73,7 +73,8 @@ impl Gateway {
         }
     }
 
-    async fn code_for(
+    /// A code with which an instance signs a visitor in.
+    pub(in crate::gateway) async fn code_for(
         &self,
         request: &Request<'_>,
         instance: &Instance,

@@ -1,0 +1,235 @@
+//! One sign-in for a Trackeep instance behind the gateway.
+//!
+//! Trackeep keeps its users' token where every script of its pages can read it. So the gateway fetches
+//! the token as a browser would, keeps it beside the visitor's session and sets it on what it forwards;
+//! the pages get a placeholder, and the name of who is signed in. Where an operator wants the
+//! browser to do it, it carries a one-time code that only its own session may use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use http::header::AUTHORIZATION;
+use serde_json::json;
+
+use super::action::{Action, Forward};
+use super::broker::said;
+use super::ending::Cause;
+use super::sign_in::redirect;
+use super::{Gateway, LiveSession, Request, Visitor, error, sign_out, upstream};
+use crate::broker::Target;
+use crate::defence::{Defence, stands};
+use crate::reason::Reason;
+use crate::route::{InstanceSignIn, Route, SignInBy};
+use crate::secret::Secret;
+
+mod arrival;
+mod instance;
+mod seat;
+
+pub(super) use instance::InstanceClient;
+pub(super) use seat::{Seats, Taken};
+
+use instance::{CALLBACK, InstanceError};
+use seat::{Place, Seat};
+
+/// Where the instance's own button leads.
+const GITHUB_SIGN_IN: &str = "/api/v1/auth/github";
+
+const SIGN_OUT: &str = "/api/v1/auth/logout";
+
+/// How long an instance that refused somebody is not asked for the same again.
+const LEFT_ALONE: Duration = Duration::from_secs(5);
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// What becomes of a request that a visitor may send to an instance.
+    pub(super) async fn pass_to_instance(
+        &self,
+        request: &Request<'_>,
+        route: &Arc<Route>,
+        sign_in: &InstanceSignIn,
+        visitor: Visitor,
+    ) -> Action {
+        let passed = match sign_in.by {
+            SignInBy::Gateway => self.pass_seated(request, route, sign_in, visitor).await,
+            SignInBy::Browser | SignInBy::Button => {
+                self.pass_with_own_token(request, route, sign_in, visitor).await
+            }
+        };
+        passed.unwrap_or_else(|reason| {
+            Action::respond(error::fault(request, reason)).for_route(route)
+        })
+    }
+
+    /// Forwards with the instance's token, which the gateway keeps.
+    async fn pass_seated(
+        &self,
+        request: &Request<'_>,
+        route: &Arc<Route>,
+        sign_in: &InstanceSignIn,
+        visitor: Visitor,
+    ) -> Result<Action, Reason> {
+        let (path, live) = (request.target.path(), visitor.session());
+        if is_sign_out(request) {
+            return self.leave(request, route, live).await;
+        }
+        if path == CALLBACK {
+            // Codes are redeemed here, so this one was made for somebody else.
+            return Err(Reason::ForeignCode);
+        }
+        let place = live.memo.seats.at(&route.name);
+        let seat = self.seat(request, route, sign_in, live, &place).await?;
+        if path == GITHUB_SIGN_IN || arrival::is_due(request, live) {
+            return Ok(Action::respond(arrival::page(request, live, &seat)).for_route(route));
+        }
+        let reason = visitor.reason();
+        let rule = visitor.rule();
+        let mut forward = Forward::new(request, route, rule, Some(visitor), reason);
+        if stands(Defence::OwnSeat) || !request.headers.contains_key(AUTHORIZATION) {
+            forward.fields.push((AUTHORIZATION, seat.authorization.clone()));
+        }
+        forward.seat = Some(Taken::new(place, seat));
+        Ok(Action::forward(forward))
+    }
+
+    /// Forwards what carries the instance's token by itself, and brings browsers one.
+    async fn pass_with_own_token(
+        &self,
+        request: &Request<'_>,
+        route: &Arc<Route>,
+        sign_in: &InstanceSignIn,
+        visitor: Visitor,
+    ) -> Result<Action, Reason> {
+        let (path, live) = (request.target.path(), visitor.session());
+        if is_sign_out(request) {
+            return self.leave(request, route, live).await;
+        }
+        if path == CALLBACK && !self.is_own_code(request, live).await? {
+            return Err(Reason::ForeignCode);
+        }
+        let is_sent = sign_in.by == SignInBy::Browser && arrival::is_new_here(request, live);
+        if path == GITHUB_SIGN_IN || is_sent {
+            let code = self.own_code(request, sign_in, live).await?;
+            let to = format!("{CALLBACK}?token={}", code.expose());
+            let answer = redirect(&to, &[arrival::mark(request, live)], Reason::Endpoint);
+            return Ok(Action::respond(answer).for_route(route));
+        }
+        let (reason, rule) = (visitor.reason(), visitor.rule());
+        Ok(Action::forward(Forward::new(request, route, rule, Some(visitor), reason)))
+    }
+
+    /// A code with which the instance signs the visitor in, if its own policy admits them.
+    async fn own_code(
+        &self,
+        request: &Request<'_>,
+        sign_in: &InstanceSignIn,
+        live: &Arc<LiveSession>,
+    ) -> Result<Secret<String>, Reason> {
+        let broker = request.config().broker.as_ref();
+        let instance = broker.and_then(|broker| broker.named(&sign_in.instance));
+        let target = Target::parse(&format!("{}{CALLBACK}", request.here()), &[]);
+        // The configuration was checked for both.
+        let (instance, target) = instance.zip(target).ok_or(Reason::Internal)?;
+        let visitor = self.admitted_by(request, instance, live.clone()).await?;
+        let code = self.code_for(request, instance, &target, &visitor).await;
+        code.map(Secret::new).map_err(self.no_store(request))
+    }
+
+    /// Whether the code that a browser brings was made in its own session: one of somebody else would
+    /// sign this visitor in as them.
+    async fn is_own_code(&self, request: &Request<'_>, live: &LiveSession) -> Result<bool, Reason> {
+        let Ok(Some(text)) = request.parameter("token") else { return Ok(false) };
+        let found = self.broker_codes.peek(&request.config().keys, &text).await;
+        let found = found.map_err(self.no_store(request))?;
+        Ok(found.is_some_and(|code| code.owner == live.key) || !stands(Defence::OwnCode))
+    }
+
+    /// The visitor's seat: the one that is held, or a new one where there is none or where it ends
+    /// soon. One request asks; while it renews, the others go on with what there is.
+    async fn seat(
+        &self,
+        request: &Request<'_>,
+        route: &Arc<Route>,
+        sign_in: &InstanceSignIn,
+        live: &Arc<LiveSession>,
+        place: &Place,
+    ) -> Result<Arc<Seat>, Reason> {
+        let now = self.clock.now();
+        let held = place.seat(now);
+        let mut refused = match held {
+            Some(seat) if !seat.wants_renewal(now) => return Ok(seat),
+            Some(seat) => match place.refused.try_lock() {
+                Ok(turn) => turn,
+                Err(_) => return Ok(seat),
+            },
+            None => place.refused.lock().await,
+        };
+        let held = place.seat(now);
+        let was_refused = refused.is_some_and(|at| now >= at && now.since(at) < LEFT_ALONE);
+        match held {
+            Some(seat) if was_refused || !seat.wants_renewal(now) => return Ok(seat),
+            None if was_refused => return Err(Reason::InstanceUnavailable),
+            _ => {}
+        }
+        match Box::pin(self.take_seat(request, route, sign_in, live)).await {
+            Ok(seat) => {
+                *refused = None;
+                let seat = Arc::new(seat);
+                place.take(seat.clone());
+                self.sessions.weigh(live);
+                Ok(seat)
+            }
+            Err(reason) => {
+                *refused = Some(now);
+                held.ok_or(reason)
+            }
+        }
+    }
+
+    async fn take_seat(
+        &self,
+        request: &Request<'_>,
+        route: &Arc<Route>,
+        sign_in: &InstanceSignIn,
+        live: &Arc<LiveSession>,
+    ) -> Result<Seat, Reason> {
+        let instance = request.snapshot.instance(route).ok_or(Reason::InstanceUnavailable)?;
+        let code = self.own_code(request, sign_in, live).await?;
+        let fields = upstream::fields(request, route, None, None);
+        let (own, now) = (request.here(), self.clock.now());
+        instance.sign_in(&fields, &own, &code, now).await.map_err(|error: InstanceError| {
+            tracing::warn!(request.id = request.id, route = &*route.name, "{error}");
+            Reason::InstanceUnavailable
+        })
+    }
+
+    /// Signing out of the instance is signing out: its pages have one button for that. The instance does
+    /// nothing at a sign-out but say so.
+    async fn leave(
+        &self,
+        request: &Request<'_>,
+        route: &Arc<Route>,
+        live: &LiveSession,
+    ) -> Result<Action, Reason> {
+        let ended = self.end_session(request.snapshot, live.key, live.account.id, Cause::SignOut);
+        ended.await.map_err(self.no_store(request))?;
+        let answer = said(&json!({ "message": "Logged out successfully" }));
+        Ok(Action::respond(sign_out::without_cookies(request, answer)).for_route(route))
+    }
+}
+
+impl Forward {
+    /// The app refused what it was sent: a token that it gave before may be good no more, so the next
+    /// request asks for another one.
+    pub fn was_refused(&self) {
+        if let Some(taken) = &self.seat {
+            taken.give_up();
+        }
+    }
+}
+
+fn is_sign_out(request: &Request<'_>) -> bool {
+    request.target.path() == SIGN_OUT && *request.method == Method::POST
+}

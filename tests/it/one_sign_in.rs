@@ -1,0 +1,363 @@
+//! A visitor of the gateway is a user of the Trackeep instance behind it, without a second click and
+//! without the instance's token in the browser.
+
+use std::time::Duration;
+
+use gatekeep::simulator::Trackeep;
+
+use crate::support::World;
+use crate::support::browser::{Browser, join, parameter};
+use crate::support::http::Response;
+
+const APP: &str = "https://trackeep.example.com";
+
+const HOST: &str = "trackeep.example.com";
+
+const ME: &str = "GET /api/v1/auth/me";
+
+const CALLBACK: &str = "GET /api/v1/auth/control/callback";
+
+const BROKER: &str = r"
+broker:
+  hosts: [hq.example.com]
+  instances:
+    - name: home
+      redirects: [https://trackeep.example.com/api/v1/auth/control/callback]
+      allow: { orgs: [acme] }
+";
+
+const ROUTES: &str = r"
+  - name: trackeep
+    host: trackeep.example.com
+    preset: trackeep
+    sign_in: { instance: home, by: @SIGN_IN@ }
+    upstream: @TRACKEEP@
+    allow: anyone
+";
+
+/// The world with an instance in it.
+struct Scene {
+    trackeep: Trackeep,
+    world: World,
+}
+
+impl Scene {
+    fn new(sign_in: &str) -> Self {
+        let trackeep = Trackeep::start("127.0.0.1:0".parse().expect("an address")).expect("starts");
+        let routes = ROUTES.replace("@TRACKEEP@", trackeep.url()).replace("@SIGN_IN@", sign_in);
+        let world = World::with(BROKER, &routes);
+        let address = world.gate.address;
+        trackeep.resolve("hq.example.com", address);
+        trackeep.set_control(&format!("http://hq.example.com:{}", address.port()));
+        trackeep.set_public_url(APP);
+        trackeep.limits(false);
+        Self { trackeep, world }
+    }
+
+    fn signed_in(&self, person: &str) -> Browser {
+        self.world.signed_in(person, &url("/app")).0
+    }
+
+    /// Both clocks.
+    fn advance(&self, by: Duration) {
+        self.trackeep.advance(by);
+        self.world.gate.clock.advance(by);
+    }
+
+    /// Who asked last, by the instance's word.
+    fn last_user(&self, path: &str) -> Option<String> {
+        let journal = self.trackeep.journal();
+        let entry = journal.iter().rev().find(|entry| entry.request.path() == path);
+        entry.unwrap_or_else(|| panic!("nobody asked for {path}")).who.clone()
+    }
+}
+
+fn url(path: &str) -> String {
+    format!("{APP}{path}")
+}
+
+/// The page that tells the instance's pages who is here.
+fn is_arrival(page: &Response) -> bool {
+    page.status == 200 && page.text().contains("<title>Signing in</title>")
+}
+
+/// What the page puts where scripts read it.
+fn told(page: &Response) -> serde_json::Value {
+    let text = page.text();
+    let literal = text.split("const user = ").nth(1).and_then(|rest| rest.split(";\n").next());
+    let json: String = serde_json::from_str(literal.expect("a user")).expect("a literal");
+    serde_json::from_str(&json).expect("JSON")
+}
+
+/// Who one is at the instance.
+fn me(browser: &mut Browser, headers: &[(&str, &str)]) -> (u16, String) {
+    let answer = browser.send("GET", &url("/api/v1/auth/me"), headers, "");
+    let name = answer.json()["user"]["username"].as_str().unwrap_or_default().to_owned();
+    (answer.status, name)
+}
+
+/// Whether a text looks like the instance's own token.
+fn holds_token(text: &str) -> bool {
+    text.contains("eyJ")
+}
+
+#[test]
+fn a_deep_link_leads_through_github_to_the_very_page_signed_in() {
+    let scene = Scene::new("gateway");
+    let deep = url("/app/notes?tag=a%20b&title=%C3%A4");
+    let (mut browser, page) = scene.world.signed_in("octocat", &deep);
+    assert!(is_arrival(&page), "{}", page.text());
+    assert_eq!(told(&page)["username"], "octocat");
+    assert!(
+        page.text().contains("location.reload();"),
+        "the address, and what stands behind its #"
+    );
+    let policy = page.header("content-security-policy").expect("a policy").to_owned();
+    let nonce = policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next());
+    assert!(page.text().contains(&format!("<script nonce=\"{}\">", nonce.expect("a nonce"))));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+
+    // The page loads itself again, and is the instance's now.
+    let page = browser.get(&deep);
+    assert!(!is_arrival(&page) && page.status == 200);
+    assert_eq!(scene.last_user("/app/notes").as_deref(), Some("octocat"));
+    assert_eq!(me(&mut browser, &[]), (200, "octocat".to_owned()));
+    assert_eq!(scene.trackeep.calls(CALLBACK), 1, "and no second sign-in");
+    assert!(scene.trackeep.controller_token("octocat").is_some(), "GitHub's data works, too");
+}
+
+#[test]
+fn no_answer_and_no_line_of_the_log_holds_the_instances_token() {
+    let scene = Scene::new("gateway");
+    let (mut browser, page) = scene.world.signed_in("octocat", &url("/app"));
+    let mut texts = vec![page.text()];
+    for path in ["/app", "/", "/login", "/auth/callback", "/api/v1/auth/me", "/api/v1/auth/github"]
+    {
+        let answer = browser.get(&url(path));
+        texts.push(format!("{:?}{}", answer.headers, answer.text()));
+    }
+    texts.push(scene.world.gate.access_log());
+    texts.push(format!("{:?}", browser.cookies(HOST)));
+    assert!(texts.iter().all(|text| !holds_token(text)), "{texts:?}");
+    let control = scene.trackeep.token_of("octocat");
+    assert!(holds_token(&control), "control: this is what one looks like");
+}
+
+/// A page that was left open, a script, or an attacker's link can bring a token of somebody else.
+#[test]
+fn whatever_token_a_request_brings_the_visitor_is_who_the_gateway_says() {
+    let scene = Scene::new("gateway");
+    scene.trackeep.add_user("eve@example.com", "eve", "a-passw0rd", "user");
+    let eve = scene.trackeep.token_of("eve");
+    let mut browser = scene.signed_in("octocat");
+    let bearer = format!("Bearer {eve}");
+    for headers in [
+        &[("authorization", "Bearer gatekeep")][..],
+        &[("authorization", bearer.as_str())],
+        &[("authorization", "")],
+        &[("authorization", eve.as_str())],
+        &[("authorization", bearer.as_str()), ("authorization", bearer.as_str())],
+    ] {
+        assert_eq!(me(&mut browser, headers), (200, "octocat".to_owned()), "{headers:?}");
+    }
+    let answer = browser.fetch(&url(&format!("/api/v1/auth/me?token={eve}&x=y")));
+    assert_eq!(answer.json()["user"]["username"], "octocat");
+    let last = scene.trackeep.requests().pop().expect("a request");
+    assert_eq!(last.target, "/api/v1/auth/me?x=y", "and it is in no log there");
+}
+
+#[test]
+fn the_next_person_at_the_same_browser_is_somebody_else() {
+    let scene = Scene::new("gateway");
+    let mut browser = scene.signed_in("octocat");
+    assert!(!is_arrival(&browser.get(&url("/app"))));
+    let token =
+        [("authorization", "Bearer gatekeep"), ("origin", APP), ("sec-fetch-site", "same-origin")];
+    assert_eq!(browser.send("POST", &url("/api/v1/auth/logout"), &token, "").status, 200);
+    let page = scene.world.sign_in(&mut browser, "hubot", &url("/app"));
+    assert!(is_arrival(&page));
+    assert_eq!(told(&page)["username"], "hubot");
+    assert_eq!(me(&mut browser, &[]), (200, "hubot".to_owned()));
+    // The same person again is known, and needs no page.
+    let mut other = scene.signed_in("octocat");
+    assert!(!is_arrival(&other.get(&url("/app"))));
+    assert!(is_arrival(&other.get(&url("/login?next=/app/notes"))), "the pages have forgotten");
+}
+
+#[test]
+fn an_address_within_the_site_is_gone_on_to_and_no_other() {
+    let scene = Scene::new("gateway");
+    let mut browser = scene.signed_in("octocat");
+    for (asked, onward) in [
+        ("/", r#""/app""#),
+        ("/login", r#""/app""#),
+        ("/login?next=/app/notes?x=1", r#""/app/notes?x=1""#),
+        ("/login?next=https://evil.example/", r#""/app""#),
+        ("/login?next=//evil.example/", r#""/app""#),
+        ("/login?next=/%5Cevil.example", r#""/app""#),
+        ("/login?next=/login", r#""/app""#),
+        ("/login?next=/x%3C/script%3E", r#""/app""#),
+        ("/auth/callback?token=eve", r#""/app""#),
+        ("/?next=/app/notes", r#""/app""#),
+        (
+            "/api/v1/auth/github?frontend_redirect=https://trackeep.example.com/auth/callback",
+            r#""/app""#,
+        ),
+    ] {
+        let page = browser.get(&url(asked));
+        let line = format!("location.replace({onward});");
+        assert!(is_arrival(&page) && page.text().contains(&line), "{asked}: {}", page.text());
+    }
+}
+
+#[test]
+fn a_token_is_renewed_unseen_before_and_after_its_end() {
+    let scene = Scene::new("gateway");
+    scene.trackeep.token_life(Duration::from_secs(1000));
+    let mut browser = scene.signed_in("octocat");
+    let redeemed = || scene.trackeep.answered(CALLBACK, 307);
+    assert_eq!((me(&mut browser, &[]).0, redeemed()), (200, 1));
+    scene.advance(Duration::from_secs(790));
+    assert_eq!((me(&mut browser, &[]).0, redeemed()), (200, 1), "control: young enough");
+    scene.advance(Duration::from_secs(20));
+    assert_eq!((me(&mut browser, &[]).0, redeemed()), (200, 2), "ahead of its end");
+    scene.advance(Duration::from_secs(1200));
+    assert_eq!((me(&mut browser, &[]).0, redeemed()), (200, 3), "after it");
+    // The instance has another secret: one request finds that out.
+    scene.trackeep.change_secret();
+    assert_eq!((me(&mut browser, &[]).0, redeemed()), (401, 3));
+    assert_eq!((me(&mut browser, &[]).0, redeemed()), (200, 4));
+}
+
+#[test]
+fn many_requests_at_once_sign_in_once() {
+    let scene = Scene::new("gateway");
+    let mut browser = scene.signed_in("octocat");
+    // A session, and a token that the instance honours no more.
+    scene.trackeep.change_secret();
+    assert_eq!(me(&mut browser, &[]).0, 401);
+    let (before, mut answers) = (scene.trackeep.calls(CALLBACK), vec![]);
+    std::thread::scope(|scope| {
+        let ask = |_| {
+            let mut own = browser.clone();
+            scope.spawn(move || me(&mut own, &[]))
+        };
+        let asking: Vec<_> = (0..50).map(ask).collect();
+        answers.extend(asking.into_iter().map(|one| one.join().expect("an answer")));
+    });
+    assert!(answers.iter().all(|(status, name)| (*status, &**name) == (200, "octocat")));
+    assert_eq!(scene.trackeep.calls(CALLBACK), before + 1);
+}
+
+#[test]
+fn leaving_the_instance_ends_the_session_everywhere() {
+    let scene = Scene::new("gateway");
+    let mut browser = scene.signed_in("octocat");
+    let cookie = browser.session(HOST).expect("a session");
+    let evil = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
+    let answer = browser.send("POST", &url("/api/v1/auth/logout"), &evil, "");
+    assert_eq!(answer.status, 403, "no page of another site signs anybody out");
+    assert_eq!(me(&mut browser, &[]).0, 200);
+    let own = [("origin", APP), ("sec-fetch-site", "same-origin")];
+    let answer = browser.send("POST", &url("/api/v1/auth/logout"), &own, "");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    assert_eq!(browser.session(HOST), None);
+    let mut kept = scene.world.browser();
+    kept.plant(HOST, "__Host-gatekeep", &cookie);
+    assert_eq!(me(&mut kept, &[]).0, 401, "the cookie opens nothing any more");
+}
+
+/// A code of the attacker's would sign the victim in as the attacker (login CSRF).
+#[test]
+fn a_code_that_was_made_for_somebody_else_never_reaches_the_instance() {
+    for sign_in in ["gateway", "browser", "button"] {
+        let scene = Scene::new(sign_in);
+        let mut eve = scene.signed_in("hubot");
+        let mut victim = scene.signed_in("octocat");
+        let service = "http://hq.example.com/auth/github";
+        let target = "https://trackeep.example.com/api/v1/auth/control/callback";
+        let asked = format!("{}?redirect_uri={target}", service.replace("http:", "https:"));
+        let at = follow_to(&scene.world, &mut eve, &asked, "hubot");
+        let code = parameter(&at, "token").expect("a code");
+        let before = scene.trackeep.calls(CALLBACK);
+        for text in [&*code, "", "made-up", &"A".repeat(43)] {
+            let status =
+                victim.get(&url(&format!("/api/v1/auth/control/callback?token={text}"))).status;
+            assert_eq!(status, 403, "{sign_in}: {text}");
+        }
+        let nobody = scene.world.browser().get(&url("/api/v1/auth/control/callback?token=x"));
+        assert_eq!(nobody.status, 303, "{sign_in}: to GitHub first");
+        assert_eq!(scene.trackeep.calls(CALLBACK), before, "{sign_in}");
+    }
+}
+
+/// Follows an address until it leads to the instance's callback: that address, not yet followed.
+fn follow_to(world: &World, browser: &mut Browser, asked: &str, person: &str) -> String {
+    let mut at = asked.to_owned();
+    for _ in 0..10 {
+        if at.contains("/api/v1/auth/control/callback?token=") {
+            break;
+        }
+        if at.contains("/login/oauth/authorize") {
+            at = world.github.approve(&at, person);
+        }
+        let answer = browser.get(&at);
+        let next = answer.header("location").unwrap_or_else(|| panic!("{at}: {}", answer.text()));
+        at = join(&at, next);
+    }
+    at
+}
+
+#[test]
+fn an_instance_that_cannot_be_asked_signs_nobody_out() {
+    let scene = Scene::new("gateway");
+    scene.trackeep.set_control("http://127.0.0.1:9");
+    let (mut browser, page) = scene.world.signed_in("octocat", &url("/app"));
+    assert_eq!(page.status, 502);
+    assert!(page.text().contains("instance-unavailable"), "{}", page.text());
+    assert_eq!(me(&mut browser, &[]).0, 502);
+    assert_eq!(scene.trackeep.calls(CALLBACK), 1, "it is left alone for a moment");
+    let address = scene.world.gate.address;
+    scene.trackeep.set_control(&format!("http://hq.example.com:{}", address.port()));
+    scene.world.gate.clock.advance(Duration::from_secs(6));
+    assert_eq!(me(&mut browser, &[]), (200, "octocat".to_owned()));
+}
+
+/// The route lets anybody in; the instance is for members.
+#[test]
+fn the_instances_own_policy_counts() {
+    let scene = Scene::new("gateway");
+    let (_, page) = scene.world.signed_in("stranger", &url("/app"));
+    assert_eq!(page.status, 403, "{}", page.text());
+    assert_eq!(scene.trackeep.calls(CALLBACK), 0);
+    assert_eq!(scene.trackeep.calls(ME), 0);
+}
+
+#[test]
+fn a_browser_that_is_to_keep_the_token_gets_it_by_the_instances_own_pages() {
+    let scene = Scene::new("browser");
+    let (mut browser, page) = scene.world.signed_in("octocat", &url("/app/notes"));
+    assert_eq!(page.status, 200);
+    assert_eq!(scene.trackeep.answered(CALLBACK, 307), 1);
+    assert!(holds_token(
+        &scene.trackeep.requests().iter().map(|r| r.target.clone()).collect::<String>()
+    ));
+    assert_eq!(me(&mut browser, &[]).0, 401, "it is the pages that show it");
+    let own = format!("Bearer {}", scene.trackeep.token_of("octocat"));
+    assert_eq!(me(&mut browser, &[("authorization", &own)]), (200, "octocat".to_owned()));
+    browser.get(&url("/app/notes"));
+    assert_eq!(scene.trackeep.answered(CALLBACK, 307), 1, "once a browser");
+}
+
+#[test]
+fn a_button_signs_in_with_one_click_and_no_further_question() {
+    let scene = Scene::new("button");
+    let (mut browser, page) = scene.world.signed_in("octocat", &url("/app"));
+    assert!(page.status == 200 && !is_arrival(&page));
+    assert_eq!(scene.trackeep.calls(CALLBACK), 0);
+    let (at, _) = browser.follow(&url(
+        "/api/v1/auth/github?frontend_redirect=https://trackeep.example.com/auth/callback",
+    ));
+    assert!(at.starts_with(&url("/auth/callback?token=eyJ")), "{at}");
+    assert_eq!(scene.trackeep.answered(CALLBACK, 307), 1);
+}
