@@ -9,7 +9,7 @@ use http::header::AUTHORIZATION;
 
 use crate::secret::Secret;
 
-/// 256 random bits behind [`PREFIX`]. The store knows their HMAC alone.
+/// 256 random bits behind `gkc_`. The store knows their HMAC alone.
 #[derive(Clone)]
 pub struct InstanceToken(Secret<[u8; 32]>);
 
