@@ -147,20 +147,74 @@ fn settle(node: &mut Node, wish: &Wish) {
 
 /// The route's rules with those of the preset. A rule of the route's takes the place of one for the
 /// very same path; a rule of the preset comes before one of the route's for all that is above it, for
-/// the first that matches decides.
+/// the first that matches decides. Whom the route's own rule lets in there counts all the same.
 fn together(said: &mut Node, preset: Node) {
     let (Value::Sequence(rules), Value::Sequence(more)) = (&mut said.value, preset.value) else {
         return;
     };
+    let own = rules.clone();
     for rule in more {
         let path = path_of(&rule).unwrap_or_default().to_owned();
-        if rules.iter().any(|known| path_of(known) == Some(path.as_str()) && takes_all(known)) {
+        if own.iter().any(|known| path_of(known) == Some(path.as_str()) && takes_all(known)) {
             continue;
         }
+        let covers = |known: &Node| {
+            path_of(known).is_some_and(|known| known == path || is_above(known, &path))
+        };
         let above = |known: &Node| path_of(known).is_some_and(|known| is_above(known, &path));
         let place = rules.iter().position(above).unwrap_or(rules.len());
-        rules.insert(place, rule);
+        let allowed = with_what_is_allowed(rule, own.iter().filter(|known| covers(known)));
+        rules.splice(place..place, allowed);
     }
+}
+
+/// A rule of the preset that leaves open who may pass, once for each rule of the route's that does
+/// not, and once for what these leave over.
+fn with_what_is_allowed<'o>(rule: Node, own: impl Iterator<Item = &'o Node>) -> Vec<Node> {
+    let mut all = Vec::new();
+    if of(&rule, "allow").is_some() {
+        return vec![rule];
+    }
+    for known in own {
+        let Some(allow) = of(known, "allow") else { continue };
+        let Some(methods) = common(of(&rule, "methods"), of(known, "methods")) else { continue };
+        let mut copy = rule.clone();
+        let Value::Mapping(keys) = &mut copy.value else { continue };
+        // A token of the app's own would pass by it.
+        keys.retain(|(key, _)| !matches!(key.text(), Some("bearer" | "methods")));
+        keys.push((named("allow", &rule), allow.clone()));
+        keys.extend(methods.map(|methods| (named("methods", &rule), methods)));
+        all.push(copy);
+        if takes_all(known) {
+            return all;
+        }
+    }
+    all.push(rule);
+    all
+}
+
+/// The methods that two rules share; `None` where they share none.
+#[expect(clippy::option_option, reason = "none at all, or all of them")]
+fn common(one: Option<&Node>, other: Option<&Node>) -> Option<Option<Node>> {
+    let (Some(one), Some(other)) = (one, other) else {
+        return Some(one.or(other).cloned());
+    };
+    let (Value::Sequence(ones), Value::Sequence(others)) = (&one.value, &other.value) else {
+        return Some(Some(one.clone()));
+    };
+    let is_shared = |name: &&Node| others.iter().any(|known| known.text() == name.text());
+    let shared: Vec<_> = ones.iter().filter(is_shared).cloned().collect();
+    let place = one.place.clone();
+    (!shared.is_empty()).then_some(Some(Node { place, value: Value::Sequence(shared) }))
+}
+
+fn named(key: &str, rule: &Node) -> Node {
+    Node { place: rule.place.clone(), value: Value::Scalar(key.to_owned()) }
+}
+
+fn of<'n>(rule: &'n Node, key: &str) -> Option<&'n Node> {
+    let Value::Mapping(keys) = &rule.value else { return None };
+    value(keys, key)
 }
 
 fn path_of(rule: &Node) -> Option<&str> {

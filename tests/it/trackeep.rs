@@ -416,3 +416,54 @@ fn explain_shows_what_the_preset_means_for_a_request() {
         assert_eq!(said, format!("{method} {address}\n{route}{expected}"), "{request:?}");
     }
 }
+
+/// Most rules of the preset say how a path is answered, and leave open who may pass.
+#[test]
+fn no_rule_of_the_preset_opens_what_one_of_the_route_closes() {
+    let token = [OWN_PAGE[0], ("authorization", "Bearer tk_made-up")];
+    // What the route's own rules answer is a page.
+    let met = |world: &World, browser: &mut Browser, line: &str, fields: &[(&str, &str)]| -> Met {
+        let ((method, path), hits) = (line.split_once(' ').expect("two"), world.app.hits());
+        let status = browser.send(method, &url(path), fields, "").status;
+        (status, world.app.hits() > hits)
+    };
+    for (rules, lines) in [
+        (
+            "- { path: /, methods: [POST, DELETE], allow: { users: [mona] } }",
+            &[
+                ("GET /api/v1/files/1", PASSES),
+                ("DELETE /api/v1/files/1", CLOSED),
+                ("POST /api/v1/notes", CLOSED),
+                ("POST /api/v1/github/backups", CLOSED),
+            ][..],
+        ),
+        (
+            "- { path: /api/v1, allow: { users: [mona] } }",
+            &[
+                ("GET /api/v1/files/1", CLOSED),
+                ("GET /api/v1/auth/github", CLOSED),
+                ("POST /api/v1/github/backups", CLOSED),
+                ("GET /api/v2", PASSES),
+            ],
+        ),
+        (
+            "- { path: /api, allow: nobody }",
+            &[("GET /api/v1/files/1", CLOSED), ("GET /app", PASSES)],
+        ),
+    ] {
+        let more = format!("    rules:\n      {rules}\n");
+        let world = World::with("trusted_proxies: [127.0.0.1]\n", &routes("{}", &more));
+        let mut member = signed_in(&world, "octocat");
+        let mut named = signed_in(&world, "mona");
+        for (line, expected) in lines {
+            assert_eq!(met(&world, &mut member, line, &OWN_PAGE), *expected, "{rules}: {line}");
+            if !rules.contains("nobody") {
+                assert_eq!(met(&world, &mut named, line, &OWN_PAGE), PASSES, "{rules}: {line}");
+            }
+            if *expected == CLOSED {
+                let met = met(&world, &mut world.browser(), line, &token);
+                assert!(!met.1, "{rules}: {line} with a made-up token: {met:?}");
+            }
+        }
+    }
+}
