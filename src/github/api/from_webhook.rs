@@ -32,6 +32,8 @@ use crate::store::{Body, Principal, ResponseKey, Unavailable, Validation};
 pub(super) struct FromWebhooks {
     /// Where something is kept, and as of when: the first younger answer removes it.
     kept: Cache<(Principal, ResponseKey), Time>,
+    /// When GitHub last took something back: what was said before stays gone.
+    denied: Cache<(Principal, ResponseKey), Time>,
     /// One delivery at a time: an older one must see what a younger one has left.
     turn: Mutex<()>,
 }
@@ -113,7 +115,7 @@ impl Api {
             return;
         }
         let _turn = self.from_webhooks.turn.lock().await;
-        for thing in things(&delivery.kind, payload, base, now) {
+        for thing in things(&delivery.kind, payload, base, said, now) {
             if let Err(unavailable) = self.keep_thing(who, base, &thing, said).await {
                 self.store_failed("write", &unavailable);
             }
@@ -131,7 +133,9 @@ impl Api {
         let place = place_of(&key);
         let answered = self.store.shown(who, &key).await?;
         let told = self.store.shown(who, &place).await?;
-        let is_late = answered.is_some_and(|(shown, _)| shown.asked >= said)
+        let denied = || self.from_webhooks.denied.get(&(who, place)).is_some_and(|at| said <= at);
+        let is_late = denied()
+            || answered.is_some_and(|(shown, _)| shown.asked >= said)
             || told.is_some_and(|(shown, _)| thing.is_older_than(&shown, said))
             || self.changes.ended_by(who, said);
         if is_late && stands(Defence::WebhookAge) {
@@ -142,7 +146,7 @@ impl Api {
         self.from_webhooks.kept.insert((who, place), said);
         self.store.note(who, place, shown, body).await?;
         // Looked at afterwards: whoever forgets an asker says so first.
-        if self.changes.has_ended(who, before) {
+        if self.changes.has_ended(who, before) || denied() {
             self.store.forget(who, &place).await?;
         }
         Ok(())
@@ -210,6 +214,7 @@ impl Api {
     /// Forgets what a webhook told of it.
     pub(super) async fn forget_told(&self, question: &Question) {
         let place = place_of(&question.key);
+        self.from_webhooks.denied.insert((question.who, place), self.clock.now());
         self.from_webhooks.kept.remove(&(question.who, place));
         if let Err(unavailable) = self.store.forget(question.who, &place).await {
             self.store_failed("forget", &unavailable);
@@ -221,7 +226,7 @@ impl Api {
 
 impl FromWebhooks {
     pub(super) fn new() -> Self {
-        Self { kept: Cache::new(MOST), turn: Mutex::default() }
+        Self { kept: Cache::new(MOST), denied: Cache::new(MOST), turn: Mutex::default() }
     }
 
     /// Forgets where something is kept for an asker.
@@ -233,19 +238,22 @@ impl FromWebhooks {
 // === impl Thing ===
 
 impl Thing {
-    fn of(object: &Value, is_gone: bool, base: &str, now: Time) -> Option<Self> {
+    fn of(object: &Value, gone: Option<Time>, base: &str, now: Time) -> Option<Self> {
         // A push shows the repository by the address of its page.
         let path = object["url"].as_str()?.strip_prefix(base)?;
         let path = ApiPath::parse(path).ok().filter(|path| path.query().is_none())?;
-        let body = if is_gone { Vec::new() } else { serde_json::to_vec(object).ok()? };
+        let body = if gone.is_some() { Vec::new() } else { serde_json::to_vec(object).ok()? };
         let may_be_kept = handling(&path, USUAL).store && body.len() <= LARGEST;
-        let changed = dating::latest(object, now)?;
+        let changed = dating::latest(object, now).or(gone)?;
         may_be_kept.then(|| Self { path, body: body.into(), changed })
     }
 
-    /// Whether what is kept is younger, by its own word or else by that of its delivery.
+    /// Whether what is kept is younger, by its own word or else by that of its delivery. What is gone
+    /// is younger than what was there in the same second.
     fn is_older_than(&self, kept: &Validation, said: Time) -> bool {
-        (self.changed, said) < (kept.linked, kept.asked)
+        let kept_gone = kept.body == Body::new(Bytes::new()).hash;
+        let gone = self.body.is_empty();
+        (self.changed, said, gone) < (kept.linked, kept.asked, kept_gone)
     }
 
     /// As it is kept. No tag and no link belong to it, so `linked` says when it last changed.
@@ -270,14 +278,19 @@ impl Thing {
 }
 
 /// What an event shows whole.
-fn things(event: &str, payload: &Value, base: &str, now: Time) -> Vec<Thing> {
+fn things(event: &str, payload: &Value, base: &str, said: Time, now: Time) -> Vec<Thing> {
     let action = payload["action"].as_str().unwrap_or_default();
+    let is_end = GONE.contains(&action);
     let own = SHOWN.iter().filter(|(name, _)| *name == event).map(|(_, member)| *member);
     let subject = own.clone().next().unwrap_or(event);
+    if is_end && payload[subject].is_null() {
+        // The event's name is not signed: this may be the end of what it shows.
+        return Vec::new();
+    }
     own.chain([REPOSITORY])
         .filter_map(|member| {
-            let is_gone = member == subject && GONE.contains(&action);
-            Thing::of(&payload[member], is_gone, base, now)
+            let gone = (is_end && member == subject).then_some(said);
+            Thing::of(&payload[member], gone, base, now)
         })
         .collect()
 }
@@ -314,7 +327,7 @@ mod tests {
 
     /// The paths of what an event shows; in brackets where it is gone.
     fn shown(event: &str, payload: &Value) -> Vec<String> {
-        let shown = things(event, payload, BASE, NOW).into_iter().map(|thing| {
+        let shown = things(event, payload, BASE, NOW, NOW).into_iter().map(|thing| {
             let path = thing.path.as_str();
             if thing.body.is_empty() { format!("[{path}]") } else { path.to_owned() }
         });
@@ -336,7 +349,10 @@ mod tests {
         assert_eq!(shown("issue_comment", &with("deleted")), [&gone(comment), issue, repo]);
         assert_eq!(shown("repository", &with("edited")), [repo]);
         assert_eq!(shown("repository", &with("deleted")), [gone(repo)]);
-        assert_eq!(shown("star", &with("deleted")), [repo], "the star is gone");
+        assert!(shown("star", &with("deleted")).is_empty(), "the star, or the repository?");
+        let mut alone = with("deleted");
+        alone["comment"] = Value::Null;
+        assert!(shown("issue_comment", &alone).is_empty(), "the end of the issue, renamed");
         assert_eq!(shown("pull_request_review", &with("submitted")), [repo], "a part of it");
     }
 
@@ -368,9 +384,9 @@ mod tests {
     fn of_two_the_younger_thing_stays_and_then_the_younger_word() {
         let at = |seconds| NOW - Duration::from_secs(seconds);
         let payload = json!({ "repository": object("/repos/acme/wiki") });
-        let one = things("star", &payload, BASE, NOW).remove(0);
+        let one = things("star", &payload, BASE, NOW, NOW).remove(0);
         let thing = |seconds| Thing { changed: at(seconds), ..one.clone() };
-        let body = Body::new(Bytes::new());
+        let body = Body::new(one.body.clone());
         let kept = thing(60).shown(&body, at(30));
         assert!(is_from_webhook(&kept));
         for (changed, said, is_older) in
@@ -378,5 +394,8 @@ mod tests {
         {
             assert_eq!(thing(changed).is_older_than(&kept, at(said)), is_older, "{changed} {said}");
         }
+        let gone = thing(60).shown(&Body::new(Bytes::new()), at(30));
+        assert!(thing(60).is_older_than(&gone, at(30)), "its own end was in the same second");
+        assert!(!thing(59).is_older_than(&gone, at(30)), "it is there again");
     }
 }
