@@ -46,10 +46,23 @@ impl Gateway {
             }
         };
         let good = found.filter(|live| live.standing(now, config.session) == Standing::Live);
-        good.map_or(Authenticated::Nobody(Reason::BadApiKey), |live| {
-            self.note_use(request, &live);
-            Authenticated::Session(live)
-        })
+        let Some(live) = good else { return Authenticated::Nobody(Reason::BadApiKey) };
+        if !self.instance_still_admits(request, &live).await {
+            return Authenticated::Nobody(Reason::BadApiKey);
+        }
+        self.note_use(request, &live);
+        Authenticated::Session(live)
+    }
+
+    /// Whether the instance for which a key was made is there still, and admits its visitor. Keys that
+    /// people made are for none.
+    async fn instance_still_admits(&self, request: &Request<'_>, live: &Arc<LiveSession>) -> bool {
+        let Some(name) = live.instance() else { return true };
+        let broker = request.config().broker.as_ref();
+        match broker.and_then(|broker| broker.named(name)) {
+            Some(instance) => self.admitted_by(request, instance, live.clone()).await.is_ok(),
+            None => false,
+        }
     }
 
     /// Finds the session of a request by its cookie. Of several cookies with the session's name (a neighbour can

@@ -199,6 +199,8 @@ fn an_address_within_the_site_is_gone_on_to_and_no_other() {
         ("/login?next=/x%3C/script%3E", r#""/app""#),
         ("/auth/callback?token=eve", r#""/app""#),
         ("/?next=/app/notes", r#""/app""#),
+        ("/auth/callback/?token=eve", r#""/app""#),
+        ("/login?next=/app?%7B%7Buser%7D%7D", r#""/app?\u007b\u007buser}}""#),
         (
             "/api/v1/auth/github?frontend_redirect=https://trackeep.example.com/auth/callback",
             r#""/app""#,
@@ -289,6 +291,49 @@ fn a_code_that_was_made_for_somebody_else_never_reaches_the_instance() {
         assert_eq!(nobody.status, 303, "{sign_in}: to GitHub first");
         assert_eq!(scene.trackeep.calls(CALLBACK), before, "{sign_in}");
     }
+}
+
+/// The instance's pages take any token for theirs that stands in their address.
+#[test]
+fn a_page_with_somebody_elses_token_never_reaches_the_instance() {
+    let scene = Scene::new("browser");
+    let (mut browser, page) = scene.world.signed_in("octocat", &url("/app"));
+    assert_eq!(page.status, 200);
+    scene.signed_in("hubot");
+    let of = |who| scene.trackeep.token_of(who);
+    let (own, foreign) = (of("octocat"), of("hubot"));
+    for path in ["/auth/callback", "/auth/callback/", "/app"] {
+        let with = |token: &str| url(&format!("{path}?token={token}"));
+        assert_eq!(browser.get(&with(&own)).status, 200, "control: {path}");
+        for token in [&*foreign, "made-up", &format!("{own}&token={foreign}")] {
+            let answer = browser.get(&with(token));
+            assert_eq!(answer.status, 403, "{path}: {token}");
+            assert!(answer.text().contains("foreign-code"));
+        }
+    }
+}
+
+/// A neighbour of the instance sets a cookie for all of the domain.
+#[test]
+fn a_planted_cookie_does_not_keep_the_gateway_from_signing_in() {
+    let scene = Scene::new("gateway");
+    let mut browser = scene.world.browser();
+    browser.plant(HOST, "control_auth_frontend_redirect", "https%3A%2F%2Fevil.example%2F");
+    let page = scene.world.sign_in(&mut browser, "octocat", &url("/app"));
+    assert!(is_arrival(&page), "{}", page.text());
+    assert_eq!(me(&mut browser, &[]), (200, "octocat".to_owned()));
+}
+
+#[test]
+fn who_loses_the_right_to_the_instance_loses_the_seat() {
+    let scene = Scene::new("gateway");
+    let mut browser = scene.signed_in("octocat");
+    assert_eq!(me(&mut browser, &[]).0, 200);
+    scene.world.github.remove_from_org("octocat", "acme");
+    scene.world.gate.clock.advance(Duration::from_secs(1_300));
+    let ended = || me(&mut browser.clone(), &[]).0 == 403;
+    crate::support::eventually("the seat is lost", ended);
+    assert!(scene.trackeep.user("octocat").is_some(), "and the instance still knows the user");
 }
 
 /// Follows an address until it leads to the instance's callback: that address, not yet followed.

@@ -68,7 +68,10 @@ impl Gateway {
         let found = self.sessions.by_key(&config.keys, code.owner).await;
         let found = found.map_err(self.no_store(request))?;
         let is_good = |live: &Arc<LiveSession>| {
-            live.account.id == code.account && live.standing(now, config.session) == Standing::Live
+            // A key is for routes, and makes nothing that outlives it.
+            !live.is_api_key()
+                && live.account.id == code.account
+                && live.standing(now, config.session) == Standing::Live
         };
         found.filter(is_good).ok_or(Reason::SessionEnded)
     }

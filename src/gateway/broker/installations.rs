@@ -118,21 +118,23 @@ impl Gateway {
         caller: &Caller,
         id: u64,
     ) -> Result<Value, Reason> {
-        let all = self.repositories_of(request, &caller.visitor, id).await?;
+        let all = self.repositories_of(request, &caller.visitor, id, false).await?;
         Ok(json!({ "repositories": all }))
     }
 
     /// The repositories of an installation that the visitor may see: GitHub tells these two apart.
+    /// `anew` is by its word of now.
     pub(super) async fn repositories_of(
         &self,
         request: &Request<'_>,
         visitor: &Visitor,
         id: u64,
+        anew: bool,
     ) -> Result<Vec<Value>, Reason> {
         let mut all = Vec::new();
         for page in 1..=MOST_PAGES {
             let path = format!("/user/installations/{id}/repositories?per_page={PAGE}&page={page}");
-            let body = self.read_for(request, visitor, &path, false).await?;
+            let body = self.read_for(request, visitor, &path, anew).await?;
             let found: RepositoriesPage =
                 serde_json::from_slice(&body).map_err(|_| Reason::BadAnswer)?;
             let is_last = found.repositories.len() < PAGE;

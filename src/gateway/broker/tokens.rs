@@ -54,7 +54,7 @@ impl Gateway {
     ) -> Result<Value, Reason> {
         may_have_tokens(&caller.instance)?;
         self.seen_by(request, &caller.visitor, id).await?;
-        let repositories = self.repositories_of(request, &caller.visitor, id).await?;
+        let repositories = self.repositories_of(request, &caller.visitor, id, true).await?;
         let numbers = repositories.iter().filter_map(|repository| repository["id"].as_u64());
         let scope = scope(numbers).ok_or(Reason::InstallationUnusable)?;
         let (github, keys) = (&request.snapshot.github, &request.config().keys);

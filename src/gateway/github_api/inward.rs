@@ -2,6 +2,7 @@
 //! held, confirmed and budgeted as whatever that visitor reads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -32,7 +33,9 @@ impl Gateway {
         let fields = outgoing::fields(&plain, outgoing::Kind::Read, &snapshot.agent);
         let account = visitor.session().account.id;
         let asker = Asker::oneself(request.config().keys.realm(), account);
-        let wishes = Directives { no_cache: anew, ..Directives::default() };
+        // Whoever asks anew decides by the answer: what was so an hour ago is none.
+        let stale_if_error = anew.then_some(Duration::ZERO);
+        let wishes = Directives { no_cache: anew, stale_if_error, ..Directives::default() };
         let by = (wishes, true, PATIENCE);
         let question = Arc::new(super::reading::question(snapshot, &asker, path, &fields, by));
         let reply = if let Some(reply) = self.github_api.held(&question).await {

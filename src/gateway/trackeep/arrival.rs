@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 
 use super::super::action::Answer;
 use super::super::{LiveSession, Request};
-use super::seat::Seat;
+use super::seat::{self, Seat};
 use crate::cookie;
 use crate::keys::random;
 use crate::reason::Reason;
@@ -33,7 +33,7 @@ pub(super) const HOME: &str = "/app";
 const BACK: &str = "/auth/callback";
 
 /// Where the instance's pages go when they find nobody signed in, and where they come from then.
-const OUTSIDE: &[&str] = &["/", "/login", BACK];
+const OUTSIDE: &[&str] = &["", "/login", BACK];
 
 /// Whether a visitor comes to the instance by a page, and this browser's pages do not know who it is:
 /// they never did, somebody else was here before, or they have forgotten.
@@ -43,7 +43,7 @@ pub(super) fn is_due(request: &Request<'_>, live: &LiveSession) -> bool {
 
 /// The same where the instance's own pages keep its token, and come by one of theirs with it.
 pub(super) fn is_new_here(request: &Request<'_>, live: &LiveSession) -> bool {
-    let brings_token = request.target.path() == BACK;
+    let brings_token = request.target.path().trim_end_matches('/') == BACK;
     is_page(request) && !brings_token && !is_known_here(request, live)
 }
 
@@ -52,8 +52,22 @@ fn is_page(request: &Request<'_>) -> bool {
     *request.method == Method::GET && request.is_navigation() && !is_of_api
 }
 
+/// With or without a slash at the end: the pages read both alike.
 fn is_outside(path: &str) -> bool {
-    OUTSIDE.contains(&path)
+    OUTSIDE.contains(&path.trim_end_matches('/'))
+}
+
+/// Whether a page that is asked for with a token is asked for with the visitor's own: the pages of the
+/// instance take any for theirs, and a link may carry somebody else's.
+pub(super) fn brings_own_token(request: &Request<'_>, live: &LiveSession) -> bool {
+    if !is_page(request) {
+        return true;
+    }
+    match request.parameter("token") {
+        Ok(None) => true,
+        Ok(Some(token)) => seat::is_of(&token, live.account.id),
+        Err(_) => false,
+    }
 }
 
 /// Whether the pages of this browser were told of this very account.
@@ -105,7 +119,7 @@ fn literal(text: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+            '<' | '>' | '&' | '{' | '\u{2028}' | '\u{2029}' => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
             c => out.push(c),
@@ -143,6 +157,7 @@ mod tests {
     fn nothing_in_a_literal_ends_the_script() {
         for (text, written) in [
             ("plain", r#""plain""#),
+            ("{{user}}", r#""\u007b\u007buser}}""#),
             ("</script><!--", r#""\u003c/script\u003e\u003c!--""#),
             ("\"; alert(1); \"\\", r#""\"; alert(1); \"\\""#),
             ("a&b\u{2028}\n", r#""a\u0026b\u2028\n""#),

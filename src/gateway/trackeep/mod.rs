@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
+use http::{HeaderName, HeaderValue, Method};
 use serde_json::json;
 
 use super::action::{Action, Forward};
@@ -17,7 +17,7 @@ use super::broker::said;
 use super::ending::Cause;
 use super::sign_in::redirect;
 use super::{Gateway, LiveSession, Request, Visitor, error, sign_out, upstream};
-use crate::broker::Target;
+use crate::broker::{Instance, Target};
 use crate::defence::{Defence, stands};
 use crate::reason::Reason;
 use crate::route::{InstanceSignIn, Route, SignInBy};
@@ -52,6 +52,11 @@ impl Gateway {
         sign_in: &InstanceSignIn,
         visitor: Visitor,
     ) -> Action {
+        if visitor.is_api_key() && stands(Defence::ApiKeyScope) {
+            // Users of the instance are people: what a code gives would outlive the key.
+            let denied = error::fault(request, Reason::ApiKeyScope);
+            return Action::respond(denied).for_route(route);
+        }
         let passed = match sign_in.by {
             SignInBy::Gateway => self.pass_seated(request, route, sign_in, visitor).await,
             SignInBy::Browser | SignInBy::Button => {
@@ -79,7 +84,9 @@ impl Gateway {
             // Codes are redeemed here, so this one was made for somebody else.
             return Err(Reason::ForeignCode);
         }
-        let place = live.memo.seats.at(&route.name);
+        // A seat that was taken before does not outlive the right to it.
+        self.user_of(request, sign_in, live).await?;
+        let place = live.memo.seats.at(route);
         let seat = self.seat(request, route, sign_in, live, &place).await?;
         if path == GITHUB_SIGN_IN || arrival::is_due(request, live) {
             return Ok(Action::respond(arrival::page(request, live, &seat)).for_route(route));
@@ -109,6 +116,9 @@ impl Gateway {
         if path == CALLBACK && !self.is_own_code(request, live).await? {
             return Err(Reason::ForeignCode);
         }
+        if !arrival::brings_own_token(request, live) && stands(Defence::OwnCode) {
+            return Err(Reason::ForeignCode);
+        }
         let is_sent = sign_in.by == SignInBy::Browser && arrival::is_new_here(request, live);
         if path == GITHUB_SIGN_IN || is_sent {
             let code = self.own_code(request, sign_in, live).await?;
@@ -127,14 +137,26 @@ impl Gateway {
         sign_in: &InstanceSignIn,
         live: &Arc<LiveSession>,
     ) -> Result<Secret<String>, Reason> {
-        let broker = request.config().broker.as_ref();
-        let instance = broker.and_then(|broker| broker.named(&sign_in.instance));
+        let (instance, visitor) = self.user_of(request, sign_in, live).await?;
         let target = Target::parse(&format!("{}{CALLBACK}", request.here()), &[]);
-        // The configuration was checked for both.
-        let (instance, target) = instance.zip(target).ok_or(Reason::Internal)?;
-        let visitor = self.admitted_by(request, instance, live.clone()).await?;
+        let target = target.ok_or(Reason::Internal)?;
         let code = self.code_for(request, instance, &target, &visitor).await;
         code.map(Secret::new).map_err(self.no_store(request))
+    }
+
+    /// The instance, and the visitor as one whom its own policy admits by now.
+    async fn user_of<'r>(
+        &self,
+        request: &'r Request<'_>,
+        sign_in: &InstanceSignIn,
+        live: &Arc<LiveSession>,
+    ) -> Result<(&'r Arc<Instance>, Visitor), Reason> {
+        let broker = request.config().broker.as_ref();
+        let instance = broker.and_then(|broker| broker.named(&sign_in.instance));
+        // The configuration was checked for it.
+        let instance = instance.ok_or(Reason::Internal)?;
+        let visitor = self.admitted_by(request, instance, live.clone()).await?;
+        Ok((instance, visitor))
     }
 
     /// Whether the code that a browser brings was made in its own session: one of somebody else would
@@ -197,7 +219,7 @@ impl Gateway {
     ) -> Result<Seat, Reason> {
         let instance = request.snapshot.instance(route).ok_or(Reason::InstanceUnavailable)?;
         let code = self.own_code(request, sign_in, live).await?;
-        let fields = upstream::fields(request, route, None, None);
+        let fields = fields(request, route);
         let (own, now) = (request.here(), self.clock.now());
         instance.sign_in(&fields, &own, &code, now).await.map_err(|error: InstanceError| {
             tracing::warn!(request.id = request.id, route = &*route.name, "{error}");
@@ -228,6 +250,15 @@ impl Forward {
             taken.give_up();
         }
     }
+}
+
+/// What the instance is told of a visitor whom the gateway signs in: nothing that the browser keeps for
+/// it, for a neighbour of the instance may have put it there.
+fn fields(request: &Request<'_>, route: &Route) -> Vec<(HeaderName, HeaderValue)> {
+    let mut fields = upstream::fields(request, route, None, None);
+    fields.retain(|(name, _)| *name != COOKIE);
+    fields.extend(route.passing.placeholder_cookie.clone().map(|cookie| (COOKIE, cookie)));
+    fields
 }
 
 fn is_sign_out(request: &Request<'_>) -> bool {

@@ -9,9 +9,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use crate::clock::Time;
+use crate::route::Route;
 
 /// What an instance gave for a visitor.
 pub(super) struct Seat {
@@ -25,7 +27,8 @@ pub(super) struct Seat {
 
 /// Where a visitor's seat at one route is kept, and whose turn it is to ask for it.
 pub(super) struct Place {
-    route: Box<str>,
+    /// Holding it keeps its address from being used again: another configuration may lead elsewhere.
+    route: Arc<Route>,
     seat: ArcSwapOption<Seat>,
     /// When the instance last gave none. Whoever asks holds it.
     pub(super) refused: Mutex<Option<Time>>,
@@ -72,14 +75,28 @@ impl Seat {
     }
 }
 
-/// When a JWT ends by its own word. The instance verifies it; this only plans the next one.
+/// When a token ends by its own word. The instance verifies it; this only plans the next one.
 fn expiry(token: &str) -> Option<Time> {
     #[derive(Deserialize)]
     struct Claims {
         exp: i64,
     }
+    claims::<Claims>(token).map(|claims| Time::from_unix(claims.exp))
+}
+
+/// Whether a token is an account's by its own word, which only the instance's key can give it.
+pub(super) fn is_of(token: &str, account: u64) -> bool {
+    #[derive(Deserialize)]
+    struct Claims {
+        github_id: u64,
+    }
+    claims::<Claims>(token).is_some_and(|claims| claims.github_id == account)
+}
+
+/// What a JWT says (RFC 7519 §3), unverified.
+fn claims<C: DeserializeOwned>(token: &str) -> Option<C> {
     let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    serde_json::from_slice::<Claims>(&claims).ok().map(|claims| Time::from_unix(claims.exp))
+    serde_json::from_slice(&claims).ok()
 }
 
 // === impl Place ===
@@ -112,18 +129,19 @@ impl Taken {
 
 impl Seats {
     /// Where the seat at a route is kept.
-    pub(super) fn at(&self, route: &str) -> Arc<Place> {
+    pub(super) fn at(&self, route: &Arc<Route>) -> Arc<Place> {
         if let Some(place) = self.find(route) {
             return place;
         }
         let new = Arc::new(Place {
-            route: route.into(),
+            route: route.clone(),
             seat: ArcSwapOption::empty(),
             refused: Mutex::default(),
         });
         self.0.rcu(|known| {
             let known = known.iter().flat_map(|known| known.iter());
-            let others = known.filter(|known| *known.route != *route).take(MOST - 1).cloned();
+            let others =
+                known.filter(|known| !Arc::ptr_eq(&known.route, route)).take(MOST - 1).cloned();
             Some(Arc::new(std::iter::once(new.clone()).chain(others).collect::<Vec<_>>()))
         });
         // Another request may have been faster, and then have been overwritten: whichever is there
@@ -131,9 +149,9 @@ impl Seats {
         self.find(route).unwrap_or(new)
     }
 
-    fn find(&self, route: &str) -> Option<Arc<Place>> {
+    fn find(&self, route: &Arc<Route>) -> Option<Arc<Place>> {
         let known = self.0.load();
-        known.as_ref()?.iter().find(|place| *place.route == *route).cloned()
+        known.as_ref()?.iter().find(|place| Arc::ptr_eq(&place.route, route)).cloned()
     }
 
     pub(in crate::gateway) fn bytes(&self) -> usize {
@@ -142,7 +160,7 @@ impl Seats {
         places
             .map(|place| {
                 let seat = place.seat.load();
-                size_of::<Place>() + place.route.len() + seat.as_ref().map_or(0, |s| s.bytes())
+                size_of::<Place>() + seat.as_ref().map_or(0, |s| s.bytes())
             })
             .sum()
     }

@@ -86,6 +86,8 @@ impl<M: Memo> Sessions<M> {
             if *digest != digests[0] {
                 // Named by a master that is on its way out.
                 tickets.insert(&digests[0], &ticket, ends).await?;
+                // It must not outlive its end under the other name.
+                self.store.take(Table::Ticket, digest).await?;
             }
             if let Some(before) = ticket.before {
                 self.retire(keys, before.0, now).await?;
