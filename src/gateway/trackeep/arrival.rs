@@ -49,7 +49,7 @@ pub(super) fn is_new_here(request: &Request<'_>, live: &LiveSession) -> bool {
 
 fn is_page(request: &Request<'_>) -> bool {
     let is_of_api = request.target.path().starts_with("/api/");
-    *request.method == Method::GET && request.is_navigation() && !is_of_api
+    *request.method == Method::GET && !is_of_api && request.is_navigation()
 }
 
 /// With or without a slash at the end: the pages read both alike.

@@ -193,7 +193,8 @@ async fn beginning_of(answer: reqwest::Response) -> Result<String, InstanceError
 /// The body, as far as it may go.
 async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, InstanceError> {
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
+    // There may be a code in the address.
+    while let Some(chunk) = answer.chunk().await.map_err(reqwest::Error::without_url)? {
         let room = LARGEST - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if body.len() == LARGEST {
