@@ -52,6 +52,7 @@ mod my_budget;
 mod my_installations;
 mod my_instances;
 mod my_sessions;
+mod notice;
 mod operate;
 mod own_redirects;
 mod pages;
