@@ -1,6 +1,7 @@
 //! Many clients that know no measure, and a GitHub that bans for it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gatekeep::clock::Clock as _;
@@ -26,6 +27,9 @@ const MOST: usize = 900;
 /// Requests of one person at the same time: ten of clients, and the gateway's own three when it asks
 /// again who the person is, which wait for nobody.
 const MOST_AT_ONCE: usize = 10 + 3;
+
+/// How many answers there are at least, however slow the machine is.
+const LEAST: usize = 1000;
 
 /// What came of the requests, by status and refusal.
 type Tally = BTreeMap<String, usize>;
@@ -54,12 +58,14 @@ fn wanted(client: usize, step: usize) -> (String, &'static str) {
     (format!("GET /repos/octocat/hello-world/issues/{issue}"), "")
 }
 
-/// Asks without a pause, whatever is answered, until the time is over.
-fn hammer(script: &Browser, client: usize, until: Instant) -> Tally {
+/// Asks without a pause, whatever is answered, until the time is over and all have had enough.
+fn hammer(script: &Browser, client: usize, until: Instant, answers: &AtomicUsize) -> Tally {
     let mut tally = Tally::new();
-    for step in (0..).take_while(|_| Instant::now() < until) {
+    let goes_on = || Instant::now() < until || answers.load(Ordering::Relaxed) < LEAST;
+    for step in (0..).take_while(|_| goes_on()) {
         let (line, body) = wanted(client, step);
         let answer = ask(script, &line, &[("content-type", "application/json")], body);
+        answers.fetch_add(1, Ordering::Relaxed);
         let [refused, stale] =
             ["x-gatekeep-refused", "x-gatekeep-stale"].map(|it| answer.header(it));
         let how = refused.or(stale).unwrap_or("well");
@@ -70,11 +76,13 @@ fn hammer(script: &Browser, client: usize, until: Instant) -> Tally {
 
 fn all_hammer(world: &World, scripts: &[Browser], clients: usize, span: Duration) -> Tally {
     let (start, begun) = (world.gate.clock.now(), Instant::now());
-    let mut all = Tally::new();
+    let (mut all, answers) = (Tally::new(), &AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let script = |client: usize| &scripts[client / 4 % scripts.len()];
         let clients: Vec<_> = (0..clients)
-            .map(|client| scope.spawn(move || hammer(script(client), client, begun + span)))
+            .map(|client| {
+                scope.spawn(move || hammer(script(client), client, begun + span, answers))
+            })
             .collect();
         // GitHub's time passes by itself.
         while !clients.iter().all(std::thread::ScopedJoinHandle::is_finished) {
