@@ -9,6 +9,8 @@ use crate::support::World;
 use crate::support::browser::{Browser, join, parameter};
 use crate::support::http::Response;
 
+mod older;
+
 const APP: &str = "https://trackeep.example.com";
 
 const HOST: &str = "trackeep.example.com";
@@ -340,7 +342,7 @@ fn who_loses_the_right_to_the_instance_loses_the_seat() {
 fn follow_to(world: &World, browser: &mut Browser, asked: &str, person: &str) -> String {
     let mut at = asked.to_owned();
     for _ in 0..10 {
-        if at.contains("/api/v1/auth/control/callback?token=") {
+        if at.contains("/callback?token=") {
             break;
         }
         if at.contains("/login/oauth/authorize") {

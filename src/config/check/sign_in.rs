@@ -81,9 +81,13 @@ impl Check<'_> {
                 "the gateway signs visitors in as the service of that instance: list it there";
             return self.problem(&name.place, fault.note(note));
         };
-        if !matches!(instance.contract, Contract::Control) {
-            let fault = Fault::new("visitors of older versions cannot be signed in from here");
-            let note = format!("`{}` has `contract: {}`", name.value.0, instance.contract.word());
+        if matches!(instance.contract, Contract::Seed(_)) {
+            let fault = Fault::new("visitors of the first versions cannot be signed in from here");
+            let note = format!(
+                "`{}` has `contract: {}`: those versions have no way to be told who somebody is",
+                name.value.0,
+                instance.contract.word()
+            );
             return self.problem(&name.place, fault.note(&note));
         }
         let (Some(host), Some(own)) = (host_of(route, gateway), &gateway.public_url) else {

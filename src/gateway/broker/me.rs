@@ -112,19 +112,30 @@ impl Gateway {
         token: &[u8],
         is_asked: impl Fn(&Arc<Instance>) -> bool,
     ) -> Result<Arc<LiveSession>, Reason> {
-        let issuer = request.config().public_url.to_string();
-        let now = self.clock.now();
         let verified = broker.instances.iter().filter(|one| is_asked(one)).find_map(|instance| {
-            let key = &instance.contract.signing()?.key;
-            let claims: InstanceClaims = verify_for_instance(key.expose(), token)?;
-            let is_good = claims.iss == issuer && instance.is_audience(&claims.aud);
+            let claims = self.verified(request, instance, token)?;
             let name: SessionKey = claims.jti.parse().ok()?;
-            (is_good && now.unix() < claims.exp).then_some((instance, name))
+            Some((instance, name))
         });
         let (instance, name) = verified.ok_or(Reason::BadInstanceToken)?;
         let live = self.session_named(request, instance, name).await?;
         self.admitted_by(request, instance, live.clone()).await?;
         Ok(live)
+    }
+
+    /// What a token says that was signed here for an instance, and has not expired. Whether what it
+    /// names goes on is asked elsewhere.
+    pub(in crate::gateway) fn verified(
+        &self,
+        request: &Request<'_>,
+        instance: &Instance,
+        token: &[u8],
+    ) -> Option<InstanceClaims> {
+        let key = &instance.contract.signing()?.key;
+        let claims: InstanceClaims = verify_for_instance(key.expose(), token)?;
+        let is_ours = claims.iss == request.config().public_url.to_string();
+        let is_good = is_ours && instance.is_audience(&claims.aud);
+        (is_good && self.clock.now().unix() < claims.exp).then_some(claims)
     }
 
     /// `GET /api/v1/user/me`: for programs, and for pages of the instances' own origins.

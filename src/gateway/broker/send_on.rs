@@ -6,6 +6,7 @@ use super::super::sign_in::redirect;
 use super::super::{Gateway, Request, Visitor, error};
 use crate::broker::{Broker, Contract, Instance, Target};
 use crate::reason::Reason;
+use crate::secret::Secret;
 use crate::store::{BrokerCode, Unavailable};
 use std::sync::Arc;
 
@@ -56,25 +57,33 @@ impl Gateway {
         target: &Target,
         visitor: &Visitor,
     ) -> Result<String, Reason> {
+        let token = self.voucher_for(request, instance, target, visitor).await?;
+        let login = visitor.session().account.identity().login;
+        let added = [("token", token.expose().as_str()), ("user", login.as_str())];
+        let tells_user = matches!(instance.contract, Contract::Seed(_));
+        Ok(target.with(if tells_user { &added } else { &added[..1] }))
+    }
+
+    /// That by which an instance signs a visitor in: a code, or a signed token.
+    pub(in crate::gateway) async fn voucher_for(
+        &self,
+        request: &Request<'_>,
+        instance: &Instance,
+        target: &Target,
+        visitor: &Visitor,
+    ) -> Result<Secret<String>, Reason> {
         match &instance.contract {
             Contract::Control => {
                 let code = self.code_for(request, instance, target, visitor).await;
-                Ok(target.with(&[("token", &code.map_err(self.no_store(request))?)]))
+                code.map(Secret::new).map_err(self.no_store(request))
             }
-            Contract::OAuth(signing) => {
-                let token = self.signed_for(request, (instance, signing), target, visitor).await?;
-                Ok(target.with(&[("token", token.expose())]))
-            }
-            Contract::Seed(signing) => {
-                let token = self.signed_for(request, (instance, signing), target, visitor).await?;
-                let login = visitor.session().account.identity().login;
-                Ok(target.with(&[("token", token.expose()), ("user", login.as_str())]))
+            Contract::OAuth(signing) | Contract::Seed(signing) => {
+                self.signed_for(request, (instance, signing), target, visitor).await
             }
         }
     }
 
-    /// A code with which an instance signs a visitor in.
-    pub(in crate::gateway) async fn code_for(
+    async fn code_for(
         &self,
         request: &Request<'_>,
         instance: &Instance,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::seat::Seat;
-use crate::broker::Contract;
+use super::voucher::Voucher;
 use crate::clock::Time;
 use crate::github::trusting;
 use crate::origin::Origin;
@@ -50,9 +50,6 @@ pub(super) enum InstanceError {
     #[error("the instance answered {0} when it was asked whom its own token is for")]
     NoUser(StatusCode),
 }
-
-/// Where a code is turned into the instance's token.
-pub(super) const CALLBACK: &str = Contract::Control.usual_path();
 
 /// Whom a token is for.
 const ME: &str = "/api/v1/auth/me";
@@ -105,27 +102,27 @@ impl InstanceClient {
         Ok(Self { http: builder.build()?, base })
     }
 
-    /// Carries a code to the instance in a visitor's name, and brings the seat that it gives.
+    /// Carries a voucher to the instance in a visitor's name, and brings the seat that it gives.
     pub(super) async fn sign_in(
         &self,
         fields: &[(HeaderName, HeaderValue)],
         own: &Origin,
-        code: &Secret<String>,
+        voucher: &Voucher,
         now: Time,
     ) -> Result<Seat, InstanceError> {
-        let token = self.redeem(fields, own, code).await?;
+        let token = self.redeem(fields, own, voucher).await?;
         let user = self.user_of(fields, &token).await?;
-        Seat::new(token.expose(), user, now).ok_or(InstanceError::NoToken)
+        Seat::new(token.expose(), user, now, voucher.lasts).ok_or(InstanceError::NoToken)
     }
 
     async fn redeem(
         &self,
         fields: &[(HeaderName, HeaderValue)],
         own: &Origin,
-        code: &Secret<String>,
+        voucher: &Voucher,
     ) -> Result<Secret<String>, InstanceError> {
-        let mut url = self.at(CALLBACK);
-        url.query_pairs_mut().append_pair("token", code.expose());
+        let mut url = self.at(voucher.callback);
+        url.query_pairs_mut().append_pair("token", voucher.token.expose());
         let answer = self.get(url, fields).send().await.map_err(reqwest::Error::without_url)?;
         let location = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
         let Some(location) = location.filter(|_| answer.status().is_redirection()) else {

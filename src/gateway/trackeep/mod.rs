@@ -17,20 +17,20 @@ use super::broker::said;
 use super::ending::Cause;
 use super::sign_in::redirect;
 use super::{Gateway, LiveSession, Request, Visitor, error, sign_out, upstream};
-use crate::broker::{Instance, Target};
+use crate::broker::Instance;
 use crate::defence::{Defence, stands};
 use crate::reason::Reason;
 use crate::route::{InstanceSignIn, Route, SignInBy};
-use crate::secret::Secret;
 
 mod arrival;
 mod instance;
 mod seat;
+mod voucher;
 
 pub(super) use instance::InstanceClient;
 pub(super) use seat::{Seats, Taken};
 
-use instance::{CALLBACK, InstanceError};
+use instance::InstanceError;
 use seat::{Place, Seat};
 
 /// Where the instance's own button leads.
@@ -80,8 +80,8 @@ impl Gateway {
         if is_sign_out(request) {
             return self.leave(request, route, live).await;
         }
-        if path == CALLBACK {
-            // Codes are redeemed here, so this one was made for somebody else.
+        if voucher::is_callback(path) {
+            // Vouchers are redeemed here, so this one was made for somebody else.
             return Err(Reason::ForeignCode);
         }
         // A seat that was taken before does not outlive the right to it.
@@ -113,7 +113,7 @@ impl Gateway {
         if is_sign_out(request) {
             return self.leave(request, route, live).await;
         }
-        if path == CALLBACK && !self.is_own_code(request, live).await? {
+        if voucher::is_callback(path) && !self.brings_own_voucher(request, sign_in, live).await? {
             return Err(Reason::ForeignCode);
         }
         if !arrival::brings_own_token(request, live) && stands(Defence::OwnCode) {
@@ -121,27 +121,12 @@ impl Gateway {
         }
         let is_sent = sign_in.by == SignInBy::Browser && arrival::is_new_here(request, live);
         if path == GITHUB_SIGN_IN || is_sent {
-            let code = self.own_code(request, sign_in, live).await?;
-            let to = format!("{CALLBACK}?token={}", code.expose());
+            let to = self.own_voucher(request, sign_in, live).await?.to_url();
             let answer = redirect(&to, &[arrival::mark(request, live)], Reason::Endpoint);
             return Ok(Action::respond(answer).for_route(route));
         }
         let (reason, rule) = (visitor.reason(), visitor.rule());
         Ok(Action::forward(Forward::new(request, route, rule, Some(visitor), reason)))
-    }
-
-    /// A code with which the instance signs the visitor in, if its own policy admits them.
-    async fn own_code(
-        &self,
-        request: &Request<'_>,
-        sign_in: &InstanceSignIn,
-        live: &Arc<LiveSession>,
-    ) -> Result<Secret<String>, Reason> {
-        let (instance, visitor) = self.user_of(request, sign_in, live).await?;
-        let target = Target::parse(&format!("{}{CALLBACK}", request.here()), &[]);
-        let target = target.ok_or(Reason::Internal)?;
-        let code = self.code_for(request, instance, &target, &visitor).await;
-        code.map(Secret::new).map_err(self.no_store(request))
     }
 
     /// The instance, and the visitor as one whom its own policy admits by now.
@@ -151,21 +136,9 @@ impl Gateway {
         sign_in: &InstanceSignIn,
         live: &Arc<LiveSession>,
     ) -> Result<(&'r Arc<Instance>, Visitor), Reason> {
-        let broker = request.config().broker.as_ref();
-        let instance = broker.and_then(|broker| broker.named(&sign_in.instance));
-        // The configuration was checked for it.
-        let instance = instance.ok_or(Reason::Internal)?;
+        let instance = instance_of(request, sign_in)?;
         let visitor = self.admitted_by(request, instance, live.clone()).await?;
         Ok((instance, visitor))
-    }
-
-    /// Whether the code that a browser brings was made in its own session: one of somebody else would
-    /// sign this visitor in as them.
-    async fn is_own_code(&self, request: &Request<'_>, live: &LiveSession) -> Result<bool, Reason> {
-        let Ok(Some(text)) = request.parameter("token") else { return Ok(false) };
-        let found = self.broker_codes.peek(&request.config().keys, &text).await;
-        let found = found.map_err(self.no_store(request))?;
-        Ok(found.is_some_and(|code| code.owner == live.key) || !stands(Defence::OwnCode))
     }
 
     /// The visitor's seat: the one that is held, or a new one where there is none or where it ends
@@ -218,10 +191,10 @@ impl Gateway {
         live: &Arc<LiveSession>,
     ) -> Result<Seat, Reason> {
         let instance = request.snapshot.instance(route).ok_or(Reason::InstanceUnavailable)?;
-        let code = self.own_code(request, sign_in, live).await?;
+        let voucher = self.own_voucher(request, sign_in, live).await?;
         let fields = fields(request, route);
         let (own, now) = (request.here(), self.clock.now());
-        instance.sign_in(&fields, &own, &code, now).await.map_err(|error: InstanceError| {
+        instance.sign_in(&fields, &own, &voucher, now).await.map_err(|error: InstanceError| {
             tracing::warn!(request.id = request.id, route = &*route.name, "{error}");
             Reason::InstanceUnavailable
         })
@@ -259,6 +232,16 @@ fn fields(request: &Request<'_>, route: &Route) -> Vec<(HeaderName, HeaderValue)
     fields.retain(|(name, _)| *name != COOKIE);
     fields.extend(route.passing.placeholder_cookie.clone().map(|cookie| (COOKIE, cookie)));
     fields
+}
+
+fn instance_of<'r>(
+    request: &'r Request<'_>,
+    sign_in: &InstanceSignIn,
+) -> Result<&'r Arc<Instance>, Reason> {
+    let broker = request.config().broker.as_ref();
+    let instance = broker.and_then(|broker| broker.named(&sign_in.instance));
+    // The configuration was checked for it.
+    instance.ok_or(Reason::Internal)
 }
 
 fn is_sign_out(request: &Request<'_>) -> bool {

@@ -53,11 +53,17 @@ const MOST: usize = 8;
 // === impl Seat ===
 
 impl Seat {
-    /// A seat for a token, which must be printable ASCII.
-    pub(super) fn new(token: &str, user: Box<str>, now: Time) -> Option<Self> {
+    /// A seat for a token, which must be printable ASCII; until the token ends, or what it rests on.
+    pub(super) fn new(
+        token: &str,
+        user: Box<str>,
+        now: Time,
+        lasts: Option<Duration>,
+    ) -> Option<Self> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
         authorization.set_sensitive(true);
         let expires = expiry(token).unwrap_or(now + UNSAID);
+        let expires = lasts.map_or(expires, |lasts| expires.min(now + lasts));
         Some(Self { authorization, user, taken: now, expires })
     }
 

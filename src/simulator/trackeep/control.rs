@@ -30,8 +30,9 @@ struct Validation {
     user: Option<User>,
 }
 
+/// The same as the service writes it: what is missing is nothing.
 #[derive(Default, Deserialize)]
-struct User {
+pub(super) struct User {
     id: Option<i64>,
     github_id: Option<i64>,
     username: Option<String>,
@@ -105,6 +106,21 @@ pub(super) struct Repository {
     default_branch: Option<String>,
 }
 
+// === impl User ===
+
+impl From<User> for ControllerUser {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.unwrap_or_default(),
+            github_id: user.github_id.unwrap_or_default(),
+            username: user.username.unwrap_or_default(),
+            email: user.email.unwrap_or_default(),
+            name: user.name.unwrap_or_default(),
+            avatar_url: user.avatar_url.unwrap_or_default(),
+        }
+    }
+}
+
 // === impl Repository ===
 
 impl Serialize for Repository {
@@ -143,15 +159,7 @@ pub(super) async fn validate(
     let found: Validation = strict::read(&taken(status, &body)?)?;
     let token = found.token.filter(|token| !token.trim().is_empty());
     let user = found.user.unwrap_or_default();
-    let user = ControllerUser {
-        id: user.id.unwrap_or_default(),
-        github_id: user.github_id.unwrap_or_default(),
-        username: user.username.unwrap_or_default(),
-        email: user.email.unwrap_or_default(),
-        name: user.name.unwrap_or_default(),
-        avatar_url: user.avatar_url.unwrap_or_default(),
-    };
-    Ok((token.unwrap_or_else(|| word.to_owned()), user))
+    Ok((token.unwrap_or_else(|| word.to_owned()), user.into()))
 }
 
 pub(super) async fn repositories(

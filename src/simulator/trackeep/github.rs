@@ -12,7 +12,7 @@ use super::{
     clock::written,
     control,
     installations::Installed,
-    json_of, local, redirect, strict,
+    json_of, local, oauth, redirect, strict,
     users::TrackeepUser,
 };
 use crate::simulator::{
@@ -51,6 +51,9 @@ fn installation_of(shared: &Shared, user: &TrackeepUser) -> Option<Installed> {
 
 pub(super) async fn repositories(shared: &Shared, request: &Recorded) -> Answered {
     let user = local::authenticate(shared, request)?;
+    if oauth::is_spoken(shared) {
+        return oauth::repositories(shared, request).await;
+    }
     if !connected(shared, &user) {
         return Err(bad("GitHub sign-in is not connected"));
     }
@@ -250,7 +253,11 @@ pub(super) async fn back_up(shared: &Shared, request: &Recorded) -> Answered {
 }
 
 /// Asks GitHub itself, as the instance does for what the control service does not bring.
-async fn at_github(shared: &Shared, target: &str, token: &str) -> Result<Vec<u8>, String> {
+pub(super) async fn at_github(
+    shared: &Shared,
+    target: &str,
+    token: &str,
+) -> Result<Vec<u8>, String> {
     let base = shared.setting(|of| of.github.clone());
     let bearer = format!("Bearer {token}");
     let headers = [

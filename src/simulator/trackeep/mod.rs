@@ -16,6 +16,7 @@ mod frame;
 mod github;
 mod installations;
 mod local;
+mod oauth;
 mod open;
 mod outside;
 mod redirect;
@@ -122,6 +123,12 @@ impl Trackeep {
     /// Where the control service is, as `https://hq.trackeep.org`. A real instance has this in its code.
     pub fn set_control(&self, url: &str) {
         self.settings(|of| url.trim_end_matches('/').clone_into(&mut of.control));
+    }
+
+    /// Makes it the version before, which has a setting for its service, `OAUTH_SERVICE_URL`, and gets a
+    /// signed token by the browser.
+    pub fn set_oauth_service(&self, url: &str) {
+        self.settings(|of| of.oauth_service = Some(url.trim_end_matches('/').to_owned()));
     }
 
     /// Where the app's name server says that a host is: the instance's `/etc/hosts`.
@@ -297,10 +304,15 @@ impl Shared {
 
 /// A token of its own, good from now.
 fn token_for(shared: &Shared, user: &TrackeepUser) -> String {
+    token_with(shared, user, None)
+}
+
+/// The same, with a token for GitHub in it: as the version before keeps that.
+fn token_with(shared: &Shared, user: &TrackeepUser, github: Option<&str>) -> String {
     let now = shared.clock.unix();
     shared.setting(|of| {
         let until = now + i64::try_from(of.token_life.as_secs()).unwrap_or(i64::MAX);
-        Claims::new(user, now, until).sign(&of.secret)
+        Claims::new(user, now, until).with_github(github).sign(&of.secret)
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{
     Shared,
     answer::{Answered, Refusal, error, fine, json_with, typed},
-    files, github, json_of, local, open, sign_in, socket,
+    files, github, json_of, local, oauth, open, sign_in, socket,
 };
 use crate::simulator::{
     record::{Recorded, lock},
@@ -41,7 +41,12 @@ async fn api(
 ) -> Answered {
     match (request.method.as_str(), path) {
         ("GET", ["auth", "github"]) => Ok(sign_in::start(shared, request)),
-        ("GET", ["auth", "control", "callback"]) => Ok(sign_in::finish(shared, request).await),
+        ("GET", ["auth", "control", "callback"]) if !oauth::is_spoken(shared) => {
+            Ok(sign_in::finish(shared, request).await)
+        }
+        ("GET", ["auth", "oauth", "callback"]) if oauth::is_spoken(shared) => {
+            oauth::finish(shared, request).await
+        }
         ("GET", ["github", "repos"]) => github::repositories(shared, request).await,
         ("GET", ["github", "app", "status"]) => github::status(shared, request).await,
         ("GET", ["github", "app", "install-url"]) => github::install_url(shared, request).await,

@@ -7,6 +7,8 @@ use crate::simulator::world::random_hex;
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) control: String,
+    /// `OAUTH_SERVICE_URL`, with the version that has it.
+    pub(super) oauth_service: Option<String>,
     pub(super) public_url: String,
     pub(super) github: String,
     pub(super) secret: String,
@@ -23,6 +25,7 @@ impl Settings {
         Self {
             // Nobody listens at port 9 until a test says where the service is.
             control: "http://127.0.0.1:9".to_owned(),
+            oauth_service: None,
             public_url: url.to_owned(),
             github: "http://127.0.0.1:9".to_owned(),
             secret: random_hex(32),

@@ -5,7 +5,7 @@ use http::{HeaderValue, StatusCode, header};
 use super::{
     Shared,
     answer::{Answered, Refusal, error, temporary_redirect},
-    control, redirect, token_for,
+    control, oauth, redirect, token_for,
 };
 use crate::simulator::{
     record::{Recorded, lock},
@@ -19,6 +19,9 @@ const LIFE: u32 = 600;
 /// `GET /api/v1/auth/github`: remembers where it is to end, unchecked, and sends the browser to the
 /// control service. There is no state.
 pub(super) fn start(shared: &Shared, request: &Recorded) -> Reply {
+    if let Some(reply) = oauth::start(shared, request) {
+        return reply;
+    }
     let callback = format!("{}/api/v1/auth/control/callback", redirect::base(shared, request));
     let query = encode([&("redirect_uri".to_owned(), callback)]);
     let control = shared.setting(|of| of.control.clone());

@@ -13,6 +13,7 @@ pub(super) struct Claims {
     email: String,
     username: String,
     github_id: i64,
+    access_token: Option<String>,
     issued: i64,
     until: i64,
 }
@@ -26,9 +27,15 @@ impl Claims {
             email: user.email.clone(),
             username: user.username.clone(),
             github_id: user.github_id,
+            access_token: None,
             issued: now,
             until,
         }
+    }
+
+    pub(super) fn with_github(mut self, token: Option<&str>) -> Self {
+        self.access_token = token.map(str::to_owned);
+        self
     }
 
     pub(super) fn sign(&self, secret: &str) -> String {
@@ -38,6 +45,9 @@ impl Claims {
         });
         if self.github_id != 0 {
             claims["github_id"] = json!(self.github_id);
+        }
+        if let Some(token) = &self.access_token {
+            claims["access_token"] = json!(token);
         }
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed =
@@ -67,6 +77,13 @@ pub(super) fn verify(token: &str, secret: &str, now: i64) -> Option<u64> {
     let timely = claims["exp"].as_i64().is_none_or(|exp| now < exp)
         && claims["nbf"].as_i64().is_none_or(|nbf| nbf <= now);
     claims["user_id"].as_u64().filter(|_| timely)
+}
+
+/// A text that any token says, whoever signed it.
+pub(super) fn said(token: &str, name: &str) -> Option<String> {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    Some(claims.get(name)?.as_str()?.trim().to_owned())
 }
 
 #[cfg(test)]
