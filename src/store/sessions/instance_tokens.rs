@@ -259,7 +259,9 @@ mod tests {
         assert!(find(&nodes[0], &new, &token, 1000).await.is_none());
         assert!(find(&nodes[0], &rotated, &token, 1000).await.is_some());
         let digest = new.instance_token_digest(token.expose());
-        let ticket = nodes[0].store.get(Table::Ticket, &digest).await.unwrap();
-        assert!(ticket.is_some(), "named anew");
+        let row = async |digest: &[u8]| nodes[0].store.get(Table::Ticket, digest).await.unwrap();
+        assert!(row(&digest).await.is_some(), "named anew");
+        let before = old.instance_token_digest(token.expose());
+        assert_eq!(row(&before).await, None, "and no more as it was");
     }
 }

@@ -17,6 +17,10 @@ mod attacks;
 mod control;
 /// Repositories and installations, in the visitor's name.
 mod github;
+/// Several gateways are one service.
+mod nodes;
+/// Instances come and go.
+mod reloaded;
 /// The older contracts, in which browsers carry signed tokens.
 mod signed;
 /// The server's token goes on for as long as it is used.
