@@ -244,6 +244,25 @@ fn a_token_of_an_installation_reads_what_the_visitor_sees_and_writes_nothing() {
     assert_eq!(world.github.calls("POST /app/installations/6/access_tokens"), 0);
 }
 
+/// What GitHub said before its trouble shows repositories still, and lets nobody have a token.
+#[test]
+fn an_old_answer_decides_about_no_token() {
+    let world = world_with_app();
+    world.github.install(Installation::new(5, "acme").repository(1, "notes"));
+    let (_, token) = signed_in_at(&world, "octocat", OFFICE);
+    let given = "/api/v1/github/app/installations/5/access-token";
+    let repos = "/api/v1/github/repos";
+    assert_eq!([given, repos].map(|path| ask(&world, path, &token).status), [200, 200], "control");
+    for trouble in [Trouble::answer(502, "text/html", "<oops>"), Trouble::Refuse] {
+        world.github.knobs().on("/user", trouble);
+        world.gate.clock.advance(Duration::from_secs(120));
+        let (status, error) = refusal(&ask(&world, given, &token));
+        assert!((500..600).contains(&status) && error.contains("GitHub"), "{status} {error}");
+        assert_eq!(ask(&world, repos, &token).status, 200, "control: shown from before");
+        world.github.knobs().clear();
+    }
+}
+
 /// The whole way: the instance asks where, the visitor installs, and comes back to the instance with
 /// the instance's own state.
 #[test]
