@@ -30,6 +30,9 @@ use crate::store::{Body, Principal, ResponseKey, Unavailable, Validation};
 
 /// What is remembered of what webhooks have shown.
 pub(super) struct FromWebhooks {
+    /// What was said before is not kept: which rights have ended since, and what GitHub has taken back,
+    /// is remembered by the process alone.
+    begun: Time,
     /// Where something is kept, and as of when: the first younger answer removes it.
     kept: Cache<(Principal, ResponseKey), Time>,
     /// When GitHub last took something back: what was said before stays gone.
@@ -134,7 +137,8 @@ impl Api {
         let answered = self.store.shown(who, &key).await?;
         let told = self.store.shown(who, &place).await?;
         let denied = || self.from_webhooks.denied.get(&(who, place)).is_some_and(|at| said <= at);
-        let is_late = denied()
+        let is_late = said < self.from_webhooks.begun
+            || denied()
             || answered.is_some_and(|(shown, _)| shown.asked >= said)
             || told.is_some_and(|(shown, _)| thing.is_older_than(&shown, said))
             || self.changes.ended_by(who, said);
@@ -225,8 +229,8 @@ impl Api {
 // === impl FromWebhooks ===
 
 impl FromWebhooks {
-    pub(super) fn new() -> Self {
-        Self { kept: Cache::new(MOST), denied: Cache::new(MOST), turn: Mutex::default() }
+    pub(super) fn since(begun: Time) -> Self {
+        Self { begun, kept: Cache::new(MOST), denied: Cache::new(MOST), turn: Mutex::default() }
     }
 
     /// Forgets where something is kept for an asker.

@@ -259,7 +259,7 @@ impl Api {
             coverage: Coverage::default(),
             outbox: Outbox::default(),
             forgetting: Forgetting::default(),
-            from_webhooks: FromWebhooks::new(),
+            from_webhooks: FromWebhooks::since(clock.now()),
             node: u64::from_ne_bytes(random()),
             briefs: Briefs::new(),
             beyond: Beyond::new(),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use gatekeep::clock::Clock as _;
 use gatekeep::simulator::{Installation, Trouble, Webhook};
 use serde_json::{Value, json};
 
@@ -52,7 +53,10 @@ fn world() -> (World, Browser) {
 
 /// That an issue has this title since just now, as an installation is told.
 fn told(world: &World, title: &str) -> Value {
-    let now = world.github.ping()["hook"]["updated_at"].clone();
+    told_at(world, title, world.github.ping()["hook"]["updated_at"].clone())
+}
+
+fn told_at(world: &World, title: &str, now: Value) -> Value {
     let url = format!("{}{ISSUE}", world.github.api_url());
     let issue = json!({ "url": url, "number": 1, "title": title, "updated_at": now });
     let event = json!({ "action": "edited", "installation": { "id": 5 }, "issue": issue });
@@ -207,6 +211,20 @@ fn it_lasts_as_long_as_any_old_answer_however_often_it_is_sent() {
     advance(&world, 2 * MINUTE);
     heed(&world, &told);
     assert_eq!(octocat.fetch(&at(ISSUE)).status, 502);
+}
+
+/// What has ended is remembered by the process: it may have ended since.
+#[test]
+fn what_was_said_before_the_gateway_began_is_not_kept() {
+    let (world, mut octocat) = world();
+    fail(&world);
+    let before = Value::from((world.gate.clock.now() - MINUTE).to_rfc3339());
+    let mut old = told_at(&world, "Told", before.clone());
+    old["repository"]["updated_at"] = before;
+    heed(&world, &world.github.webhook("issues", old, SECRET));
+    assert_eq!(octocat.fetch(&at(ISSUE)).status, 502);
+    heed(&world, &webhook(&world, "Told"));
+    assert_eq!(octocat.fetch(&at(ISSUE)).status, 200, "the control");
 }
 
 #[test]
