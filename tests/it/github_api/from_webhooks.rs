@@ -53,10 +53,10 @@ fn world() -> (World, Browser) {
 
 /// That an issue has this title since just now, as an installation is told.
 fn told(world: &World, title: &str) -> Value {
-    told_at(world, title, world.github.ping()["hook"]["updated_at"].clone())
+    told_at(world, title, &world.github.ping()["hook"]["updated_at"])
 }
 
-fn told_at(world: &World, title: &str, now: Value) -> Value {
+fn told_at(world: &World, title: &str, now: &Value) -> Value {
     let url = format!("{}{ISSUE}", world.github.api_url());
     let issue = json!({ "url": url, "number": 1, "title": title, "updated_at": now });
     let event = json!({ "action": "edited", "installation": { "id": 5 }, "issue": issue });
@@ -219,7 +219,7 @@ fn what_was_said_before_the_gateway_began_is_not_kept() {
     let (world, mut octocat) = world();
     fail(&world);
     let before = Value::from((world.gate.clock.now() - MINUTE).to_rfc3339());
-    let mut old = told_at(&world, "Told", before.clone());
+    let mut old = told_at(&world, "Told", &before);
     old["repository"]["updated_at"] = before;
     heed(&world, &world.github.webhook("issues", old, SECRET));
     assert_eq!(octocat.fetch(&at(ISSUE)).status, 502);
