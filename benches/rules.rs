@@ -48,6 +48,7 @@ fn route(n: usize) -> Route {
         token: Token::default(),
         body_limit: 0,
         timeouts: Timeouts::default(),
+        parts: vec![],
         preserve_host: true,
     }
 }

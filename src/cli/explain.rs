@@ -70,7 +70,8 @@ fn explain_route(
     visitor: Option<&Identity>,
 ) {
     line_of(out, "route", &format!("{} ({}{})", route.name, route.host, route.path));
-    line_of(out, "upstream", &route.upstream.to_string());
+    let app = route.app_at(target.path()).map(ToString::to_string);
+    line_of(out, "upstream", &app.unwrap_or_else(|| route.upstream.to_string()));
     if let Some(preset) = route.preset {
         line_of(out, "preset", &format!("{preset}; `gatekeep check` shows all that it says"));
     }

@@ -12,7 +12,8 @@ use crate::log::Format;
 use crate::passage::cors::Origins;
 use crate::policy::Policy;
 use crate::route::{
-    ActsAs, Algorithm, Answers, Bearer, Entry, InstanceSignIn, OwnRedirects, Route, Rule, Token,
+    ActsAs, Algorithm, Answers, App as Server, Bearer, Entry, InstanceSignIn, OwnRedirects, Part,
+    Route, Rule, Token,
 };
 use crate::store::{RedisMode, RedisSettings};
 
@@ -209,7 +210,8 @@ fn route(route: &Route) -> Value {
         ("path", text(&route.path)),
         ("methods", methods(route.methods.as_deref())),
         ("upstream", upstream(route)),
-        ("upstream_tls", upstream_tls(route)),
+        ("upstream_tls", route.upstream.app().map_or(Value::Null, upstream_tls)),
+        ("parts", unless_empty(list(route.parts.iter().map(part)))),
         ("preserve_host", app(route.preserve_host.into())),
         ("allow", allow(&route.policy)),
         ("deny", deny(&route.policy)),
@@ -253,9 +255,13 @@ fn upstream(route: &Route) -> Value {
     mapping([("github", keys)])
 }
 
-fn upstream_tls(route: &Route) -> Value {
-    let app = route.upstream.app();
-    app.and_then(|app| app.tls.as_ref()).map_or(Value::Null, |tls| {
+fn part(part: &Part) -> Value {
+    let tls = ("upstream_tls", upstream_tls(&part.app));
+    mapping([("paths", texts(&part.paths)), ("upstream", text(&part.app)), tls])
+}
+
+fn upstream_tls(app: &Server) -> Value {
+    app.tls.as_ref().map_or(Value::Null, |tls| {
         let ca = tls.ca.as_ref().map_or(Value::Null, |pem| certificates(pem));
         mapping([("ca", ca), ("server_name", text(&tls.server_name))])
     })

@@ -15,14 +15,14 @@ struct Wish {
     place: Place,
     /// The options that hold.
     options: Vec<&'static str>,
-    /// Who its administrators are.
-    admins: Option<Node>,
+    /// What stands in the place of words such as `@admins`.
+    values: Vec<(&'static str, Node)>,
 }
 
 const TRACKEEP: &str = include_str!("preset/trackeep.yaml");
 
-/// Stands for the administrators in a preset.
-const ADMINS: &str = "@admins";
+/// Options whose values stand in a preset, and the words that they take the place of.
+const VALUES: [(&str, &str); 2] = [("admins", "@admins"), ("backend", "@backend")];
 
 /// Puts the presets that routes name into them. What cannot be read is left for the check, which
 /// says why.
@@ -60,15 +60,17 @@ fn wish(route: &Pairs) -> Option<Wish> {
     let is = |name: &str, usually: bool| {
         value(options, name).and_then(Node::text).map_or(usually, |text| text == "true")
     };
-    let admins = value(options, "admins").filter(|node| !matches!(node.value, Value::Null));
-    let given = [
+    let switches = [
         ("local_login", is("local_login", false)),
         ("clients", is("clients", true)),
-        ("admins", admins.is_some()),
         ("seated", is_seated(route)),
     ];
-    let options = given.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect();
-    Some(Wish { place, options, admins: admins.cloned() })
+    let on = switches.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name);
+    let said = |name| value(options, name).filter(|node| !matches!(node.value, Value::Null));
+    let given = VALUES.into_iter().filter_map(|(name, word)| Some((name, word, said(name)?)));
+    let options = on.chain(given.clone().map(|(name, ..)| name)).collect();
+    let values = given.map(|(_, word, node)| (word, node.clone())).collect();
+    Some(Wish { place, options, values })
 }
 
 /// Whether the gateway keeps the app's token, so that none comes from a browser.
@@ -128,8 +130,9 @@ fn holds(part: &Pairs, options: &[&str]) -> bool {
 
 /// Puts a value of the preset where the route names it.
 fn settle(node: &mut Node, wish: &Wish) {
-    if let (Some(ADMINS), Some(admins)) = (node.text(), &wish.admins) {
-        *node = admins.clone();
+    let mut values = wish.values.iter();
+    if let Some((_, given)) = values.find(|(word, _)| node.text() == Some(*word)) {
+        *node = given.clone();
         return;
     }
     node.place = wish.place.clone();

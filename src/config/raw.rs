@@ -195,6 +195,7 @@ mapping! {
         preset: Preset,
         sign_in: SignIn,
         upstream_tls: UpstreamTls,
+        parts: Vec<At<Part>>,
         preserve_host: bool,
         allow: Allow,
         deny: Deny,
@@ -210,6 +211,13 @@ mapping! {
         token: Token,
         body_limit: BodyLimit,
         timeouts: Timeouts,
+    }
+
+    /// An item of `parts:`.
+    Part, "a part" {
+        paths: Vec<At<PlainPath>>,
+        upstream: Upstream,
+        upstream_tls: UpstreamTls,
     }
 
     /// The mapping form of `upstream:`.
@@ -246,6 +254,7 @@ mapping! {
         local_login: bool,
         admins: Allow,
         clients: bool,
+        backend: Upstream,
     }
 
     /// `upstream_tls:` of a route.

@@ -92,6 +92,8 @@ pub struct Visitor {
 pub struct Forward {
     /// The route.
     pub route: Arc<Route>,
+    /// Which of the route's servers answers.
+    pub server: usize,
     /// For whom; nobody on public paths, and with a token of the app's own.
     pub visitor: Option<Visitor>,
     /// Why it may pass.
@@ -254,6 +256,7 @@ impl Forward {
             fields: upstream::fields(request, route, redirects.zip(own.as_ref()), visitor.as_ref()),
             path_and_query: upstream::path_and_query(request, route, visitor.is_some()),
             route: route.clone(),
+            server: route.server_at(request.target.path()),
             visitor,
             reason,
             may_stay_silent: request.may_stay_silent(),

@@ -96,7 +96,7 @@ pub(super) fn fields(
     let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
     fields.push((FORWARDED_PROTO, scheme));
     fields.push((REQUEST_ID, plain(request.id)));
-    match route.upstream.app().filter(|_| !route.preserve_host) {
+    match route.app_at(request.target.path()).filter(|_| !route.preserve_host) {
         Some(app) => fields.push((HOST, plain(&app.authority()))),
         None => fields.push((HOST, host.clone())),
     }

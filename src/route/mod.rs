@@ -41,6 +41,8 @@ pub struct Route {
     pub methods: Option<Vec<Method>>,
     /// What is behind it.
     pub upstream: Upstream,
+    /// What other servers answer of it; the first that matches decides.
+    pub parts: Vec<Part>,
     /// Who may pass where no rule says otherwise.
     pub policy: Policy,
     /// Paths that need no sign-in.
@@ -139,6 +141,15 @@ pub enum UpstreamAddress {
     },
     /// A Unix domain socket.
     Unix(PathBuf),
+}
+
+/// Part of an app that a server of its own answers.
+#[derive(Debug)]
+pub struct Part {
+    /// Where it begins.
+    pub paths: Vec<PathPrefix>,
+    /// The server.
+    pub app: App,
 }
 
 /// TLS towards an app.
@@ -241,6 +252,23 @@ impl Route {
     pub fn policy_of(&self, rule: Option<usize>) -> &Policy {
         let rule = rule.and_then(|index| self.rules.get(index));
         rule.and_then(Rule::policy).unwrap_or(&self.policy)
+    }
+
+    /// The app's servers: the route's own, then those of its parts. None for GitHub's API.
+    pub fn servers(&self) -> impl Iterator<Item = &App> {
+        let parts = self.parts.iter().map(|part| &part.app);
+        self.upstream.app().into_iter().chain(parts)
+    }
+
+    /// Which of [`Self::servers`] answers for a path. Who may pass does not depend on it.
+    pub fn server_at(&self, path: &str) -> usize {
+        let covers = |part: &Part| part.paths.iter().any(|prefix| prefix.covers(path));
+        self.parts.iter().position(covers).map_or(0, |part| part + 1)
+    }
+
+    /// The server of the app that answers for a path.
+    pub fn app_at(&self, path: &str) -> Option<&App> {
+        self.servers().nth(self.server_at(path))
     }
 
     /// What is watched of redirects where a rule holds.
@@ -394,6 +422,7 @@ mod tests {
             token: Token::default(),
             body_limit: 1,
             timeouts: Timeouts::default(),
+            parts: vec![],
             preserve_host: true,
         }
     }

@@ -22,8 +22,8 @@ pub(super) const RESOLVE_EVERY: Duration = Duration::from_secs(15);
 /// For one look-up.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The apps of a configuration, by the route's place in it.
-pub(super) struct Backends(Vec<Option<Arc<Backend>>>);
+/// The apps of a configuration, by the route's place in it; each with all its servers.
+pub(super) struct Backends(Vec<Vec<Arc<Backend>>>);
 
 /// One upstream.
 pub(super) struct Backend {
@@ -40,12 +40,12 @@ pub(super) struct Backend {
 
 impl Backends {
     pub(super) fn new(routes: &RouteTable) -> Self {
-        let backend = |route| Backend::new(route).map(Arc::new);
-        Self(routes.iter().map(|route| backend(route)).collect())
+        Self(routes.iter().map(|route| backends_of(route)).collect())
     }
 
-    pub(super) fn of(&self, route: &Route) -> Option<&Backend> {
-        self.0.get(route.index)?.as_deref()
+    /// One of a route's servers; `None` for GitHub's API, which Pingora does not reach.
+    pub(super) fn of(&self, route: &Route, server: usize) -> Option<&Backend> {
+        self.0.get(route.index)?.get(server).map(|backend| &**backend)
     }
 
     /// Looks every name up, all at once. What cannot be resolved keeps its last addresses.
@@ -62,9 +62,9 @@ impl Backends {
 // === impl Backend ===
 
 impl Backend {
-    /// `None` for GitHub's API, which Pingora does not reach.
-    fn new(route: &Route) -> Option<Self> {
-        let (app, timeouts) = (route.upstream.app()?, route.timeouts);
+    /// One of the route's servers, and which.
+    fn new(route: &Route, number: usize, app: &App) -> Self {
+        let timeouts = route.timeouts;
         let mut options = PeerOptions::new();
         options.connection_timeout = Some(timeouts.connect);
         options.total_connection_timeout = Some(timeouts.connect * 2);
@@ -77,12 +77,12 @@ impl Backend {
             tls: app.tls.is_some(),
             sni: app.tls.as_ref().map(|tls| tls.server_name.to_string()).unwrap_or_default(),
             options,
-            group: group_of(route, app),
+            group: group_of(route, number, app),
             peers: ArcSwap::default(),
             turn: AtomicUsize::new(0),
         };
         backend.peers.store(Arc::new(backend.known_peers()));
-        Some(backend)
+        backend
     }
 
     /// The next peer; `None` while the name has never been resolved.
@@ -141,6 +141,11 @@ impl Backend {
     }
 }
 
+fn backends_of(route: &Route) -> Vec<Arc<Backend>> {
+    let servers = route.servers().enumerate();
+    servers.map(|(number, app)| Arc::new(Backend::new(route, number, app))).collect()
+}
+
 /// An IPv6 address without its brackets; anything else as it is.
 fn bare(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
@@ -148,11 +153,11 @@ fn bare(host: &str) -> &str {
 
 /// Pingora's pool does not look at CA and time-outs: routes that differ in them, also before and
 /// after a reload, do not share connections.
-fn group_of(route: &Route, app: &App) -> u64 {
+fn group_of(route: &Route, number: usize, app: &App) -> u64 {
     let mut hasher = DefaultHasher::new();
     let ca = app.tls.as_ref().and_then(|tls| tls.ca.as_deref());
     let timeouts = &route.timeouts;
-    (route.index, ca, timeouts.connect, timeouts.read, timeouts.write).hash(&mut hasher);
+    (route.index, number, ca, timeouts.connect, timeouts.read, timeouts.write).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -224,7 +224,7 @@ impl ProxyHttp for Proxy {
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         ctx.tries += 1;
         let forward = ctx.forward.as_ref().ok_or_else(nothing_decided)?;
-        let backend = ctx.running.backends.of(&forward.route);
+        let backend = ctx.running.backends.of(&forward.route, forward.server);
         let mut peer = backend.and_then(super::backend::Backend::next).ok_or_else(|| {
             Error::explain(ErrorType::ConnectNoRoute, "the upstream's name is not resolved yet")
         })?;

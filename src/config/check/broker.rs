@@ -300,6 +300,7 @@ fn route(name: &str, host: &str, policy: Policy) -> Route {
             limit_status: LimitStatus::default(),
             cache_headers: false,
         }),
+        parts: vec![],
         policy,
         public: vec![],
         rules: vec![],

@@ -56,6 +56,7 @@ impl Check<'_> {
         };
         self.methods_are_some(&raw.methods);
         let upstream = self.upstream(raw, place, gateway);
+        let parts = self.parts(raw, path.as_ref(), gateway);
         let public = self.public(raw, path.as_ref(), gateway);
         let everything = path.as_ref().is_some_and(|path| all_public(&public, path));
         let policy = self.policy(raw, place, everything || unreadable(&raw.public));
@@ -74,6 +75,7 @@ impl Check<'_> {
             methods: methods(&raw.methods),
             preset,
             sign_in,
+            parts: parts?,
             passing,
             same_origin: raw.same_origin.value() == Some(&true),
             // GitHub tells an encoded slash from a slash.
@@ -121,6 +123,12 @@ impl Check<'_> {
             let fault =
                 Fault::new("`local_login` takes every token of Trackeep's, keys among them");
             self.problem(&at.key, fault.help("leave `clients` out"));
+        }
+        let backend = keys.as_ref().and_then(|keys| keys.value.backend.given());
+        let own = raw.parts.given().filter(|parts| parts.place != at.place);
+        if let (Some(backend), Some(_)) = (backend, own) {
+            let fault = Fault::new("the route's own `parts` take the place of `backend`");
+            self.problem(&backend.key, fault.help("leave one of them out"));
         }
         let admins = keys.as_ref().and_then(|keys| keys.value.admins.given());
         if let Some(admins) = admins.filter(|at| matches!(at.value, Allow::Anyone)) {

@@ -8,7 +8,7 @@ use super::super::field::{At, Field};
 use super::super::locate::Place;
 use super::super::raw::{OwnRedirects as Watched, Route, Rule as RawRule};
 use super::super::report::Fault;
-use super::super::scalar::Text;
+use super::super::scalar::{PlainPath, Text};
 use super::super::written::{Allow, Bearer as Tokens};
 use super::access::{denied, methods, overlap};
 use super::passing::words;
@@ -65,17 +65,7 @@ impl Check<'_> {
                 .note("as in `path: /admin`, which covers all below it")
         };
         let path = self.required(&raw.path, &at.place, missing);
-        let prefix = path.map(|path| self.path_prefix(path, gateway));
-        if let (Some(inside), Some(prefix), Some(path)) = (inside, &prefix, path)
-            && !inside.covers(prefix.as_str())
-        {
-            let fault =
-                Fault::new(format!("`{}` is not below the route's path, `{inside}`", path.value.0));
-            self.problem(
-                &path.place,
-                fault.note("paths of rules are written from the host's root on"),
-            );
-        }
+        let prefix = path.map(|path| self.path_inside(path, inside, gateway));
         self.says_something(raw, &at.place);
         let entry = self.entry(raw, route);
         let second = Duration::from_secs(1);
@@ -91,6 +81,23 @@ impl Check<'_> {
             read_timeout: read.map(|read| self.span(read, second, second)),
             ..Rule::new(prefix?, entry?)
         })
+    }
+
+    /// A path that lies below the route's.
+    pub(super) fn path_inside(
+        &mut self,
+        at: &At<PlainPath>,
+        inside: Option<&PathPrefix>,
+        gateway: &Gateway,
+    ) -> PathPrefix {
+        let prefix = self.path_prefix(at, gateway);
+        if let Some(inside) = inside.filter(|inside| !inside.covers(prefix.as_str())) {
+            let path = &at.value.0;
+            let fault = Fault::new(format!("`{path}` is not below the route's path, `{inside}`"));
+            let note = "paths are written from the host's root on";
+            self.problem(&at.place, fault.note(note));
+        }
+        prefix
     }
 
     fn says_something(&mut self, raw: &RawRule, place: &Place) {

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::super::ListenerPlace;
 use super::super::field::{At, Field};
 use super::super::locate::Place;
-use super::super::raw::{Route, UpstreamTls as RawTls};
+use super::super::raw::{Part as RawPart, Route, UpstreamTls as RawTls};
 use super::super::report::Fault;
 use super::super::scalar::{Text, not};
 use super::super::suggest::nearest;
 use super::super::written::Upstream as Raw;
 use super::{Check, Gateway};
 use crate::origin::Origin;
-use crate::route::{App, Upstream, UpstreamAddress, UpstreamTls};
+use crate::route::{App, Part, PathPrefix, Upstream, UpstreamAddress, UpstreamTls};
 use crate::target::parse_host;
 
 /// An upstream as written.
@@ -40,34 +40,75 @@ impl Check<'_> {
         place: &Place,
         gateway: &Gateway,
     ) -> Option<Upstream> {
-        match route.upstream.value() {
-            Some(Raw::GitHub(keys)) => {
-                Some(Upstream::GitHub(self.github_api(route, keys.as_deref(), gateway)))
-            }
-            _ => self.app_behind(route, place, &gateway.listening).map(Upstream::App),
+        if let Some(Raw::GitHub(keys)) = route.upstream.value() {
+            return Some(Upstream::GitHub(self.github_api(route, keys.as_deref(), gateway)));
         }
-    }
-
-    /// The app behind a route; `listening` are the gateway's own addresses.
-    fn app_behind(
-        &mut self,
-        route: &Route,
-        place: &Place,
-        listening: &[ListenerPlace],
-    ) -> Option<App> {
         let missing = || {
             Fault::new("this route has no `upstream`")
                 .note("write where the app listens: `upstream: http://127.0.0.1:8080`")
         };
         let at = self.required(&route.upstream, place, missing)?;
+        self.server(at, &route.upstream_tls, &gateway.listening).map(Upstream::App)
+    }
+
+    /// What other servers answer of an app.
+    pub(super) fn parts(
+        &mut self,
+        route: &Route,
+        inside: Option<&PathPrefix>,
+        gateway: &Gateway,
+    ) -> Option<Vec<Part>> {
+        if let (Some(parts), Some(Raw::GitHub(_))) = (route.parts.given(), route.upstream.value()) {
+            let fault = Fault::new("GitHub's API has no `parts`");
+            self.problem(&parts.key, fault.help("leave them out"));
+        }
+        let parts = route.parts.items().iter();
+        let read: Vec<_> = parts.map(|at| self.part(at, inside, gateway)).collect();
+        read.into_iter().collect()
+    }
+
+    fn part(
+        &mut self,
+        at: &At<RawPart>,
+        inside: Option<&PathPrefix>,
+        gateway: &Gateway,
+    ) -> Option<Part> {
+        let raw = &at.value;
+        let missing = || Fault::new("this part has no `paths`").note("as in `paths: [/api]`");
+        let given = self.required(&raw.paths, &at.place, missing);
+        if given.is_some_and(|given| given.value.is_empty()) {
+            self.problem(&at.place, missing());
+        }
+        let paths = raw.paths.items().iter();
+        let paths = paths.map(|path| self.path_inside(path, inside, gateway)).collect();
+        let missing = || {
+            Fault::new("this part has no `upstream`")
+                .note("write where it is answered: `upstream: http://127.0.0.1:8081`")
+        };
+        let upstream = self.required(&raw.upstream, &at.place, missing)?;
+        if matches!(upstream.value, Raw::GitHub(_)) {
+            let fault = Fault::new("GitHub's API is no part of an app");
+            self.problem(&upstream.place, fault.help("give it a route of its own"));
+        }
+        let app = self.server(upstream, &raw.upstream_tls, &gateway.listening)?;
+        given.map(|_| Part { paths, app })
+    }
+
+    /// One server of an app; `listening` are the gateway's own addresses.
+    fn server(
+        &mut self,
+        at: &At<Raw>,
+        tls: &Field<RawTls>,
+        listening: &[ListenerPlace],
+    ) -> Option<App> {
         let Raw::App(text) = &at.value else { return None };
         let written = written(&text.0).map_err(|fault| self.problem(&at.place, fault)).ok();
         let secure = matches!(&written, Some(Written::Http(origin)) if origin.is_secure());
-        if let (Some(tls), Some(_), false) = (route.upstream_tls.given(), &written, secure) {
+        if let (Some(tls), Some(_), false) = (tls.given(), &written, secure) {
             let fault = Fault::new("`upstream_tls` is for an upstream that speaks TLS");
             self.problem(&tls.key, fault.help("leave it out, or write `upstream: https://…`"));
         }
-        let trust = self.trust(&route.upstream_tls);
+        let trust = self.trust(tls);
         let address = address(written?);
         self.is_not_ourselves(&address, &at.place, listening);
         Some(App { tls: secure.then(|| trust.of(&address)), address })

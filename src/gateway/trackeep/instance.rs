@@ -69,7 +69,7 @@ impl InstanceClient {
     /// A client for the app of a route where the gateway signs visitors in.
     pub(in crate::gateway) fn of(route: &Route) -> Option<Self> {
         route.sign_in.as_ref().filter(|sign_in| sign_in.by == SignInBy::Gateway)?;
-        let made = Self::new(route.upstream.app()?, route.timeouts.connect);
+        let made = Self::new(route.app_at(ME)?, route.timeouts.connect);
         made.map_err(|error| tracing::error!(route = &*route.name, "no client for it: {error}"))
             .ok()
     }
