@@ -8,7 +8,7 @@
 #
 # The configuration listens on 0.0.0.0:8080 (a port that needs no privilege) and has `admin: 127.0.0.1:9900`, where the
 # health check asks. The root file system may be read-only: only the embedded store writes, to a directory of its own, as in
-# `-v gatekeep:/var/lib/gatekeep` with `store: { embedded: /var/lib/gatekeep }` (the volume belongs to user 65532).
+# `-v gatekeep:/var/lib/gatekeep` with `store: { embedded: /var/lib/gatekeep }` (a directory of the host's belongs to user 65532).
 
 FROM rust:1-bookworm AS build
 # Pingora's zlib is built by cmake; the image brings the C compiler.
@@ -27,6 +27,8 @@ FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates \
  && rm -rf /var/lib/apt/lists/*
+# A volume that is new takes over whose the directory is.
+RUN install --directory --owner=65532 --group=65532 --mode=0700 /var/lib/gatekeep
 COPY --from=build /out/usr/local/bin/gatekeep /usr/local/bin/gatekeep
 USER 65532:65532
 EXPOSE 8080

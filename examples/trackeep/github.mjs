@@ -1,6 +1,11 @@
 // The `GitHubAPI` helper of Trackeep's integration guide, without a token: it asks the gateway's route
 // with `upstream: github`, which knows the visitor by their cookie and asks GitHub as them. Nothing
 // that JavaScript reads is worth stealing, and what was asked before costs nothing at GitHub.
+//
+//   - name: github
+//     path: /github
+//     upstream: { github: { allow: ["GET /user/repos", "GET /repos/**", "GET /search/issues"] } }
+//     allow: { orgs: [acme] }
 
 /** GitHub, or the gateway for it, said no: `status` is 401 for who has to sign in again. */
 export class Refused extends Error {

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use gatekeep::config::Config;
 use gatekeep::simulator::Trackeep;
 use serde_json::{Value, json};
 
@@ -11,7 +10,9 @@ use super::{file, free_port};
 use crate::clients::is_there;
 use crate::support::World;
 use crate::support::browser::Browser;
-use crate::support::child::Child;
+use crate::support::child::{Child, gatekeep};
+use crate::support::http::Response;
+use crate::support::upstream::Authority;
 
 /// What a page does with the helper; the browser's part, to send the cookie, is done here.
 const PAGE: &str = r"
@@ -49,11 +50,13 @@ impl Room {
         let port = free_port();
         let origin = format!("http://127.0.0.1:{port}");
         let keys = format!(
-            "github.timeout: 5s, scopes: [repo]\nlisten: [{{ address: '127.0.0.1:{port}' }}]\n\
+            "github.timeout: 5s, scopes: [repo, 'read:org']\nlisten: [{{ address: '127.0.0.1:{port}' }}]\n\
              public_url: {origin}\n"
         );
-        let routes = "\n  - { name: github, path: /github, upstream: github, allow: anyone }\n";
-        Self { world: World::with(&keys, routes), origin }
+        let helper = text("trackeep/github.mjs");
+        let route: Vec<_> = helper.lines().filter_map(|line| line.strip_prefix("//   ")).collect();
+        let routes = format!("\n  {}\n", route.join("\n  "));
+        Self { world: World::with(&keys, &routes), origin }
     }
 
     /// What the page comes to know with this cookie.
@@ -78,7 +81,8 @@ fn the_guides_helper_needs_no_token() {
         return;
     }
     let room = Room::open();
-    let (browser, page) = room.world.signed_in("octocat", &format!("{}/github/user", room.origin));
+    let (browser, page) =
+        room.world.signed_in("octocat", &format!("{}/github/user/repos", room.origin));
     assert_eq!(page.status, 200, "{}", page.text());
     let host = room.origin.trim_start_matches("http://").to_owned();
     let cookies = browser.cookies(&host);
@@ -104,9 +108,12 @@ fn the_guides_helper_needs_no_token() {
     assert_eq!(room.world.github.journal().len(), asked);
 }
 
+fn text(path: &str) -> String {
+    std::fs::read_to_string(file(path)).expect("it is there")
+}
+
 fn yaml(path: &str) -> Value {
-    let text = std::fs::read_to_string(file(path)).expect("it is there");
-    serde_yaml::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"))
+    serde_yaml::from_str(&text(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 fn names(value: &Value) -> Vec<&str> {
@@ -117,11 +124,11 @@ fn names(value: &Value) -> Vec<&str> {
     }
 }
 
-/// What starts with `docker compose up` is what the gateway's routes lead to, and only the gateway can
-/// be reached.
+/// What starts with `docker compose up` is what the gateway's configuration speaks of, and only the
+/// gateway can be reached.
 #[test]
-fn the_containers_are_those_that_the_routes_lead_to() {
-    let compose = yaml("trackeep/docker-compose.yml");
+fn the_containers_and_the_configuration_are_about_the_same() {
+    let (compose, gatekeep) = (yaml("trackeep/docker-compose.yml"), yaml("trackeep/gatekeep.yaml"));
     let services = &compose["services"];
     let every = ["dragonfly", "gatekeep", "postgres", "trackeep-backend", "trackeep-frontend"];
     assert_eq!(names(services), every);
@@ -141,24 +148,59 @@ fn the_containers_are_those_that_the_routes_lead_to() {
             assert!(!volume.contains("docker.sock"), "{name} has the machine");
         }
     }
-    let gatekeep = std::fs::read_to_string(file("trackeep/gatekeep.yaml")).expect("it is there");
-    for line in gatekeep.lines().filter_map(|line| line.trim().strip_prefix("upstream: http://")) {
-        let (service, port) = line.split_once(':').expect("a host and a port");
-        let environment = &services[service]["environment"];
-        let ports = ["BACKEND_PORT", "FRONTEND_PORT"].map(|name| environment[name].as_str());
-        assert!(ports.contains(&Some(port)), "{service} does not listen on {port}");
+    // The servers of the route listen where it says.
+    let route = &gatekeep["routes"][0];
+    let backend = &route["preset"]["trackeep"]["backend"];
+    let ports = [(&route["upstream"], "FRONTEND_PORT"), (backend, "BACKEND_PORT")];
+    for (upstream, variable) in ports {
+        let (name, port) = upstream
+            .as_str()
+            .and_then(|url| url.strip_prefix("http://")?.split_once(':'))
+            .expect("a URL");
+        assert_eq!(services[name]["environment"][variable], port, "{name}");
+        assert!(names(&services[name]["networks"]).contains(&"inside"), "{name}");
+    }
+    // Gatekeep listens where its ports lead.
+    let own = &services["gatekeep"];
+    let leads_to = |port: &&str| format!("0.0.0.0:{}", port.rsplit(':').next().unwrap_or_default());
+    let led_to: Vec<_> = names(&own["ports"]).iter().map(leads_to).collect();
+    let listens = gatekeep["listen"].as_array().expect("listeners").iter();
+    assert_eq!(
+        listens.map(|one| one["address"].as_str().unwrap_or_default()).collect::<Vec<_>>(),
+        led_to
+    );
+    // The backend finds the service under its own name, at its own port, and believes its certificate.
+    let aliases = &own["networks"]["inside"]["aliases"];
+    assert_eq!((aliases, names(aliases)), (&gatekeep["broker"]["hosts"], vec!["hq.trackeep.org"]));
+    assert!(led_to.contains(&"0.0.0.0:443".to_owned()));
+    let certificate = gatekeep["listen"][0]["tls"][1]["certificate"].as_str().expect("a file");
+    let backend = &services["trackeep-backend"];
+    let trusted = backend["environment"]["SSL_CERT_FILE"].as_str().expect("a file");
+    let mount = format!("./{certificate}:{trusted}:ro");
+    assert!(names(&backend["volumes"]).contains(&&*mount), "{mount}");
+    // One name for browsers, in all of it.
+    let environment = text("trackeep/.env.example");
+    let host =
+        environment.lines().find_map(|line| line.strip_prefix("TRACKEEP_HOST=")).expect("a host");
+    let origin = format!("https://{host}");
+    assert_eq!((&gatekeep["public_url"], &route["host"]), (&json!(origin), &json!(host)));
+    let callback = format!("{origin}/api/v1/auth/control/callback");
+    assert_eq!(gatekeep["broker"]["instances"][0]["redirects"], json!([callback]));
+    for variable in ["PUBLIC_API_URL", "FRONTEND_URL", "CORS_ALLOWED_ORIGINS"] {
+        assert_eq!(backend["environment"][variable], "https://${TRACKEEP_HOST:?}", "{variable}");
     }
 }
 
-/// Every secret that the containers want has its line in the example, and no value there.
+/// Every secret that the containers want has its line in the example, and no value there; and what the
+/// configuration reads from the environment is what its container gets.
 #[test]
 fn the_environment_is_named_and_empty() {
-    let compose = std::fs::read_to_string(file("trackeep/docker-compose.yml")).expect("there");
+    let compose = text("trackeep/docker-compose.yml");
     let wanted = compose.split("${").skip(1).filter_map(|rest| rest.split(":?").next());
     let mut wanted: Vec<_> = wanted.collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let example = std::fs::read_to_string(file("trackeep/.env.example")).expect("there");
+    let example = text("trackeep/.env.example");
     let lines = example.lines().filter(|line| !line.starts_with('#'));
     let mut named: Vec<_> = lines.filter_map(|line| line.split_once('=')).collect();
     named.sort_unstable();
@@ -166,50 +208,172 @@ fn the_environment_is_named_and_empty() {
     assert_eq!(theirs, wanted);
     let secrets = named.iter().filter(|(name, _)| *name != "TRACKEEP_HOST");
     assert!(secrets.map(|(_, value)| value).all(|value| value.is_empty()));
+    let gatekeep = text("trackeep/gatekeep.yaml");
+    let read = gatekeep.split("env: ").skip(1).filter_map(|rest| rest.split(' ').next());
+    let mut read: Vec<_> = read.collect();
+    read.sort_unstable();
+    assert_eq!(
+        read,
+        names(&yaml("trackeep/docker-compose.yml")["services"]["gatekeep"]["environment"])
+    );
+}
+
+/// Nobody has to have Docker; where it is, it reads what an operator gives it.
+#[test]
+fn docker_compose_understands_the_containers() {
+    let asked = Command::new("docker").args(["compose", "version"]).output();
+    if !asked.is_ok_and(|output| output.status.success()) {
+        return eprintln!(
+            "SKIPPED: no Docker Compose reads the example's containers: none is here"
+        );
+    }
+    let filled: String = text("trackeep/.env.example").replace("=\n", "=filled-in\n");
+    let folder = tempfile::tempdir().expect("a folder");
+    let environment = folder.path().join("env");
+    std::fs::write(&environment, filled).expect("written");
+    let mut command = Command::new("docker");
+    command.args(["compose", "--env-file"]).arg(&environment).arg("--file");
+    let output =
+        command.arg(file("trackeep/docker-compose.yml")).args(["config", "--quiet"]).output();
+    let output = output.expect("it ran a moment ago");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
-fn the_gateways_configuration_loads_and_shields() {
+fn the_configuration_is_accepted_as_it_is() {
     let folder = tempfile::tempdir().expect("a folder");
-    let tls = folder.path().join("tls");
-    std::fs::create_dir(&tls).expect("a folder in it");
-    let made = rcgen::generate_simple_self_signed(vec!["trackeep.example.com".into()]);
-    let made = made.expect("a certificate");
-    std::fs::write(tls.join("fullchain.pem"), made.cert.pem()).expect("written");
-    std::fs::write(tls.join("privkey.pem"), made.signing_key.serialize_pem()).expect("written");
-    let text = std::fs::read_to_string(file("trackeep/gatekeep.yaml")).expect("it is there");
-    let secret = |name: &str| Some(format!("{name}-0123456789-abcdefghijklmnopqrstuvwxyz"));
-    let config = Config::parse(&folder.path().join("gatekeep.yaml"), &text, &secret)
-        .unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(config.callback_url(), "https://trackeep.example.com/.gatekeep/callback");
+    std::fs::create_dir(folder.path().join("tls")).expect("a folder in it");
+    make_pair(folder.path(), ("fullchain", "privkey"), "trackeep.example.com");
+    make_pair(folder.path(), ("hq", "hq-key"), "hq.trackeep.org");
+    let at = folder.path().join("gatekeep.yaml");
+    std::fs::copy(file("trackeep/gatekeep.yaml"), &at).expect("copied");
+    let run = |command: &str, more: &[&str]| {
+        let mut program = gatekeep();
+        program
+            .arg(command)
+            .arg(&at)
+            .args(more)
+            .env("GATEKEEP_GITHUB_CLIENT_SECRET", "s0me-secret");
+        program.env("GATEKEEP_SECRET", "k3yZ-for-tests-0123456789-abcdefghijklmnop");
+        let output = program.output().expect("it runs");
+        let warned = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && warned.is_empty(), "{warned}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let said = run("check", &[]);
+    let callback =
+        "callback URL to register at GitHub: https://trackeep.example.com/.gatekeep/callback";
+    for part in [callback, "http://trackeep-backend:8080", "placeholder_cookie: gk=1"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    for (path, server) in
+        [("app", "trackeep-frontend:3000"), ("api/v1/notes", "trackeep-backend:8080")]
+    {
+        let said = run("explain", &["GET", &format!("https://trackeep.example.com/{path}")]);
+        assert!(said.contains(server), "{said}");
+    }
 }
 
-/// The same routes before the stand-in: an update that anybody may install is the administrator's.
+/// A certificate and its key, as an operator puts them into `tls`.
+fn make_pair(folder: &Path, (certificate, key): (&str, &str), name: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let made = rcgen::generate_simple_self_signed(vec![name.into()]).expect("a certificate");
+    let at = |name: &str| folder.join(format!("tls/{name}.pem"));
+    std::fs::write(at(certificate), made.cert.pem()).expect("written");
+    std::fs::write(at(key), made.signing_key.serialize_pem()).expect("written");
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(at(key), private).expect("closed to others");
+}
+
+/// The example's broker and routes with stand-ins for both of Trackeep's containers, and the backend's own
+/// way to the service: by its name, and by the certificate that it was given.
+struct Containers {
+    backend: Trackeep,
+    frontend: Trackeep,
+    world: World,
+}
+
+const ORIGIN: &str = "https://trackeep.example.com";
+
+// === impl Containers ===
+
+impl Containers {
+    fn start() -> Self {
+        let start =
+            || Trackeep::start("127.0.0.1:0".parse().expect("an address")).expect("it starts");
+        let (backend, frontend) = (start(), start());
+        let folder = tempfile::tempdir().expect("a folder");
+        let authority = Authority::new();
+        let pair = authority.issue(folder.path(), "hq", &["hq.trackeep.org"]);
+        let example = text("trackeep/gatekeep.yaml");
+        let (broker, routes) = example
+            .split_once("\nbroker:")
+            .and_then(|(_, rest)| rest.split_once("\nroutes:"))
+            .expect("both");
+        let routes = routes
+            .replace("http://trackeep-frontend:3000", frontend.url())
+            .replace("http://trackeep-backend:8080", backend.url());
+        let (certificate, key) = (pair.certificate.display(), pair.key.display());
+        let listen = format!(
+            "listen:\n  - address: 127.0.0.1:0\n  - address: 127.0.0.1:0\n    \
+             tls: {{ certificate: '{certificate}', key: '{key}' }}\n"
+        );
+        let world =
+            World::with(&format!("{listen}public_url: {ORIGIN}\nbroker:{broker}\n"), &routes);
+        let secure = world.gate.addresses[1];
+        backend.resolve("hq.trackeep.org", secure);
+        backend.trust(&authority.pem());
+        backend.set_control(&format!("https://hq.trackeep.org:{}", secure.port()));
+        backend.set_public_url(ORIGIN);
+        Self { backend, frontend, world }
+    }
+
+    fn signed_in(&self, person: &str) -> (Browser, Response) {
+        self.world.signed_in(person, &format!("{ORIGIN}/app/notes/7"))
+    }
+}
+
+#[test]
+fn a_visitor_is_signed_in_by_the_backend_and_gets_pages_of_the_frontend() {
+    let containers = Containers::start();
+    let (mut octocat, arrival) = containers.signed_in("octocat");
+    assert!(arrival.text().contains("<title>Signing in</title>"), "{}", arrival.text());
+    let page = octocat.get(&format!("{ORIGIN}/app/notes/7"));
+    assert!(page.text().contains("A stand-in for Trackeep"), "{}", page.text());
+    let me = octocat.fetch(&format!("{ORIGIN}/api/v1/auth/me"));
+    assert_eq!(me.json()["user"]["username"], "octocat", "{}", me.text());
+    assert_eq!(octocat.get(&format!("{ORIGIN}/browser-extension")).status, 200);
+    let asked_for = |trackeep: &Trackeep| {
+        let requests = trackeep.requests();
+        requests.iter().map(|request| request.path().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(asked_for(&containers.frontend), ["/app/notes/7"]);
+    let program = asked_for(&containers.backend);
+    let its_own = |path: &String| path.starts_with("/api/") || path == "/browser-extension";
+    assert!(program.len() > 2 && program.iter().all(its_own), "{program:?}");
+}
+
+/// An update that anybody may install is the administrator's.
 #[test]
 fn nobody_else_installs_an_update() {
-    let trackeep = Trackeep::start("127.0.0.1:0".parse().expect("an address")).expect("it starts");
-    let text = std::fs::read_to_string(file("trackeep/gatekeep.yaml")).expect("it is there");
-    let routes = text.split_once("\nroutes:").expect("routes").1;
-    let routes = routes
-        .replace("http://trackeep-frontend:3000", trackeep.url())
-        .replace("http://trackeep-backend:8080", trackeep.url());
-    let origin = "https://trackeep.example.com";
-    let world = World::with(&format!("public_url: {origin}\n"), &routes);
+    let containers = Containers::start();
+    let backend = &containers.backend;
     let install = |browser: &mut Browser| {
-        let json = [("content-type", "application/json"), ("origin", origin)];
-        let url = format!("{origin}/api/updates/install");
+        let json = [("content-type", "application/json"), ("origin", ORIGIN)];
+        let url = format!("{ORIGIN}/api/updates/install");
         browser.send("POST", &url, &json, r#"{"version":"1.4.0"}"#).status
     };
-    assert_eq!(install(&mut world.browser()), 401);
-    let (mut hubot, page) = world.signed_in("hubot", &format!("{origin}/app/notes/7"));
-    assert!(page.text().contains("A stand-in for Trackeep"), "{}", page.text());
-    assert_eq!(install(&mut hubot), 403);
-    assert_eq!((trackeep.updates_installed(), trackeep.calls("POST /api/updates/install")), (0, 0));
-    let (mut octocat, _) = world.signed_in("octocat", &format!("{origin}/app"));
-    assert_eq!((install(&mut octocat), trackeep.updates_installed()), (200, 1));
-    // Without any cookie there are the manifest and what is shared, and nothing else.
-    let mut nobody = world.browser();
-    assert_eq!(nobody.get(&format!("{origin}/manifest.json")).json()["name"], "Trackeep");
-    assert_eq!(nobody.get(&format!("{origin}/api/v1/shared/share_x")).status, 404);
-    assert_ne!(nobody.get(&format!("{origin}/api/version")).status, 200);
+    let mut nobody = containers.world.browser();
+    assert_eq!(install(&mut nobody), 401);
+    assert_eq!(install(&mut containers.signed_in("hubot").0), 403);
+    assert_eq!((backend.updates_installed(), backend.calls("POST /api/updates/install")), (0, 0));
+    assert_eq!(
+        (install(&mut containers.signed_in("octocat").0), backend.updates_installed()),
+        (200, 1)
+    );
+    // Without any cookie there are the manifest, by the frontend, and what is shared, and nothing else.
+    assert_eq!(nobody.get(&format!("{ORIGIN}/manifest.json")).json()["name"], "Trackeep");
+    assert_eq!(containers.frontend.calls("GET /manifest.json"), 1);
+    assert_eq!(nobody.get(&format!("{ORIGIN}/api/v1/shared/share_x")).status, 404);
+    assert_ne!(nobody.get(&format!("{ORIGIN}/api/version")).status, 200);
 }
