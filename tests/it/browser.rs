@@ -1,7 +1,12 @@
 //! The demo, walked through in a real browser.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use gatekeep::simulator::Trackeep;
+use serde_json::json;
+
+use crate::support::World;
 use crate::support::child::{Child, gatekeep};
 use crate::support::webdriver::Window;
 
@@ -21,15 +26,8 @@ impl Walk {
     }
 
     /// `None` where there is no Chromium, said aloud.
-    #[expect(clippy::print_stderr, reason = "a skipped test says so aloud")]
     fn of(name: &'static str, first: &str, further: &[&str]) -> Option<Self> {
-        let window = match Window::open() {
-            Ok(window) => window,
-            Err(why) => {
-                eprintln!("SKIPPED: no walk through the demo in a real browser: {why}");
-                return None;
-            }
-        };
+        let window = window("no walk through the demo")?;
         let port = free_port().to_string();
         let demo = Child::start(gatekeep().args(["demo", "--port", &port]).args(further));
         let line = demo.wait_for(first, 1);
@@ -63,6 +61,12 @@ impl Walk {
         self.picture("github-consent");
         self.window.click("button[value=authorize]");
     }
+}
+
+/// A window, or that there is none, said aloud.
+#[expect(clippy::print_stderr, reason = "a skipped test says so aloud")]
+fn window(missed: &str) -> Option<Window> {
+    Window::open().inspect_err(|why| eprintln!("SKIPPED: {missed} in a real browser: {why}")).ok()
 }
 
 /// A port that was free a moment ago; `demo` takes the next one if it is not any more.
@@ -153,12 +157,6 @@ fn another_account_is_chosen_from_the_page_that_denies_one() {
     assert!(walk.window.text("#who").starts_with("The gateway says you are hubot"));
 }
 
-/// What scripts of the page can read and keep.
-fn storage(walk: &Walk) -> String {
-    let code = "return JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])";
-    walk.window.script(code).expect("scripts run").as_str().expect("it is text").to_owned()
-}
-
 #[test]
 fn a_visitor_of_the_gateway_is_a_user_of_the_trackeep_behind_it() {
     let first = "/app/notes/7?from=demo";
@@ -169,7 +167,7 @@ fn a_visitor_of_the_gateway_is_a_user_of_the_trackeep_behind_it() {
     walk.pass_github("octocat");
     walk.window.wait_for_text("#status", "Signed in as octocat");
     assert_eq!(walk.window.url().split('#').next(), asked.split('#').next());
-    let kept = storage(&walk);
+    let kept = walk.window.kept();
     assert!(kept.contains("gatekeep") && kept.contains("octocat"), "{kept}");
     assert!(!kept.contains("eyJ"), "a script can read the instance's token: {kept}");
     walk.picture("signed-in");
@@ -188,7 +186,98 @@ fn a_visitor_of_the_gateway_is_a_user_of_the_trackeep_behind_it() {
     walk.window.go(&walk.url("/.gatekeep/start?rd=/app&prompt=select_account"));
     walk.pass_github("hubot");
     walk.window.wait_for_text("#status", "Signed in as hubot");
-    let kept = storage(&walk);
+    let kept = walk.window.kept();
     assert!(kept.contains("hubot") && !kept.contains("octocat") && !kept.contains("eyJ"), "{kept}");
     walk.picture("somebody-else");
+}
+
+/// A Trackeep behind a gateway, in whose time and whose own a test can move.
+struct Instance {
+    trackeep: Trackeep,
+    world: World,
+    origin: String,
+}
+
+// === impl Instance ===
+
+impl Instance {
+    fn start() -> Self {
+        let trackeep = Trackeep::start("127.0.0.1:0".parse().expect("an address")).expect("starts");
+        let port = free_port();
+        let origin = format!("http://localhost:{port}");
+        let keys = format!(
+            "listen: [{{ address: '127.0.0.1:{port}' }}]\npublic_url: {origin}\nbroker:\n  \
+             hosts: [hq.localhost]\n  instances:\n  - name: home\n    redirects: ['{origin}']\n    \
+             allow: anyone\n"
+        );
+        let upstream = trackeep.url();
+        let routes = format!(
+            "\n  - {{ name: trackeep, upstream: '{upstream}', allow: anyone, preset: trackeep, \
+             sign_in: {{ instance: home }} }}\n"
+        );
+        let world = World::with(&keys, &routes);
+        trackeep.resolve("hq.localhost", world.gate.address);
+        trackeep.set_control(&format!("http://hq.localhost:{port}"));
+        trackeep.set_public_url(&origin);
+        Self { trackeep, world, origin }
+    }
+
+    /// The token that Trackeep was last asked with who is there, and whether it knew it.
+    fn last_token(&self) -> (String, bool) {
+        let journal = self.trackeep.journal();
+        let asked = journal.iter().rev().find(|entry| entry.request.path() == "/api/v1/auth/me");
+        let entry = asked.expect("somebody asked");
+        let token = entry.request.header("authorization").expect("a token");
+        (token.to_owned(), entry.who.is_some())
+    }
+
+    /// How often a browser was sent to GitHub.
+    fn sent_to_github(&self) -> usize {
+        self.world.github.calls("GET /login/oauth/authorize")
+    }
+}
+
+#[test]
+fn the_instances_token_is_renewed_unseen_while_a_page_is_open() {
+    let Some(window) = window("no renewal") else { return };
+    let instance = Instance::start();
+    let life = Duration::from_secs(1_000);
+    instance.trackeep.token_life(life);
+    let asked = format!("{}/app/notes/7?tag=a%20b", instance.origin);
+    window.go(&asked);
+    window.pass_github("octocat");
+    window.wait_for_text("#status", "Signed in as octocat");
+    let ((first, knew), sent) = (instance.last_token(), instance.sent_to_github());
+    assert!(first.starts_with("Bearer eyJ") && knew, "{first}");
+
+    // Its end passes. The page that is open asks for something, and nobody sees a step.
+    window.script("window.isTheSame = true").expect("scripts run");
+    instance.trackeep.advance(life * 2);
+    instance.world.gate.clock.advance(life * 2);
+    let answer = window.script("return ask('/auth/me')").expect("it asks");
+    assert_eq!(
+        (&answer["status"], &answer["body"]["user"]["username"]),
+        (&json!(200), &json!("octocat"))
+    );
+    assert_eq!(window.script("return window.isTheSame"), Ok(json!(true)), "it is still there");
+    assert_eq!(window.url(), asked);
+    let (second, knew) = instance.last_token();
+    assert!(second.starts_with("Bearer eyJ") && second != first && knew, "{second}");
+    // So does the page when it is loaded again.
+    window.reload();
+    window.wait_for_text("#status", "Signed in as octocat");
+    assert_eq!(window.script("return window.isTheSame ?? 'new'"), Ok(json!("new")), "control");
+    assert_eq!(window.url(), asked);
+    assert_eq!(instance.last_token(), (second.clone(), true));
+    assert_eq!(instance.sent_to_github(), sent, "and nobody was sent to GitHub");
+    let kept = window.kept();
+    assert!(kept.contains("octocat") && !kept.contains("eyJ"), "{kept}");
+
+    // Control: a token that is not renewed is seen by everybody. Here the gateway's time stands still.
+    instance.trackeep.advance(life * 2);
+    window.reload();
+    window.wait_for_text("#status", "The server says 401: Invalid token");
+    assert_eq!(instance.last_token(), (second, false));
+    window.reload();
+    window.wait_for_text("#status", "Signed in as octocat");
 }

@@ -73,6 +73,11 @@ impl Window {
         self.call("POST", "/url", &json!({ "url": url })).expect("the address opens");
     }
 
+    /// Loads the page again, as its button does.
+    pub(crate) fn reload(&self) {
+        self.call("POST", "/refresh", &json!({})).expect("it loads again");
+    }
+
     /// The address that is shown.
     pub(crate) fn url(&self) -> String {
         let url = self.call("GET", "/url", &Value::Null).expect("there is an address");
@@ -105,6 +110,12 @@ impl Window {
         let element = self.find(selector).unwrap_or_else(|e| panic!("no {selector}: {e}"));
         let typed = json!({ "text": text });
         self.call("POST", &format!("/element/{element}/value"), &typed).expect("it is typed");
+    }
+
+    /// Is somebody at the pretended GitHub, which does not know this browser yet, and agrees to all.
+    pub(crate) fn pass_github(&self, person: &str) {
+        self.click(&format!("button[name=person][value={person}]"));
+        self.click("button[value=authorize]");
     }
 
     /// Waits until the document is complete and shows an element; returns the text people see.
@@ -157,7 +168,17 @@ impl Window {
         }
     }
 
-    /// What a script in the page returns.
+    /// Everything that scripts of the page can read and keep, the address included.
+    pub(crate) fn kept(&self) -> String {
+        let code = "return (async () => JSON.stringify([
+            {...localStorage}, {...sessionStorage}, document.cookie, await indexedDB.databases(),
+            await caches.keys(), location.href, document.referrer, history.state,
+            performance.getEntries().map(entry => entry.name),
+        ]))()";
+        self.script(code).expect("scripts run").as_str().expect("it is text").to_owned()
+    }
+
+    /// What a script in the page returns, or what it promises.
     pub(crate) fn script(&self, code: &str) -> Result<Value, Value> {
         self.call("POST", "/execute/sync", &json!({"script": code, "args": []}))
     }
