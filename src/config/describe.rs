@@ -61,14 +61,14 @@ fn listener(listener: &Listener) -> Value {
     match &listener.kind {
         ListenerKind::Plain => mapping([address]),
         ListenerKind::RedirectToHttps => mapping([address, ("redirect", text(&"https"))]),
-        ListenerKind::Tls(files) => {
-            let files = files.iter().map(|files| {
+        ListenerKind::Tls { certificates, http2 } => {
+            let files = certificates.iter().map(|files| {
                 mapping([
                     ("certificate", text(&files.certificate.display())),
                     ("key", text(&files.key.display())),
                 ])
             });
-            mapping([address, ("tls", list(files))])
+            mapping([address, ("tls", list(files)), ("http2", (*http2).into())])
         }
     }
 }

@@ -110,8 +110,13 @@ pub enum ListenerPlace {
 pub enum ListenerKind {
     /// Plain HTTP/1.1.
     Plain,
-    /// TLS with HTTP/2 or HTTP/1.1 by ALPN, the certificate chosen by SNI.
-    Tls(Vec<CertificateFiles>),
+    /// TLS, the certificate chosen by SNI.
+    Tls {
+        /// The first answers clients that name no host, or another.
+        certificates: Vec<CertificateFiles>,
+        /// Whether HTTP/2 is offered beside HTTP/1.1 (ALPN, RFC 7301).
+        http2: bool,
+    },
     /// Plain HTTP that answers every request of a known host with the `https` address.
     RedirectToHttps,
 }

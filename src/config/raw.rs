@@ -79,6 +79,7 @@ mapping! {
         unix: Text,
         mode: FileMode,
         tls: OneOrMany<Certificate>,
+        http2: bool,
         redirect: Https,
     }
 

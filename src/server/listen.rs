@@ -74,12 +74,12 @@ pub(super) const BREATH: Duration = Duration::from_millis(100);
 
 impl Acceptor {
     pub(super) fn new(kind: &ListenerKind, certificates: Option<&Arc<Certificates>>) -> Self {
-        match certificates {
-            Some(certificates) => {
-                let config = tls::server_config(certificates.clone());
+        match (certificates, kind) {
+            (Some(certificates), ListenerKind::Tls { http2, .. }) => {
+                let config = tls::server_config(certificates.clone(), *http2);
                 Self::Tls(TlsAcceptor::from_server_config(config))
             }
-            None => Self::Plain { redirects: *kind == ListenerKind::RedirectToHttps },
+            _ => Self::Plain { redirects: *kind == ListenerKind::RedirectToHttps },
         }
     }
 

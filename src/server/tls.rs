@@ -33,11 +33,12 @@ pub(super) struct Certificates(ArcSwap<Vec<Arc<CertifiedKey>>>);
 /// The certificates of listeners that have some, by their configured places.
 pub(super) type ByPlace = Vec<(ListenerPlace, Option<Arc<Certificates>>)>;
 
-/// What a listener with these certificates speaks: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
-pub(super) fn server_config(certificates: Arc<Certificates>) -> Arc<ServerConfig> {
+/// What a listener with these certificates speaks: TLS 1.2 and 1.3, HTTP/1.1, and HTTP/2 if wanted.
+pub(super) fn server_config(certificates: Arc<Certificates>, http2: bool) -> Arc<ServerConfig> {
     let builder = ServerConfig::builder().with_no_client_auth();
     let mut config = builder.with_cert_resolver(certificates);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let offered = if http2 { &["h2", "http/1.1"][..] } else { &["http/1.1"] };
+    config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
     Arc::new(config)
 }
 
@@ -56,8 +57,8 @@ impl Certificates {
     /// The certificates that a listener names; `None` when it speaks no TLS.
     fn of(listener: &Listener) -> Option<Result<Self, CertificateError>> {
         match &listener.kind {
-            ListenerKind::Tls(files) => {
-                let loaded = files.iter().map(load).collect::<Result<Vec<_>, _>>();
+            ListenerKind::Tls { certificates, .. } => {
+                let loaded = certificates.iter().map(load).collect::<Result<Vec<_>, _>>();
                 Some(loaded.map(|certificates| Self(ArcSwap::from_pointee(certificates))))
             }
             ListenerKind::Plain | ListenerKind::RedirectToHttps => None,

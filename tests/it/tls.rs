@@ -113,6 +113,36 @@ fn http_2_is_spoken_to_those_who_ask_for_it() {
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
 }
 
+#[test]
+fn http_2_is_not_spoken_where_it_is_not_wanted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new();
+    let app = authority.issue(directory.path(), "app", &["*.example.com"]);
+    let (pair, plain) = (listen(&[&app]), ", tls: [");
+    let listen = pair.replacen(plain, ", http2: false, tls: [", 1);
+    assert_ne!(listen, pair);
+    let world = World::with(&listen, ROUTES);
+    let address = world.gate.addresses[1];
+    for (asked, chosen) in [
+        (&["h2", "http/1.1"][..], Some("http/1.1")),
+        (&["http/1.1"][..], Some("http/1.1")),
+        (&[][..], None),
+    ] {
+        let client = handshake(address, &authority, "app.example.com", asked).expect("TLS");
+        let found = client.conn.alpn_protocol().map(String::from_utf8_lossy);
+        assert_eq!(found.as_deref(), chosen);
+    }
+    let h2_alone = handshake(address, &authority, "app.example.com", &["h2"]);
+    assert!(h2_alone.is_err(), "there is nothing that both speak");
+    let mut client =
+        handshake(address, &authority, "app.example.com", &["h2", "http/1.1"]).expect("TLS");
+    let request = b"GET /public/x?a>=1 HTTP/1.1\r\nhost: app.example.com\r\n\r\n";
+    client.write_all(request).expect("it is sent");
+    let head = read_head(&mut client).expect("an answer");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert_eq!(world.app.requests().pop().expect("it was reached").target, "/public/x?a%3E=1");
+}
+
 /// A client as a browser is one: HTTP/2 where it can be had, several cookie fields.
 fn browser(tls: &Tls) -> reqwest::Client {
     let root = reqwest::Certificate::from_pem(tls.authority.pem().as_bytes()).expect("PEM");

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use super::super::field::{At, Field};
 use super::super::locate::Place;
-use super::super::raw::{Listen, Raw};
+use super::super::raw::{Listen, Raw, Route};
 use super::super::report::Fault;
 use super::super::scalar::Text;
+use super::super::written::Upstream;
 use super::super::{Listener, ListenerKind, ListenerPlace};
 use super::Check;
 use crate::origin::Origin;
@@ -16,6 +17,9 @@ const LONGEST_SOCKET: usize = 90;
 
 /// A socket's mode where nothing is said: for the gateway's own user alone.
 const PRIVATE: u32 = 0o600;
+
+/// Where GitHub's own clients look for its API.
+const GITHUB_API: &str = "api.github.com";
 
 // === impl Check ===
 
@@ -45,6 +49,7 @@ impl Check<'_> {
             None if !raw.unix.is_absent() => None,
             None => self.address(raw, &item.place),
         };
+        self.http2_goes_with_tls(raw);
         let kind = self.listener_kind(raw);
         Some(Listener { place: place?, kind: kind? })
     }
@@ -107,7 +112,9 @@ impl Check<'_> {
                 self.problem(&tls.place, Fault::new("`tls` lists no certificate"));
             }
             let files: Vec<_> = tls.value.0.iter().map(|at| self.certificate(at)).collect();
-            return files.into_iter().collect::<Option<_>>().map(ListenerKind::Tls);
+            let certificates = files.into_iter().collect::<Option<_>>()?;
+            let http2 = raw.http2.value() != Some(&false);
+            return Some(ListenerKind::Tls { certificates, http2 });
         }
         // What is said and cannot be read is no plain listener.
         if !raw.tls.is_absent() {
@@ -117,6 +124,35 @@ impl Check<'_> {
             Field::Absent => Some(ListenerKind::Plain),
             Field::Unreadable => None,
             Field::Given(_) => Some(ListenerKind::RedirectToHttps),
+        }
+    }
+
+    fn http2_goes_with_tls(&mut self, raw: &Listen) {
+        if let (Some(at), true) = (raw.http2.given(), raw.tls.is_absent()) {
+            let fault = Fault::new("`http2` goes with `tls`");
+            let note = "without it HTTP/1.1 is spoken anyway";
+            self.problem(&at.key, fault.help("leave it out").note(note));
+        }
+    }
+
+    /// A route in GitHub's own place is for clients that know no other, and some of them send what
+    /// HTTP/2 has no place for.
+    pub(super) fn githubs_own_clients_have_http1(&mut self, raw: &Raw) {
+        let listen = raw.listen.items();
+        let is_one_fit = listen.iter().any(|item| {
+            let is_plain = item.value.tls.is_absent() && item.value.redirect.is_absent();
+            is_plain || item.value.http2.value() == Some(&false)
+        });
+        let is_in_place = |route: &&At<Route>| {
+            let host = route.value.host.value();
+            host.is_some_and(|host| &*host.name == GITHUB_API)
+                && matches!(route.value.upstream.value(), Some(Upstream::GitHub(_)))
+        };
+        if let (false, Some(route)) = (is_one_fit, raw.routes.items().iter().find(is_in_place))
+            && let Some(host) = route.value.host.given()
+        {
+            let message = "clients that take this for GitHub itself may send `>` as it is, as Trackeep does; HTTP/2 has no place for it. Let them reach a listener with `http2: false`";
+            self.report.warn(&host.place, message);
         }
     }
 

@@ -109,6 +109,7 @@ impl Check<'_> {
             has_api_route: broker::has_api_route(raw),
         };
         let routes = self.routes(raw, whole, &gateway);
+        self.githubs_own_clients_have_http1(raw);
         let broker = self.broker(raw, &gateway);
         self.instances_are_the_brokers(raw, broker.as_ref(), &gateway);
         let (trusted_proxies, trusts_sockets) = trusted(raw.trusted_proxies.items());
