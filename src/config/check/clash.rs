@@ -5,10 +5,10 @@ use super::super::locate::Place;
 use super::super::raw::Route;
 use super::super::report::Fault;
 use super::super::written::Upstream;
-use super::access::{methods, overlap};
+use super::access::{all_public, methods, overlap};
 use super::routes::{host_of, path_of};
 use super::{Check, Gateway};
-use crate::route::{HostPattern, PathPrefix};
+use crate::route::{HostPattern, PathPattern, PathPrefix};
 
 /// A route whose host and path could be read.
 struct Placed<'r> {
@@ -78,6 +78,7 @@ impl Check<'_> {
             same_host(&other.host, &route.host)
                 && other.path != route.path
                 && covers(&route.path, &other.path)
+                && !is_for_everybody(other)
         };
         if let Some(other) = all.iter().find(below) {
             let line = self.report.line(other.place);
@@ -89,6 +90,15 @@ impl Check<'_> {
             self.problem(key, fault.note(note));
         }
     }
+}
+
+/// Whether a route lets everybody pass: what is not seen to be its own is asked for more elsewhere,
+/// never for less.
+fn is_for_everybody(route: &Placed<'_>) -> bool {
+    let public = route.raw.public.items().iter().map(|at| PathPattern::new(&at.value.0));
+    all_public(&public.collect::<Vec<_>>(), &route.path)
+        && route.raw.rules.is_absent()
+        && route.raw.methods.is_absent()
 }
 
 /// Where it says that a route takes loose paths: it says so, or it leads to GitHub.
