@@ -41,8 +41,20 @@ pub struct Instance {
     pub route: Arc<Route>,
     /// How long its tokens live.
     pub lifetime: Duration,
-    /// Whether its server may have tokens of GitHub.
-    pub github_token: bool,
+    /// What its server gets to ask GitHub's API with.
+    pub github_token: GitHubToken,
+}
+
+/// What an instance's server gets to ask GitHub's API with, on behalf of a visitor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GitHubToken {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A key for the gateway's own routes to GitHub's API: no token of GitHub leaves the gateway.
+    Key,
+    /// A token of GitHub.
+    Real,
 }
 
 /// How an instance is spoken to.
@@ -99,6 +111,11 @@ impl Instance {
     /// Whether browsers may be sent to a target with what is for this instance.
     pub fn takes(&self, target: &Target) -> bool {
         self.redirects.iter().any(|redirect| redirect.covers(target))
+    }
+
+    /// Whether its server gets keys for the routes to GitHub's API.
+    pub fn has_keys(&self) -> bool {
+        matches!(self.contract, Contract::Control) && self.github_token == GitHubToken::Key
     }
 
     /// Whether an origin, as it is written, is one of this instance's.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use super::{Config, Listener, ListenerKind, ListenerPlace, StoreKind};
-use crate::broker::{Broker, Instance};
+use crate::broker::{Broker, GitHubToken, Instance};
 use crate::github::app::App;
 use crate::github::{Hook, Settings, scopes_for};
 use crate::log::Format;
@@ -366,9 +366,17 @@ fn instance(instance: &Instance) -> Value {
         ("deny", deny(&instance.route.policy)),
         ("key", signing.map_or(Value::Null, |_| text(&REDACTED))),
         ("lifetime", text(&span(instance.lifetime))),
-        ("github_token", signing.map_or(instance.github_token.into(), |_| Value::Null)),
+        ("github_token", signing.map_or(github_token(instance), |_| Value::Null)),
         ("legacy_github_token", signing.map_or(Value::Null, |it| it.legacy_github_token.into())),
     ])
+}
+
+fn github_token(instance: &Instance) -> Value {
+    match instance.github_token {
+        GitHubToken::Nothing => false.into(),
+        GitHubToken::Key => text(&"gateway"),
+        GitHubToken::Real => true.into(),
+    }
 }
 
 fn methods(methods: Option<&[http::Method]>) -> Value {

@@ -14,7 +14,7 @@ use super::scalar::{
     BodyLimit, FileMode, Https, InstanceName, PagesOf, PlainPath, RedisAddress, RouteName, Size,
     Span, Text, TrustedProxy,
 };
-use super::written::{Allow, Bearer, Preset, Redis, SecretSource, Store, Upstream};
+use super::written::{Allow, Bearer, GivenToken, Preset, Redis, SecretSource, Store, Upstream};
 use crate::broker::Redirect;
 use crate::github::WebhookMode;
 use crate::identity::{EmailPattern, OrgName, TeamRef, UserPattern};
@@ -330,7 +330,7 @@ mapping! {
         deny: Deny,
         key: SecretSource,
         lifetime: Span,
-        github_token: bool,
+        github_token: GivenToken,
         legacy_github_token: bool,
     }
 

@@ -12,6 +12,7 @@ use super::raw::{
 use super::report::{Fault, Report};
 use super::scalar::{Address, RedisAddress, Scalar, not};
 use super::suggest::nearest;
+use crate::broker::GitHubToken;
 
 /// A secret, or where it is kept.
 pub(super) enum SecretSource {
@@ -44,6 +45,9 @@ pub(super) enum Bearer {
     /// With what there is to say of them.
     Of(Box<BearerKeys>),
 }
+
+/// What an instance's server gets to ask GitHub with: `true`, `false` or `gateway`.
+pub(super) struct GivenToken(pub(super) GitHubToken);
 
 /// Where sessions are kept.
 pub(super) enum Store {
@@ -155,6 +159,25 @@ impl Read for Bearer {
         let way_out = "write `bearer: any`, or what they begin with: `bearer: { prefix: tk_ }`";
         report.problem(&node.place, fault.note(way_out));
         None
+    }
+}
+
+// === impl GivenToken ===
+
+impl Scalar for GivenToken {
+    const WHAT: &'static str = "`true`, `false` or `gateway`";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        if text == "gateway" {
+            return Ok(Self(GitHubToken::Key));
+        }
+        match bool::parse(text) {
+            Ok(true) => Ok(Self(GitHubToken::Real)),
+            Ok(false) => Ok(Self(GitHubToken::Nothing)),
+            Err(_) => Err(not(text, "a token to give")
+                .suggest(nearest(text, ["gateway", "true", "false"]))
+                .note("`gateway`: a key for the routes with `upstream: github`; `true`: GitHub's own token")),
+        }
     }
 }
 

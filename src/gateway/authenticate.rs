@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::{Gateway, LiveSession, Request};
 use crate::api_key::{ApiKey, Presented};
+use crate::broker::{Instance, ROUTE_PREFIX};
 use crate::cookie;
 use crate::defence::{Defence, stands};
 use crate::reason::Reason;
+use crate::route::Route;
 use crate::session::{SessionId, Standing};
 use crate::store::Unavailable;
 
@@ -38,7 +40,7 @@ impl Gateway {
 
     async fn by_api_key(&self, request: &Request<'_>, key: &ApiKey) -> Authenticated {
         let (config, now) = (request.config(), self.clock.now());
-        let found = match self.sessions.find_api_key(&config.keys, key).await {
+        let found = match self.sessions.find_api_key(&config.keys, key, now).await {
             Ok(found) => found,
             Err(unavailable) => {
                 self.store_failed(request, &unavailable);
@@ -60,9 +62,17 @@ impl Gateway {
         let Some(name) = live.instance() else { return true };
         let broker = request.config().broker.as_ref();
         match broker.and_then(|broker| broker.named(name)) {
-            Some(instance) => self.admitted_by(request, instance, live.clone()).await.is_ok(),
-            None => false,
+            Some(instance) if may_have_keys(instance) => {
+                self.admitted_by(request, instance, live.clone()).await.is_ok()
+            }
+            _ => false,
         }
+    }
+
+    /// Whether a session opens a route. A key opens what it names; one that an instance's server was
+    /// given names nothing, and opens the routes to GitHub's API.
+    pub(super) fn opens(request: &Request<'_>, live: &LiveSession, route: &Route) -> bool {
+        live.opens(&route.name) || is_key_of_instance(request, live) && leads_to_github(route)
     }
 
     /// Finds the session of a request by its cookie. Of several cookies with the session's name (a neighbour can
@@ -132,6 +142,22 @@ impl Gateway {
             }
         });
     }
+}
+
+/// Whether keys for an instance count. Those in tokens that browsers carry always do.
+fn may_have_keys(instance: &Instance) -> bool {
+    instance.contract.signing().is_some() || instance.has_keys()
+}
+
+fn is_key_of_instance(request: &Request<'_>, live: &LiveSession) -> bool {
+    let broker = request.config().broker.as_ref();
+    let instance = broker.zip(live.instance()).and_then(|(broker, name)| broker.named(name));
+    instance.is_some_and(|instance| instance.has_keys())
+}
+
+/// Instances have routes of their own, which lead nowhere.
+fn leads_to_github(route: &Route) -> bool {
+    route.upstream.api().is_some() && !route.name.starts_with(ROUTE_PREFIX)
 }
 
 /// The values of the session cookie and how many they are; `None` when they are too many.

@@ -311,7 +311,7 @@ impl Gateway {
             Authenticated::Nobody(reason) => return Decision::SignIn(reason),
             Authenticated::Unknown(_) => return Decision::Unavailable(Reason::StoreUnavailable),
         };
-        if !live.opens(&route.name) && stands(Defence::ApiKeyScope) {
+        if !Self::opens(request, &live, route) && stands(Defence::ApiKeyScope) {
             return Decision::Deny(Reason::ApiKeyScope, Some(live));
         }
         if !self.has_young_facts(request, &live)

@@ -238,7 +238,7 @@ pub(super) fn notice(reason: Reason) -> Notice {
         R::TokenNotGiven => Notice(
             S::FORBIDDEN,
             "This token stays here",
-            "This instance gets no tokens of GitHub: the operator of the service allows it with `github_token: true`.",
+            "This instance gets no such token of GitHub: the operator of the service allows it with `github_token: true`.",
             "Ask the operator of the service.",
         ),
         R::ForeignInstallation => Notice(

@@ -124,6 +124,11 @@ impl Keys {
         mac(&self.newest().instance, &[b"next", token])
     }
 
+    /// The API key that the server of an instance gets in a session for an hour of the clock.
+    pub fn instance_key(&self, session: &[u8], hour: u64) -> [u8; 32] {
+        mac(&self.newest().instance, &[b"key", session, &hour.to_be_bytes()])
+    }
+
     /// The name under which a code for an instance is stored.
     pub fn broker_code_digest(&self, code: &[u8; 32]) -> Digest {
         mac(&self.newest().instance, &[b"code", code])

@@ -158,7 +158,7 @@ impl<M: Memo> Sessions<M> {
             return Ok(Some(live));
         }
         let digests: Vec<_> = keys.session_digests(id.expose(), host).collect();
-        self.open(keys, &digests).await
+        Ok(self.open(keys, &digests).await?.map(|(live, _)| live))
     }
 
     /// What a ticket opens, if this process holds it open.
@@ -166,12 +166,13 @@ impl<M: Memo> Sessions<M> {
         self.held.get(ticket).filter(|live| !live.has_ended() && self.is_in_touch())
     }
 
-    /// What a ticket opens that is in the store under one of its names, the newest of which is first.
+    /// What a ticket opens that is in the store under one of its names, the newest of which is first,
+    /// and when it ends, if ahead of its session. Such a one is looked for each time.
     async fn open(
         &self,
         keys: &Keys,
         digests: &[Digest],
-    ) -> Result<Option<Arc<Live<M>>>, Unavailable> {
+    ) -> Result<Option<(Arc<Live<M>>, Option<Time>)>, Unavailable> {
         let newest = digests[0];
         let tickets = self.rows(keys, Table::Ticket);
         for digest in digests {
@@ -179,10 +180,13 @@ impl<M: Memo> Sessions<M> {
             let Some(live) = self.by_key(keys, ticket.session).await? else { continue };
             if *digest != newest {
                 // Named by a master that is on its way out: known by the new one from now on.
-                tickets.insert(&newest, &ticket, live.expires()).await?;
+                let ends = ticket.ends.unwrap_or_else(|| live.expires());
+                tickets.insert(&newest, &ticket, ends).await?;
             }
-            self.held.hold(newest, live.clone());
-            return Ok(Some(live));
+            if ticket.ends.is_none() {
+                self.held.hold(newest, live.clone());
+            }
+            return Ok(Some((live, ticket.ends)));
         }
         Ok(None)
     }

@@ -8,9 +8,10 @@ use super::super::locate::Place;
 use super::super::raw::{Broker as RawBroker, Instance as RawInstance, Raw};
 use super::super::report::Fault;
 use super::super::scalar::LONGEST;
+use super::super::written::GivenToken;
 use super::routes::host_of;
 use super::{Check, Gateway, secrets};
-use crate::broker::{Broker, Contract, Instance, ROUTE_PREFIX, Redirect, Signing};
+use crate::broker::{Broker, Contract, GitHubToken, Instance, ROUTE_PREFIX, Redirect, Signing};
 use crate::passage::cors::Origins;
 use crate::passage::permitted::Rules;
 use crate::policy::Policy;
@@ -129,7 +130,7 @@ impl Check<'_> {
             redirects: redirects?,
             route: Arc::new(route(name, host, policy?)),
             lifetime,
-            github_token: raw.github_token.value() == Some(&true),
+            github_token: raw.github_token.value().map(|token| token.0).unwrap_or_default(),
         })
     }
 
@@ -176,9 +177,10 @@ impl Check<'_> {
     ) -> Option<Contract> {
         if kind == Kind::Control {
             self.says_nothing_of_signing(raw);
+            self.key_opens_something(raw, gateway);
             return Some(Contract::Control);
         }
-        if let Some(at) = raw.github_token.given().filter(|at| at.value) {
+        if let Some(at) = given_token(raw) {
             let fault = Fault::new("`github_token` goes with `contract: control`");
             let note = "servers of the older contracts ask for none; their browsers carry it with `legacy_github_token`";
             self.problem(&at.key, fault.help("leave it out").note(note));
@@ -206,6 +208,16 @@ impl Check<'_> {
         let key = self.strong_secret(key, secrets::verbatim)?;
         let signing = Signing { key, legacy_github_token };
         Some(if kind == Kind::OAuth { Contract::OAuth(signing) } else { Contract::Seed(signing) })
+    }
+
+    fn key_opens_something(&mut self, raw: &RawInstance, gateway: &Gateway) {
+        let key = raw.github_token.given().filter(|at| at.value.0 == GitHubToken::Key);
+        if let (Some(at), false) = (key, gateway.has_api_route) {
+            let fault = Fault::new("the keys of this instance would open nothing");
+            let note =
+                "they are for the routes with `upstream: github`, and there are none: add one";
+            self.problem(&at.place, fault.note(note));
+        }
     }
 
     fn says_nothing_of_signing(&mut self, raw: &RawInstance) {
@@ -277,6 +289,11 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// `github_token`, where something is to be given.
+fn given_token(raw: &RawInstance) -> Option<&At<GivenToken>> {
+    raw.github_token.given().filter(|at| at.value.0 != GitHubToken::Nothing)
 }
 
 fn key_of(instance: &Instance) -> Option<&Secret<Vec<u8>>> {

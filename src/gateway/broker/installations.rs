@@ -10,7 +10,7 @@ use super::super::action::Answer;
 use super::super::sign_in::redirect;
 use super::super::{Gateway, Request, Visitor, error};
 use super::caller::Caller;
-use crate::broker::{Broker, Instance, Target};
+use crate::broker::{Broker, GitHubToken, Instance, Target};
 use crate::config::Config;
 use crate::defence::{Defence, stands};
 use crate::reason::Reason;
@@ -242,6 +242,6 @@ fn install_page(config: &Config, slug: &str, state: &str) -> String {
 
 /// Whether somebody's server may have tokens of GitHub.
 pub(super) fn may_have_tokens(instance: &Instance) -> Result<(), Reason> {
-    let may = instance.github_token || !stands(Defence::TokensForFew);
+    let may = instance.github_token == GitHubToken::Real || !stands(Defence::TokensForFew);
     if may { Ok(()) } else { Err(Reason::TokenNotGiven) }
 }

@@ -15,12 +15,15 @@ const MOST_REPOSITORIES: usize = 500;
 // === impl Gateway ===
 
 impl Gateway {
-    /// `GET /api/v1/github/user/access-token`: the visitor's own.
+    /// `GET /api/v1/github/user/access-token`: the visitor's own, or a key of ours.
     pub(super) async fn user_token(
         &self,
         request: &Request<'_>,
         caller: &Caller,
     ) -> Result<Value, Reason> {
+        if caller.instance.has_keys() {
+            return self.key_for_github(request, caller).await;
+        }
         may_have_tokens(&caller.instance)?;
         let account = caller.visitor.session().account.id;
         let credential = self.tokens.usable(&request.snapshot.asking(), account).await;
@@ -42,6 +45,23 @@ impl Gateway {
             token["expires_at"] = json!(Time::to_rfc3339(ends));
         }
         Ok(token)
+    }
+
+    /// A key for the routes to GitHub's API, in the place of the token: what is asked with it is held,
+    /// and within the visitor's limits.
+    async fn key_for_github(
+        &self,
+        request: &Request<'_>,
+        caller: &Caller,
+    ) -> Result<Value, Reason> {
+        let (keys, now) = (&request.config().keys, self.clock.now());
+        let made = self.sessions.instance_key(keys, caller.visitor.session(), now).await;
+        let (key, ends) = made.map_err(self.no_store(request))?;
+        Ok(json!({
+            "access_token": key.to_text().expose(),
+            "source": "gateway",
+            "expires_at": ends.to_rfc3339(),
+        }))
     }
 
     /// `GET /api/v1/github/app/installations/{id}/access-token`: good for what the visitor may see

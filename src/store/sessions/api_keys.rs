@@ -8,6 +8,7 @@ use super::super::tickets::TicketRow;
 use super::super::{Memo, Table, Unavailable};
 use super::{Live, SessionRow, Sessions};
 use crate::api_key::ApiKey;
+use crate::clock::Time;
 use crate::keys::{Keys, random};
 use crate::session::{Session, SessionKey};
 
@@ -62,11 +63,16 @@ impl<M: Memo> Sessions<M> {
         &self,
         keys: &Keys,
         key: &ApiKey,
+        now: Time,
     ) -> Result<Option<Arc<Live<M>>>, Unavailable> {
         if let Some(live) = self.held_open(&keys.api_key_digest(key.expose())) {
             return Ok(Some(live).filter(|live| live.is_api_key()));
         }
         let digests: Vec<_> = keys.api_key_digests(key.expose()).collect();
-        Ok(self.open(keys, &digests).await?.filter(|live| live.is_api_key()))
+        let opened = self.open(keys, &digests).await?;
+        let is_good = |live: &Live<M>, ends: Option<Time>| {
+            live.is_api_key() && ends.is_none_or(|ends| now < ends)
+        };
+        Ok(opened.filter(|(live, ends)| is_good(live, *ends)).map(|(live, _)| live))
     }
 }

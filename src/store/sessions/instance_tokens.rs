@@ -12,6 +12,7 @@ use super::super::accounts::Enlisted;
 use super::super::tickets::TicketRow;
 use super::super::{Memo, Table, Unavailable};
 use super::{Live, SessionRow, Sessions};
+use crate::api_key::ApiKey;
 use crate::broker::InstanceToken;
 use crate::clock::Time;
 use crate::keys::{Digest, Keys, random};
@@ -29,6 +30,9 @@ pub struct Opened<M> {
 /// How long a token is good after the next one was used: whatever is under way with it arrives, and
 /// answers that come late may bring it back meanwhile.
 pub const GRACE: Duration = Duration::from_secs(300);
+
+/// Seconds that one API key is given for; it is good as long again.
+const KEY_LASTS: i64 = 3600;
 
 impl<M: Memo> Sessions<M> {
     /// Makes the session of an instance's server and its first token, on behalf of somebody who is
@@ -122,6 +126,23 @@ impl<M: Memo> Sessions<M> {
         let ticket = TicketRow { session: live.key, ends: Some(ends), before: Some(own.into()) };
         tickets.insert(&digest, &ticket, ends).await?;
         Ok(next)
+    }
+
+    /// An API key for the session of an instance's server, and when it ends: with the session, and
+    /// within two hours. All nodes give the same one within an hour, so that many questions make one.
+    pub async fn instance_key(
+        &self,
+        keys: &Keys,
+        live: &Live<M>,
+        now: Time,
+    ) -> Result<(ApiKey, Time), Unavailable> {
+        let hour = now.unix().div_euclid(KEY_LASTS);
+        let key = ApiKey::new(keys.instance_key(live.key.as_bytes(), hour.unsigned_abs()));
+        let ends = Time::from_unix((hour + 2) * KEY_LASTS).min(live.expires());
+        let ticket = TicketRow { session: live.key, ends: Some(ends), before: None };
+        let digest = keys.api_key_digest(key.expose());
+        self.rows(keys, Table::Ticket).insert(&digest, &ticket, ends).await?;
+        Ok((key, ends))
     }
 
     /// A newer token is in use: this one ends soon.
@@ -248,6 +269,61 @@ mod tests {
         assert!(find(&nodes[0], &keys, &next[0], 7000).await.is_none());
     }
 
+    async fn opened(
+        node: &Sessions<()>,
+        keys: &Keys,
+        key: &ApiKey,
+        now: i64,
+    ) -> Option<Arc<Live<()>>> {
+        node.find_api_key(keys, key, at(now)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_key_is_the_same_on_all_nodes_for_an_hour_and_good_for_one_more() {
+        let keys = keys_of(&[1]);
+        let (clock, nodes, token) = scene(&keys).await;
+        let live = find(&nodes[0], &keys, &token, 1000).await.unwrap().live;
+        let next = nodes[0].next_instance_token(&keys, &token, &live, at(90_000)).await.unwrap();
+        let live = find(&nodes[1], &keys, &next, 1000).await.unwrap().live;
+        let mut given = Vec::new();
+        for (node, now) in [(0, 1000), (1, 3599), (0, 3600)] {
+            clock.set(at(now));
+            given.push(nodes[node].instance_key(&keys, &live, at(now)).await.unwrap());
+        }
+        let (keys_given, ends): (Vec<_>, Vec<_>) = given.into_iter().unzip();
+        assert_eq!(ends, [at(7200), at(7200), at(10_800)]);
+        assert_eq!(keys_given[0].expose(), keys_given[1].expose());
+        assert_ne!(keys_given[1].expose(), keys_given[2].expose());
+        for node in &nodes {
+            // A second time, too: it is not held beyond its end.
+            for _ in 0..2 {
+                assert_eq!(opened(node, &keys, &keys_given[0], 7199).await.unwrap().key, live.key);
+                assert!(opened(node, &keys, &keys_given[0], 7200).await.is_none());
+            }
+            assert!(opened(node, &keys, &keys_given[2], 7200).await.is_some());
+        }
+        // It is no token of a server's, and ends with the session.
+        let forged = InstanceToken::new(*keys_given[2].expose());
+        assert!(find(&nodes[0], &keys, &forged, 7200).await.is_none());
+        nodes[1].end(&keys, 1, live.key, at(7200)).await.unwrap();
+        assert!(opened(&nodes[1], &keys, &keys_given[2], 7200).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_key_goes_on_under_a_new_master_and_not_beyond_its_end() {
+        let (old, rotated, new) = (keys_of(&[1]), keys_of(&[2, 1]), keys_of(&[2]));
+        let (clock, nodes, token) = scene(&old).await;
+        let live = find(&nodes[0], &old, &token, 1000).await.unwrap().live;
+        let (key, ends) = nodes[0].instance_key(&old, &live, at(1000)).await.unwrap();
+        assert_eq!(ends, at(4600), "with its session");
+        assert!(opened(&nodes[0], &new, &key, 1000).await.is_none());
+        for now in [1000, 4599] {
+            assert!(opened(&nodes[0], &rotated, &key, now).await.is_some());
+        }
+        clock.set(at(4600));
+        assert!(opened(&nodes[0], &rotated, &key, 4600).await.is_none());
+    }
+
     #[tokio::test]
     async fn a_token_opens_nothing_as_a_cookie_or_a_key_and_goes_on_under_a_new_master() {
         let (old, rotated, new) = (keys_of(&[1]), keys_of(&[2, 1]), keys_of(&[2]));
@@ -255,7 +331,7 @@ mod tests {
         let cookie = crate::session::SessionId::new(*token.expose());
         let key = crate::api_key::ApiKey::new(*token.expose());
         assert!(nodes[0].find(&old, &cookie, "a").await.unwrap().is_none());
-        assert!(nodes[0].find_api_key(&old, &key).await.unwrap().is_none());
+        assert!(nodes[0].find_api_key(&old, &key, at(1000)).await.unwrap().is_none());
         assert!(find(&nodes[0], &new, &token, 1000).await.is_none());
         assert!(find(&nodes[0], &rotated, &token, 1000).await.is_some());
         let digest = new.instance_token_digest(token.expose());

@@ -333,7 +333,7 @@ async fn an_api_key_opens_its_session_on_every_node_and_a_cookie_of_the_same_bit
     let key = made(&here, &keys(), &owner).await;
     for sessions in [&here, &sessions(&store)] {
         for _ in ["from the store", "held open"] {
-            let live = sessions.find_api_key(&keys(), &key).await.unwrap().unwrap();
+            let live = sessions.find_api_key(&keys(), &key, at(1000)).await.unwrap().unwrap();
             assert_eq!((live.is_api_key(), live.expires()), (true, at(9000)));
             assert_eq!([live.opens("app"), live.opens("wiki")], [true, false]);
             let never = Lifetimes { lifetime: Duration::ZERO, idle: Duration::ZERO };
@@ -344,7 +344,7 @@ async fn an_api_key_opens_its_session_on_every_node_and_a_cookie_of_the_same_bit
             assert!(sessions.find(&keys(), &cookie, host).await.unwrap().is_none());
         }
         let other = ApiKey::new([9; 32]);
-        assert!(sessions.find_api_key(&keys(), &other).await.unwrap().is_none());
+        assert!(sessions.find_api_key(&keys(), &other, at(1000)).await.unwrap().is_none());
     }
     assert!(owner.opens("wiki"), "a sign-in opens every route");
 }
@@ -355,8 +355,8 @@ async fn a_rotated_master_finds_an_api_key_that_the_old_one_named() {
     let (old, rotated, new) = (keys_of(&[1]), keys_of(&[2, 1]), keys_of(&[2]));
     let (owner, _) = begin(&sessions(&store), &old).await;
     let key = made(&sessions(&store), &old, &owner).await;
-    assert!(sessions(&store).find_api_key(&new, &key).await.unwrap().is_none());
-    assert!(sessions(&store).find_api_key(&rotated, &key).await.unwrap().is_some());
+    assert!(sessions(&store).find_api_key(&new, &key, at(1000)).await.unwrap().is_none());
+    assert!(sessions(&store).find_api_key(&rotated, &key, at(1000)).await.unwrap().is_some());
     let digest = new.api_key_digest(key.expose());
     assert!(store.get(Table::Ticket, &digest).await.unwrap().is_some(), "named anew");
 }
@@ -370,7 +370,7 @@ async fn many_sign_ins_take_no_api_key_away() {
         begin(&sessions, &keys()).await;
     }
     assert!(sessions.find(&keys(), &first, "a").await.unwrap().is_none(), "control");
-    assert!(sessions.find_api_key(&keys(), &key).await.unwrap().is_some());
+    assert!(sessions.find_api_key(&keys(), &key, at(1000)).await.unwrap().is_some());
 }
 
 /// Whoever has a stolen cookie and sees its session end cannot save anything into a key.
@@ -393,7 +393,7 @@ async fn all_sign_ins_end_without_the_api_keys_or_with_them() {
     let key = made(&sessions, &keys(), &mine).await;
     begin(&sessions, &keys()).await;
     let end = async |doomed| sessions.end_all(&keys(), 1, doomed, at(1000)).await;
-    let is_good = async || sessions.find_api_key(&keys(), &key).await.unwrap().is_some();
+    let is_good = async || sessions.find_api_key(&keys(), &key, at(1000)).await.unwrap().is_some();
     assert_eq!(end(Doomed::SignInsBut(mine.key)).await, Ok(1));
     assert!(is_good().await);
     assert_eq!(end(Doomed::AllBut(mine.key)).await, Ok(1));
