@@ -61,6 +61,8 @@ mod classes;
 mod trackeep;
 /// Visitors of the gateway are users of the instance behind it, too.
 mod one_sign_in;
+/// What an instance asks GitHub itself comes here.
+mod trackeep_github;
 /// Paths, hosts and methods are judged and forwarded as the same bytes.
 mod targets;
 /// Cookies: tossed, planted, carried off, guessed, hidden.

@@ -86,7 +86,13 @@ const ATTACKS: &[(Defence, &[&str])] = &[
     (Defence::OwnSessions, &["my_sessions::a_session_of_somebody_else_is_not_ended"]),
     (Defence::AdminToken, &["operate::without_the_token_nothing_is_told_and_nothing_is_done"]),
     (Defence::HandoverBinding, &["handover::a_code_taken_by_another_browser_opens_nothing"]),
-    (Defence::ApiKeyScope, &["api_keys::a_key_opens_the_routes_that_it_names_and_no_others"]),
+    (
+        Defence::ApiKeyScope,
+        &[
+            "api_keys::a_key_opens_the_routes_that_it_names_and_no_others",
+            "trackeep_github::a_key_for_githubs_api_opens_nothing_else",
+        ],
+    ),
     (
         Defence::OwnAnswers,
         &[

@@ -89,6 +89,11 @@ impl Connection<UnixStream> {
 }
 
 impl<S: Read + Write> Connection<S> {
+    /// Over a stream that is open already.
+    pub(crate) fn over(stream: S) -> Self {
+        Self(stream)
+    }
+
     /// Sends bytes as they are.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.0.write_all(bytes)
