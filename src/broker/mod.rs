@@ -77,6 +77,9 @@ pub struct Signing {
     pub legacy_github_token: bool,
 }
 
+/// Where an instance waits for a browser that installed the GitHub App.
+const INSTALLED: &str = "/api/v1/github/app/callback";
+
 /// Before an instance's name in that of its route: no route of the configuration has a colon.
 pub const ROUTE_PREFIX: &str = "broker:";
 
@@ -116,6 +119,15 @@ impl Instance {
     /// Whether its server gets keys for the routes to GitHub's API.
     pub fn has_keys(&self) -> bool {
         matches!(self.contract, Contract::Control) && self.github_token == GitHubToken::Key
+    }
+
+    /// Whether a browser that installed the GitHub App may be sent to a target: where it may be sent
+    /// anyway, and where an instance waits for it, if only the place of its sign-in is registered.
+    pub fn takes_installed(&self, target: &Target) -> bool {
+        let usual = self.contract.usual_path();
+        let beside = |redirect: &Redirect| redirect.beside(usual, INSTALLED);
+        self.takes(target)
+            || self.redirects.iter().filter_map(beside).any(|place| place.covers(target))
     }
 
     /// Whether an origin, as it is written, is one of this instance's.

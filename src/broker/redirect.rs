@@ -57,6 +57,13 @@ impl Redirect {
         is_here || !stands(Defence::RegisteredTargets)
     }
 
+    /// The place beside this one, if this one is at a path of that name.
+    pub fn beside(&self, path: &str, other: &str) -> Option<Self> {
+        let before = self.path.as_str().strip_suffix(path)?;
+        let path = PathPrefix::new(&format!("{before}{other}"));
+        Some(Self { origin: self.origin.clone(), path })
+    }
+
     /// Its origin.
     pub fn origin(&self) -> &Origin {
         &self.origin

@@ -114,6 +114,8 @@ pub struct Forward {
     pub(super) hides_page: bool,
     /// The visitor's seat at the instance behind the route, whose token is among the fields.
     pub(super) seat: Option<Taken>,
+    /// Removes from the browser whom its pages know, for when the app refuses the token that it brought.
+    pub(super) forgets: Option<HeaderValue>,
     /// Whether the client's `Authorization` holds an API key, which is not for the app.
     pub(super) has_api_key: bool,
 }
@@ -263,6 +265,7 @@ impl Forward {
             body_limit: rule.and_then(|rule| rule.body_limit).unwrap_or(route.body_limit),
             read_timeout: rule.and_then(|rule| rule.read_timeout),
             seat: None,
+            forgets: None,
             has_api_key,
             hides_page: own
                 .as_ref()

@@ -271,7 +271,9 @@ impl Gateway {
                 Action::forward(Forward::new(request, route, rule, Some(visitor), reason))
             }
             Decision::SignIn(reason) => {
-                Action::respond(self.ask_to_sign_in(request, reason)).for_route(route)
+                let has_left = trackeep::signed_out(request, route);
+                let answer = has_left.unwrap_or_else(|| self.ask_to_sign_in(request, reason));
+                Action::respond(answer).for_route(route)
             }
             Decision::Deny(reason, visitor) => {
                 Action::respond(error::denied(request, route, reason, visitor.as_ref()))

@@ -14,7 +14,7 @@ use crate::reason::Reason;
 const PURPOSE: &str = "sign-out";
 
 /// What is so once a session has ended.
-const OVER: &str = "Your session is over, here and in every app behind this gateway.";
+pub(super) const OVER: &str = "Your session is over, here and in every app behind this gateway.";
 
 // === impl Gateway ===
 

@@ -332,11 +332,6 @@ impl ProxyHttp for Proxy {
         upstream: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        if upstream.status == StatusCode::UNAUTHORIZED
-            && let Some(forward) = &ctx.forward
-        {
-            forward.was_refused();
-        }
         let own = ctx.forward.as_ref().and_then(|forward| forward.stays_at.as_ref());
         if own.is_some_and(|own| leads_away(&upstream.headers, own)) {
             ctx.reason = Reason::RedirectedAway;
@@ -356,6 +351,11 @@ impl ProxyHttp for Proxy {
             for value in theirs {
                 upstream.append_header(SET_COOKIE, value)?;
             }
+        }
+        if upstream.status == StatusCode::UNAUTHORIZED
+            && let Some(lost) = ctx.forward.as_ref().and_then(|forward| forward.was_refused())
+        {
+            upstream.append_header(SET_COOKIE, lost.clone())?;
         }
         Ok(())
     }

@@ -182,7 +182,7 @@ fn a_visitor_of_the_gateway_is_a_user_of_the_trackeep_behind_it() {
     // Its own button ends the session here. GitHub still knows who it was, and is told to ask.
     walk.window.wait_for_text("#status", "Signed in as octocat");
     walk.window.tick("#logout");
-    walk.window.wait_for_text("#title", "Trackeep: /app");
+    walk.window.wait_for_text("h1", "You are signed out");
     walk.window.go(&walk.url("/.gatekeep/start?rd=/app&prompt=select_account"));
     walk.pass_github("hubot");
     walk.window.wait_for_text("#status", "Signed in as hubot");

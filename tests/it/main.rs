@@ -63,6 +63,8 @@ mod trackeep;
 mod one_sign_in;
 /// What an instance asks GitHub itself comes here.
 mod trackeep_github;
+/// The real Trackeep, where somebody has built one.
+mod real_trackeep;
 /// Paths, hosts and methods are judged and forwarded as the same bytes.
 mod targets;
 /// Cookies: tossed, planted, carried off, guessed, hidden.

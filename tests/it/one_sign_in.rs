@@ -396,6 +396,51 @@ fn a_browser_that_is_to_keep_the_token_gets_it_by_the_instances_own_pages() {
     assert_eq!(scene.trackeep.answered(CALLBACK, 307), 1, "once a browser");
 }
 
+/// Its pages look at no answer for that: every list would be empty for good.
+#[test]
+fn a_browser_whose_token_the_instance_refuses_gets_another_with_the_next_page() {
+    let scene = Scene::new("browser");
+    scene.trackeep.token_life(Duration::from_secs(3_600));
+    let (mut browser, _) = scene.world.signed_in("octocat", &url("/app/notes"));
+    scene.signed_in("hubot");
+    let token_of = |who| format!("Bearer {}", scene.trackeep.token_of(who));
+    let (old, foreign) = (token_of("octocat"), token_of("hubot"));
+    let ask = |browser: &mut Browser, shown: &str| me(browser, &[("authorization", shown)]).0;
+    assert_eq!(ask(&mut browser, &old), 200);
+    assert_eq!(browser.get(&url("/app/notes")).status, 200);
+    scene.advance(Duration::from_secs(3_601));
+    // What is not the visitor's own says nothing of it.
+    for shown in [&*foreign, "Bearer null", ""] {
+        assert_eq!(ask(&mut browser, shown), 401, "{shown}");
+        assert_eq!(browser.get(&url("/app/notes")).status, 200, "{shown}");
+    }
+    assert_eq!(ask(&mut browser, &old), 401);
+    let page = browser.get(&url("/app/notes"));
+    assert_eq!(page.status, 303);
+    assert!(page.location().starts_with("/api/v1/auth/control/callback?token="));
+    browser.follow(&join(&url("/app/notes"), page.location()));
+    assert_eq!(ask(&mut browser, &token_of("octocat")), 200);
+    assert_eq!(browser.get(&url("/app/notes")).status, 200, "once");
+}
+
+/// GitHub would send whoever it knows back at once, as if the button had done nothing.
+#[test]
+fn after_the_instances_own_sign_out_its_sign_in_page_says_so_and_asks_nobody_in() {
+    for sign_in in ["gateway", "browser", "button"] {
+        let scene = Scene::new(sign_in);
+        let mut browser = scene.signed_in("octocat");
+        let own = [("origin", APP), ("sec-fetch-site", "same-origin")];
+        assert_eq!(browser.send("POST", &url("/api/v1/auth/logout"), &own, "").status, 200);
+        let hits = scene.trackeep.requests().len();
+        assert_eq!(browser.clone().get(&url("/app")).status, 303, "{sign_in}: no other page does");
+        let page = browser.get(&url("/login"));
+        assert_eq!(page.status, 200, "{sign_in}");
+        assert!(page.text().contains("You are signed out"), "{sign_in}: {}", page.text());
+        assert_eq!(scene.trackeep.requests().len(), hits, "{sign_in}");
+        assert_eq!(browser.get(&url("/login")).status, 303, "{sign_in}: once");
+    }
+}
+
 #[test]
 fn a_button_signs_in_with_one_click_and_no_further_question() {
     let scene = Scene::new("button");

@@ -80,8 +80,9 @@ impl Gateway {
     ) -> Result<Value, Reason> {
         let text = request.parameter("redirect_uri").ok().flatten();
         let target = text.and_then(|text| Target::parse(&text, &ADDED));
-        let target =
-            target.filter(|target| caller.instance.takes(target)).ok_or(Reason::UnknownTarget)?;
+        let target = target
+            .filter(|target| caller.instance.takes_installed(target))
+            .ok_or(Reason::UnknownTarget)?;
         let slug = self.slug(request).await.ok_or(Reason::InstallationUnusable)?;
         let errand = InstallErrand {
             account: caller.visitor.session().account.id,
@@ -227,7 +228,8 @@ impl Gateway {
 /// The instance of an errand, and its target if that is still registered.
 fn place_of<'b>(broker: &'b Broker, errand: &InstallErrand) -> Option<(&'b Arc<Instance>, Target)> {
     let instance = broker.named(&errand.instance)?;
-    let target = Target::parse(&errand.target, &ADDED).filter(|target| instance.takes(target))?;
+    let target = Target::parse(&errand.target, &ADDED);
+    let target = target.filter(|target| instance.takes_installed(target))?;
     Some((instance, target))
 }
 

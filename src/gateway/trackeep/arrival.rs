@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
-    SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Response};
 
@@ -26,6 +26,15 @@ const TEMPLATE: &str = include_str!("arrival.html");
 /// The longest that browsers keep a cookie (RFC 6265bis §5.5).
 const KNOWN_FOR: Duration = Duration::from_secs(400 * 86_400);
 
+/// What the cookie says while a browser that has just signed out goes to the page for that.
+const LEFT: &str = "left";
+
+/// How long it may take to get there.
+const ON_THE_WAY: Duration = Duration::from_secs(60);
+
+/// Where the instance's pages go after its own sign-out.
+const SIGN_IN: &str = "/login";
+
 /// The instance's first page.
 pub(super) const HOME: &str = "/app";
 
@@ -33,7 +42,7 @@ pub(super) const HOME: &str = "/app";
 const BACK: &str = "/auth/callback";
 
 /// Where the instance's pages go when they find nobody signed in, and where they come from then.
-const OUTSIDE: &[&str] = &["", "/login", BACK];
+const OUTSIDE: &[&str] = &["", SIGN_IN, BACK];
 
 /// Whether a visitor comes to the instance by a page, and this browser's pages do not know who it is:
 /// they never did, somebody else was here before, or they have forgotten.
@@ -70,10 +79,26 @@ pub(super) fn brings_own_token(request: &Request<'_>, live: &LiveSession) -> boo
     }
 }
 
+/// Whether a script shows the visitor's own token of the instance.
+pub(super) fn shows_own_token(request: &Request<'_>, live: &LiveSession) -> bool {
+    let shown = request.headers.get(AUTHORIZATION).and_then(|shown| shown.to_str().ok());
+    let token = shown.map(|shown| shown.strip_prefix("Bearer ").unwrap_or(shown));
+    token.is_some_and(|token| seat::is_of(token, live.account.id))
+}
+
 /// Whether the pages of this browser were told of this very account.
 fn is_known_here(request: &Request<'_>, live: &LiveSession) -> bool {
     let account = live.account.id.to_string();
-    cookie::values(request.headers, request.jar().instance()).any(|known| known == account)
+    knows(request, &account)
+}
+
+/// Whether a browser goes where the instance's pages go once it has signed out there.
+pub(super) fn has_left(request: &Request<'_>) -> bool {
+    is_page(request) && request.target.path() == SIGN_IN && knows(request, LEFT)
+}
+
+fn knows(request: &Request<'_>, word: &str) -> bool {
+    cookie::values(request.headers, request.jar().instance()).any(|known| known == word)
 }
 
 /// The page, which goes on to what was asked for.
@@ -96,6 +121,18 @@ pub(super) fn mark(request: &Request<'_>, live: &LiveSession) -> HeaderValue {
     jar.set(jar.instance(), &live.account.id.to_string(), KNOWN_FOR)
 }
 
+/// The cookie that says that nobody is known, and why.
+pub(super) fn left(request: &Request<'_>) -> HeaderValue {
+    let jar = request.jar();
+    jar.set(jar.instance(), LEFT, ON_THE_WAY)
+}
+
+/// Removes it.
+pub(super) fn forget(request: &Request<'_>) -> HeaderValue {
+    let jar = request.jar();
+    jar.clear(jar.instance())
+}
+
 /// The same address again, with what only the browser knows of it; from outside the page that
 /// the instance's own sign-in would lead to.
 fn onward(request: &Request<'_>) -> String {
@@ -103,7 +140,7 @@ fn onward(request: &Request<'_>) -> String {
     if !is_outside(path) && path != super::GITHUB_SIGN_IN {
         return "location.reload();".to_owned();
     }
-    let next = request.parameter("next").ok().flatten().filter(|_| path == "/login");
+    let next = request.parameter("next").ok().flatten().filter(|_| path == SIGN_IN);
     let next = next.map(|next| ReturnTo::on(request.here(), &next));
     let next = next.as_ref().map(ReturnTo::path).filter(|next| !is_outside(bare(next)));
     format!("location.replace({});", literal(next.unwrap_or(HOME)))

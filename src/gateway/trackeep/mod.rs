@@ -8,11 +8,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, COOKIE};
+use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::json;
 
-use super::action::{Action, Forward};
+use super::action::{Action, Answer, Forward};
 use super::broker::said;
 use super::ending::Cause;
 use super::sign_in::redirect;
@@ -125,8 +125,12 @@ impl Gateway {
             let answer = redirect(&to, &[arrival::mark(request, live)], Reason::Endpoint);
             return Ok(Action::respond(answer).for_route(route));
         }
+        let is_sent = sign_in.by == SignInBy::Browser;
+        let forgets = is_sent && arrival::shows_own_token(request, live);
         let (reason, rule) = (visitor.reason(), visitor.rule());
-        Ok(Action::forward(Forward::new(request, route, rule, Some(visitor), reason)))
+        let mut forward = Forward::new(request, route, rule, Some(visitor), reason);
+        forward.forgets = forgets.then(|| arrival::forget(request));
+        Ok(Action::forward(forward))
     }
 
     /// The instance, and the visitor as one whom its own policy admits by now.
@@ -211,18 +215,33 @@ impl Gateway {
         let ended = self.end_session(request.snapshot, live.key, live.account.id, Cause::SignOut);
         ended.await.map_err(self.no_store(request))?;
         let answer = said(&json!({ "message": "Logged out successfully" }));
-        Ok(Action::respond(sign_out::without_cookies(request, answer)).for_route(route))
+        let mut answer = sign_out::without_cookies(request, answer);
+        answer.response.headers_mut().append(SET_COOKIE, arrival::left(request));
+        Ok(Action::respond(answer).for_route(route))
     }
 }
 
 impl Forward {
     /// The app refused what it was sent: a token that it gave before may be good no more, so the next
-    /// request asks for another one.
-    pub fn was_refused(&self) {
+    /// request asks for another one. Where the browser keeps the token, its next page does, for it
+    /// loses the cookie that is returned.
+    pub fn was_refused(&self) -> Option<&HeaderValue> {
         if let Some(taken) = &self.seat {
             taken.give_up();
         }
+        self.forgets.as_ref()
     }
+}
+
+/// After the instance's own sign-out its pages go to where they would sign in. Whoever is still known
+/// at GitHub would be back at once, and would have signed out in vain.
+pub(super) fn signed_out(request: &Request<'_>, route: &Route) -> Option<Answer> {
+    let has_left = route.sign_in.is_some() && arrival::has_left(request);
+    has_left.then(|| {
+        let mut answer = sign_out::signed_out(request, sign_out::OVER);
+        answer.response.headers_mut().append(SET_COOKIE, arrival::forget(request));
+        answer
+    })
 }
 
 /// What the instance is told of a visitor whom the gateway signs in: nothing that the browser keeps for

@@ -501,7 +501,7 @@ fn an_api_key_is_good_for_files_alone() {
     let forwarded =
         format!("{write}X-Forwarded-Host: trackeep.example\r\nX-Forwarded-Proto: https\r\n");
     let shared = post(&trackeep, "/api/v1/files/1/share", &forwarded, &json!({})).json();
-    let url = shared["share_url"].as_str().unwrap();
+    let url = shared["public_share_url"].as_str().unwrap();
     let path = url.strip_prefix(PUBLIC).expect("the host that the proxy says");
     assert_eq!(get(&trackeep, path, "").json()["content"]["id"], 1);
     assert_eq!(get(&trackeep, &format!("{path}x"), "").status, 404);

@@ -44,6 +44,11 @@ impl Database {
     }
 
     /// Whose key this is, if it may do this.
+    pub(super) fn permissions_of_key(&self, word: &str) -> Option<&[String]> {
+        let key = self.keys.iter().find(|key| key.word == word)?;
+        Some(&key.permissions)
+    }
+
     pub(super) fn user_of_key(&self, word: &str, permission: &str) -> Option<u64> {
         let key = self.keys.iter().find(|key| key.word == word)?;
         let may = permission.is_empty()

@@ -88,8 +88,14 @@ pub(super) fn share(shared: &Shared, request: &Recorded, id: &str) -> Answered {
     let scheme = request.header("x-forwarded-proto").unwrap_or("http");
     let host = redirect::part(request, "x-forwarded-host").or_else(|| request.header("host"));
     let host = host.unwrap_or_default();
-    let url = format!("{scheme}://{host}/api/v1/shared/{word}");
-    Ok(json_with(StatusCode::CREATED, &json!({ "share_token": word, "share_url": url })))
+    let path = format!("/api/v1/shared/{word}");
+    let url = format!("{scheme}://{host}{path}");
+    Ok(json_with(
+        StatusCode::CREATED,
+        &json!({
+            "share_token": word, "share_url": path, "public_share_url": url,
+        }),
+    ))
 }
 
 /// `GET /api/v1/shared/:token`: for everybody.

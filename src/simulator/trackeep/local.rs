@@ -51,7 +51,17 @@ pub(super) fn authenticate(shared: &Shared, request: &Recorded) -> Result<Tracke
     by_key().ok_or_else(|| refused("Invalid token"))
 }
 
-/// The same for an admin.
+/// What the API key that is shown is good for. A token of a user's is none.
+pub(super) fn validate(shared: &Shared, request: &Recorded) -> Answered {
+    let user = authenticate(shared, request)?;
+    let shown = request.header("authorization").and_then(|shown| shown.strip_prefix("Bearer "));
+    let database = lock(&shared.database);
+    let found = shown.and_then(|word| database.permissions_of_key(word));
+    let found = found.ok_or_else(|| error(StatusCode::UNAUTHORIZED, "Invalid API key"))?;
+    Ok(fine(&json!({ "valid": true, "user_id": user.id, "permissions": found })))
+}
+
+/// Who asks, if it is an admin.
 pub(super) fn admin(shared: &Shared, request: &Recorded) -> Result<TrackeepUser, Refusal> {
     let user = authenticate(shared, request)?;
     if user.role == "admin" {

@@ -23,8 +23,8 @@ pub(super) fn health(shared: &Shared) -> Reply {
     }))
 }
 
-pub(super) fn alive() -> Reply {
-    fine(&json!({ "status": "alive" }))
+pub(super) fn says(status: &str) -> Reply {
+    fine(&json!({ "status": status }))
 }
 
 /// Its own address is `http` here, behind whatever ends TLS.

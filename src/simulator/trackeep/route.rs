@@ -69,7 +69,7 @@ fn at_once(shared: &Shared, request: &Recorded, path: &[&str]) -> Answered {
         ("GET", ["auth", "check-users"]) => Ok(local::check_users(shared)),
         ("GET", ["auth", "me"]) => local::me(shared, request),
         ("POST", ["auth", "register"]) => local::register(shared, request),
-        ("POST", ["auth", "login"]) => local::login(shared, request),
+        ("POST", ["auth", "login" | "login-totp"]) => local::login(shared, request),
         ("POST", ["auth", "logout"]) => Ok(local::logout()),
         ("POST", ["auth", "password-reset", ..] | ["youtube-search-test"])
         | (
@@ -82,10 +82,7 @@ fn at_once(shared: &Shared, request: &Recorded, path: &[&str]) -> Answered {
         ("POST", ["files", "upload"]) => files::upload(shared, request),
         ("GET", ["files", id, "download"]) => files::download(shared, request, id),
         ("POST", ["files", id, "share"]) => files::share(shared, request, id),
-        ("GET", ["browser-extension", "validate"]) => {
-            let user = local::authenticate(shared, request)?;
-            Ok(fine(&json!({ "valid": true, "user": user.shown() })))
-        }
+        ("GET", ["browser-extension", "validate"]) => local::validate(shared, request),
         ("GET", ["admin", "users"]) => admin_users(shared, request),
         ("PUT", ["admin", "users", id, "role"]) => set_role(shared, request, id),
         (_, ["admin" | "performance", ..]) => {
@@ -126,7 +123,8 @@ fn set_role(shared: &Shared, request: &Recorded, id: &str) -> Answered {
 fn elsewhere(shared: &Shared, request: &Recorded) -> Reply {
     match (request.method.as_str(), request.path()) {
         ("GET", "/health") => open::health(shared),
-        ("GET", "/live" | "/ready") => open::alive(),
+        ("GET", "/live") => open::says("alive"),
+        ("GET", "/ready") => open::says("ready"),
         ("GET", "/api/demo/status") => open::demo_status(shared),
         ("GET", "/api/version") => fine(&json!({ "version": "1.3.0" })),
         ("GET", "/api/updates/check") => open::check_for_updates(),

@@ -153,6 +153,35 @@ fn the_app_is_told_with_its_name_where_there_is_one() {
     assert_eq!(refusal(&ask(&without, &asked, &token)).0, 403);
 }
 
+/// An operator who registers the place of the sign-in alone means the instance all the same.
+#[test]
+fn a_browser_comes_back_from_the_apps_page_to_an_instance_whose_sign_in_alone_is_registered() {
+    let world = world_with_app();
+    world.github.install(Installation::new(5, "acme"));
+    let own = "https://narrow.example.com/at/api/v1";
+    let callback = format!("{own}/auth/control/callback");
+    let (mut browser, token) = signed_in_at(&world, "octocat", &callback);
+    let install = |target: &str| {
+        let asked = encode(&[("redirect_uri", target)]);
+        ask(&world, &format!("/api/v1/github/app/install-url?{asked}"), &token)
+    };
+    let there = install(&format!("{own}/github/app/callback?state=abc"));
+    let state = parameter(&decoded::<InstallUrl>(&there).install_url, "state").expect("a state");
+    let query = encode(&[("installation_id", "5"), ("setup_action", "install"), ("state", &state)]);
+    let back = browser.get(&format!("{SERVICE}/auth/github/app/callback?{query}"));
+    let expected =
+        format!("{own}/github/app/callback?state=abc&installation_id=5&setup_action=install");
+    assert_eq!(back.location(), expected);
+
+    let root = "https://narrow.example.com/api/v1/github/app/callback";
+    for elsewhere in [root, "https://narrow.example.com/at/", &format!("{own}/github/app")] {
+        assert_eq!(refusal(&install(elsewhere)).0, 400, "{elsewhere}");
+    }
+    // And no code is carried there.
+    let begun = browser.get(&super::begin(&format!("{own}/github/app/callback")));
+    assert_eq!(begun.status, 400);
+}
+
 /// GitHub names no account for a number; whoever asks must see the installation.
 #[test]
 fn an_installation_is_verified_for_who_may_see_it() {

@@ -52,6 +52,9 @@ broker:
       deny: { users: [mona] }
       github_token: true
       lifetime: 1h
+    - name: narrow
+      redirects: [https://narrow.example.com/at/api/v1/auth/control/callback]
+      allow: { orgs: [acme] }
     - name: older
       contract: oauth
       redirects: [https://older.example.com/api/v1/auth/oauth/callback]

@@ -24,6 +24,7 @@ pub(crate) mod fuse;
 pub(crate) mod http;
 pub(crate) mod journal;
 pub(crate) mod nodes;
+pub(crate) mod real_trackeep;
 pub(crate) mod redis;
 pub(crate) mod redis_nodes;
 pub(crate) mod toxic;

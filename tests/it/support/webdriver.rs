@@ -46,6 +46,11 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 impl Window {
     /// Opens a window; `Err` names what is not installed.
     pub(crate) fn open() -> Result<Self, String> {
+        Self::open_with(&[])
+    }
+
+    /// The same with further arguments of Chromium.
+    pub(crate) fn open_with(further: &[&str]) -> Result<Self, String> {
         for program in ["chromedriver", "chromium"] {
             let found = Command::new(program).arg("--version").output();
             found.map_err(|e| format!("{program}: {e}"))?;
@@ -59,6 +64,7 @@ impl Window {
         let profile = tempfile::tempdir().expect("a directory");
         let mut arguments: Vec<_> = ARGUMENTS.iter().map(|&a| a.to_owned()).collect();
         arguments.push(format!("user-data-dir={}", profile.path().display()));
+        arguments.extend(further.iter().map(|&a| a.to_owned()));
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": { "args": arguments },
