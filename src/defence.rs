@@ -106,6 +106,8 @@ defences! {
     OneTimeCode => "one-time-code",
     /// A code for the instance behind a route counts in the session alone that it was made in.
     OwnCode => "own-code",
+    /// What is for an instance is taken from its own server.
+    OwnServers => "own-servers",
     /// The instance's token that the gateway holds takes the place of whatever a request brings.
     OwnSeat => "own-seat",
     /// An installation is sent back for whoever asked for it and may see it alone.

@@ -109,6 +109,8 @@ reasons! {
     BadCode => "bad-code",
     /// A code for an instance came before; what it gave is ended.
     SpentCode => "spent-code",
+    /// What was made for an instance came from an address that is none of its servers'.
+    ForeignServer => "foreign-server",
     /// A code for an instance was not made in this visitor's own session.
     ForeignCode => "foreign-code",
     /// The app behind the route did not sign the visitor in.

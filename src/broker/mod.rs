@@ -4,9 +4,13 @@
 //! Each instance has a [`Route`] of its own, so that whoever signs in there passes the same door as
 //! everybody else, with its policy.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
+use crate::defence::{Defence, stands};
 use crate::policy::Facts;
 use crate::route::Route;
 use crate::secret::Secret;
@@ -37,6 +41,9 @@ pub struct Instance {
     pub contract: Contract,
     /// Where browsers may be sent; no other instance has one of them, or one below it.
     pub redirects: Vec<Redirect>,
+    /// Where its server asks from; empty for anywhere. A code names its instance, and whoever has it
+    /// shows nothing else: an operator of another instance could have theirs redeem it.
+    pub servers: Vec<IpNet>,
     /// Who may sign in there, as a route asks it. Nothing is forwarded by it.
     pub route: Arc<Route>,
     /// How long its tokens live.
@@ -128,6 +135,12 @@ impl Instance {
         let beside = |redirect: &Redirect| redirect.beside(usual, INSTALLED);
         self.takes(target)
             || self.redirects.iter().filter_map(beside).any(|place| place.covers(target))
+    }
+
+    /// Whether an address may be its server's. Who comes by a Unix socket has none.
+    pub fn is_asked_from(&self, address: Option<IpAddr>) -> bool {
+        let is_listed = |address| self.servers.iter().any(|network| network.contains(&address));
+        self.servers.is_empty() || address.is_some_and(is_listed) || !stands(Defence::OwnServers)
     }
 
     /// Whether an origin, as it is written, is one of this instance's.

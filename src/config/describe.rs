@@ -362,6 +362,10 @@ fn instance(instance: &Instance) -> Value {
         ("name", text(&instance.name)),
         ("contract", text(&instance.contract.word())),
         ("redirects", texts(&instance.redirects)),
+        (
+            "servers",
+            if instance.servers.is_empty() { Value::Null } else { texts(&instance.servers) },
+        ),
         ("allow", allow(&instance.route.policy)),
         ("deny", deny(&instance.route.policy)),
         ("key", signing.map_or(Value::Null, |_| text(&REDACTED))),

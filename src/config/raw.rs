@@ -11,8 +11,8 @@ use super::field::{At, Field, OneOrMany, Read, entries};
 use super::locate::Node;
 use super::report::Report;
 use super::scalar::{
-    BodyLimit, FileMode, Https, InstanceName, PagesOf, PlainPath, RedisAddress, RouteName, Size,
-    Span, Text, TrustedProxy,
+    BodyLimit, FileMode, Https, InstanceName, Network, PagesOf, PlainPath, RedisAddress, RouteName,
+    Size, Span, Text, TrustedProxy,
 };
 use super::written::{Allow, Bearer, GivenToken, Preset, Redis, SecretSource, Store, Upstream};
 use crate::broker::Redirect;
@@ -326,6 +326,7 @@ mapping! {
         name: InstanceName,
         contract: Text,
         redirects: Vec<At<Redirect>>,
+        servers: Vec<At<Network>>,
         allow: Allow,
         deny: Deny,
         key: SecretSource,

@@ -216,6 +216,12 @@ pub(super) fn notice(reason: Reason) -> Notice {
             "The code was used before, so what it gave is ended as well: sign in again.",
             "Begin again in the app.",
         ),
+        R::ForeignServer => Notice(
+            S::FORBIDDEN,
+            "This is for another server",
+            "This was made for an instance whose server asks from elsewhere; its operator finds the address in the log of the service.",
+            "Ask the operator of the service.",
+        ),
         R::ForeignCode => Notice(
             S::FORBIDDEN,
             "This link is not for you",

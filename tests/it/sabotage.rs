@@ -162,6 +162,10 @@ const ATTACKS: &[(Defence, &[&str])] = &[
         &["one_sign_in::a_code_that_was_made_for_somebody_else_never_reaches_the_instance"],
     ),
     (
+        Defence::OwnServers,
+        &["broker::servers::what_is_for_an_instance_is_worth_nothing_to_another_s_server"],
+    ),
+    (
         Defence::OwnSeat,
         &["one_sign_in::whatever_token_a_request_brings_the_visitor_is_who_the_gateway_says"],
     ),
@@ -271,6 +275,7 @@ proofs! {
     without_registered_targets_one_click_gives_all_away: RegisteredTargets,
     without_one_time_code_a_code_works_again: OneTimeCode,
     without_own_code_a_link_signs_in_as_somebody_else: OwnCode,
+    without_own_servers_a_code_is_good_for_any_of_them: OwnServers,
     without_own_seat_a_request_names_its_user: OwnSeat,
     without_own_installations_numbers_are_believed: OwnInstallations,
     without_tokens_for_few_every_instance_has_them: TokensForFew,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::super::field::{At, Field};
 use super::super::locate::Place;
 use super::super::raw::{Broker as RawBroker, Instance as RawInstance, Raw};
@@ -120,6 +122,7 @@ impl Check<'_> {
             None => raw.contract.is_absent().then_some(Kind::Control),
         };
         let redirects = self.redirects(raw, place);
+        let servers = self.servers(raw, kind);
         let policy = self.instance_policy(raw, place);
         let lifetime = self.token_lifetime(raw, kind);
         let contract = kind.and_then(|kind| self.contract(raw, place, kind, gateway));
@@ -128,6 +131,7 @@ impl Check<'_> {
             name: name.into(),
             contract: contract?,
             redirects: redirects?,
+            servers,
             route: Arc::new(route(name, host, policy?)),
             lifetime,
             github_token: raw.github_token.value().map(|token| token.0).unwrap_or_default(),
@@ -147,6 +151,22 @@ impl Check<'_> {
             self.problem(&at.place, fault);
         }
         Some(at.value.iter().map(|at| at.value.clone()).collect())
+    }
+
+    /// Where the instance's server may ask from; anywhere where nothing is said.
+    fn servers(&mut self, raw: &RawInstance, kind: Option<Kind>) -> Vec<IpNet> {
+        let Some(at) = raw.servers.given() else { return Vec::new() };
+        if at.value.is_empty() {
+            let fault = Fault::new("`servers` lists none");
+            let help = "name where the instance's server asks from, or leave it out";
+            self.problem(&at.place, fault.help(help));
+        }
+        if kind == Some(Kind::Seed) {
+            let fault = Fault::new("`servers` does not go with `contract: seed`");
+            let note = "the server of such an instance asks nothing: browsers do, from anywhere";
+            self.problem(&at.key, fault.help("leave it out").note(note));
+        }
+        at.value.iter().map(|at| at.value.0).collect()
     }
 
     fn instance_policy(&mut self, raw: &RawInstance, place: &Place) -> Option<Policy> {

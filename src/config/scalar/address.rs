@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::super::report::Fault;
-use super::{PagesOf, Scalar, TrustedProxy, not};
+use super::{Network, PagesOf, Scalar, TrustedProxy, not};
 use crate::broker::{BadRedirect, Redirect};
 use crate::origin::Origin;
 use crate::route::HostPattern;
@@ -41,6 +41,18 @@ pub(in crate::config) fn with_a_host(fault: Fault, port: &str) -> Fault {
         .note(format!("`127.0.0.1:{port}` is for this machine alone"))
 }
 
+impl Scalar for Network {
+    const WHAT: &'static str = "an address or a network such as `10.0.0.0/8`";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
+        network.map(Self).map_err(|_| {
+            not(text, "an IP address or a network")
+                .note("as in `10.1.2.3`, `10.0.0.0/8` or `fd00::/8`")
+        })
+    }
+}
+
 impl Scalar for TrustedProxy {
     const WHAT: &'static str = "an address or a network such as `10.0.0.0/8`, or `unix`";
 
@@ -48,11 +60,7 @@ impl Scalar for TrustedProxy {
         if text == "unix" {
             return Ok(Self::Sockets);
         }
-        let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
-        let network: IpNet = network.map_err(|_| {
-            not(text, "an IP address or a network")
-                .note("as in `10.1.2.3`, `10.0.0.0/8` or `fd00::/8`")
-        })?;
+        let network = Network::parse(text)?.0;
         if network.prefix_len() == 0 {
             return Err(Fault::new(format!("`{text}` trusts the whole internet")).note(
                 "whoever is trusted can claim any address in `X-Forwarded-For`: name your proxies",

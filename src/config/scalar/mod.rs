@@ -50,6 +50,9 @@ pub(super) struct BodyLimit(pub(super) u64);
 /// A path in canonical form.
 pub(super) struct PlainPath(pub(super) String);
 
+/// An address, or a network of them.
+pub(super) struct Network(pub(super) IpNet);
+
 /// Whose word counts for whom it brings.
 pub(super) enum TrustedProxy {
     /// An address or a network.

@@ -7,6 +7,7 @@ use http::HeaderValue;
 
 use super::super::action::Answer;
 use super::super::{Gateway, LiveSession, Request, Visitor};
+use super::exchange::comes_from_its_server;
 use super::{NEXT_TOKEN, Service, refused, said_or_refused};
 use crate::broker::{Broker, Contract, Instance, InstanceToken};
 use crate::clock::Time;
@@ -75,6 +76,7 @@ impl Gateway {
         let instance = instance
             .filter(|instance| matches!(instance.contract, Contract::Control))
             .ok_or(Reason::BadInstanceToken)?;
+        comes_from_its_server(request, &instance)?;
         self.note_use(request, &live);
         let visitor = self.admitted_by(request, &instance, live.clone()).await?;
         let next = self.next_token(request, &instance, (&token, opened.ends), &live).await;

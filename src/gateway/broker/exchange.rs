@@ -41,6 +41,7 @@ impl Gateway {
             Redeemed::Unknown => return Err(Reason::BadCode),
         };
         let instance = instance_of(broker, &code).ok_or(Reason::BadCode)?;
+        comes_from_its_server(request, instance)?;
         let owner = self.owner_of(request, &code).await?;
         let visitor = self.admitted_by(request, instance, owner.clone()).await?;
         let token = self.token_for(request, instance, &owner, name).await?;
@@ -170,6 +171,23 @@ fn instance_of<'b>(broker: &'b Broker, code: &BrokerCode) -> Option<&'b Arc<Inst
     broker.named(&code.instance).filter(|instance| {
         matches!(instance.contract, Contract::Control) && instance.takes(&target)
     })
+}
+
+/// Whether an instance's server is who asks.
+pub(super) fn comes_from_its_server(
+    request: &Request<'_>,
+    instance: &Instance,
+) -> Result<(), Reason> {
+    if instance.is_asked_from(request.client.address) {
+        return Ok(());
+    }
+    tracing::warn!(
+        request.id = request.id,
+        client = request.client.as_str(),
+        instance = &*instance.name,
+        "what was made for an instance came from elsewhere: if that is its server, add it to `servers`"
+    );
+    Err(Reason::ForeignServer)
 }
 
 /// Who a visitor is, in the words of the contracts. An instance finds its user by number and then by

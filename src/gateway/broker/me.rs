@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::super::action::Answer;
 use super::super::{Gateway, LiveSession, Request, Visitor, my_api_keys};
-use super::exchange::{email, user};
+use super::exchange::{comes_from_its_server, email, user};
 use super::{answer, brought, refused, said, shows_something};
 use crate::broker::{Broker, Contract, Instance, InstanceClaims, Signing, Target, bearer};
 use crate::clock::Time;
@@ -100,18 +100,20 @@ impl Gateway {
     ) -> Result<Value, Reason> {
         let token = brought(&request.body)?;
         let by_browser = |instance: &Arc<Instance>| matches!(instance.contract, Contract::OAuth(_));
-        let live = self.holder_of(request, broker, token.as_bytes(), by_browser).await?;
+        let (instance, live) =
+            self.holder_of(request, broker, token.as_bytes(), by_browser).await?;
+        comes_from_its_server(request, &instance)?;
         Ok(json!({ "token": token, "user": user(request.config(), &live.account.identity()) }))
     }
 
-    /// Whose session a signed token names, if its instance still admits them.
+    /// The instance that a signed token is for, and whose session it names, if its instance still admits them.
     async fn holder_of(
         &self,
         request: &Request<'_>,
         broker: &Broker,
         token: &[u8],
         is_asked: impl Fn(&Arc<Instance>) -> bool,
-    ) -> Result<Arc<LiveSession>, Reason> {
+    ) -> Result<(Arc<Instance>, Arc<LiveSession>), Reason> {
         let verified = broker.instances.iter().filter(|one| is_asked(one)).find_map(|instance| {
             let claims = self.verified(request, instance, token)?;
             let name: SessionKey = claims.jti.parse().ok()?;
@@ -120,7 +122,7 @@ impl Gateway {
         let (instance, name) = verified.ok_or(Reason::BadInstanceToken)?;
         let live = self.session_named(request, instance, name).await?;
         self.admitted_by(request, instance, live.clone()).await?;
-        Ok(live)
+        Ok((instance.clone(), live))
     }
 
     /// What a token says that was signed here for an instance, and has not expired. Whether what it
@@ -160,7 +162,7 @@ impl Gateway {
         }
         let Some(token) = bearer(request.headers) else { return unauthorized("Invalid token") };
         match self.holder_of(request, broker, token, |_| true).await {
-            Ok(live) => said(&json!({ "user": profile(request, &live) })),
+            Ok((_, live)) => said(&json!({ "user": profile(request, &live) })),
             Err(Reason::BadInstanceToken) => unauthorized("Invalid token"),
             Err(reason) => refused(reason),
         }

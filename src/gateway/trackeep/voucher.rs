@@ -11,6 +11,7 @@ use crate::defence::{Defence, stands};
 use crate::reason::Reason;
 use crate::route::InstanceSignIn;
 use crate::secret::Secret;
+use crate::store::BrokerCode;
 
 /// A visitor's own.
 pub(super) struct Voucher {
@@ -76,7 +77,8 @@ impl Gateway {
             Contract::Control => {
                 let found = self.broker_codes.peek(&request.config().keys, &text).await;
                 let found = found.map_err(self.no_store(request))?;
-                found.is_some_and(|code| code.owner == live.key)
+                let is_for_it = |code: &BrokerCode| code.instance == instance.name;
+                found.is_some_and(|code| code.owner == live.key && is_for_it(&code))
             }
             Contract::OAuth(_) | Contract::Seed(_) => {
                 let claims = self.verified(request, instance, text.as_bytes());

@@ -21,6 +21,8 @@ mod github;
 mod nodes;
 /// Instances come and go.
 mod reloaded;
+/// What is for an instance is taken from its server alone.
+mod servers;
 /// The older contracts, in which browsers carry signed tokens.
 mod signed;
 /// The server's token goes on for as long as it is used.
