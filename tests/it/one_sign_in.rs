@@ -26,6 +26,9 @@ broker:
     - name: home
       redirects: [https://trackeep.example.com/api/v1/auth/control/callback]
       allow: { orgs: [acme] }
+    - name: other
+      redirects: [https://other.example.com/api/v1/auth/control/callback]
+      allow: anyone
 ";
 
 const ROUTES: &str = r"
@@ -293,6 +296,26 @@ fn a_code_that_was_made_for_somebody_else_never_reaches_the_instance() {
         assert_eq!(nobody.status, 303, "{sign_in}: to GitHub first");
         assert_eq!(scene.trackeep.calls(CALLBACK), before, "{sign_in}");
     }
+}
+
+/// The other instance lets everybody in, and would be told who this is.
+#[test]
+fn a_code_that_was_made_for_another_instance_never_reaches_this_one() {
+    let scene = Scene::new("button");
+    let mut browser = scene.signed_in("octocat");
+    let of = |browser: &mut Browser, host: &str| {
+        let target = format!("https://{host}/api/v1/auth/control/callback");
+        let asked = format!("https://hq.example.com/auth/github?redirect_uri={target}");
+        let at = follow_to(&scene.world, browser, &asked, "octocat");
+        url(&format!(
+            "/api/v1/auth/control/callback?token={}",
+            parameter(&at, "token").expect("a code")
+        ))
+    };
+    let (other, own) = (of(&mut browser, "other.example.com"), of(&mut browser, HOST));
+    assert_eq!(browser.get(&other).status, 403);
+    assert_eq!(scene.trackeep.calls(CALLBACK), 0);
+    assert_eq!(browser.get(&own).status, 307, "control");
 }
 
 /// The instance's pages take any token for theirs that stands in their address.
