@@ -428,6 +428,30 @@ mod tests {
     }
 
     #[test]
+    fn the_first_part_that_covers_a_path_answers_there() {
+        let mut app = route("app", "a", "/");
+        let mut part = |port: u16, paths: &[&str]| {
+            let address = UpstreamAddress::Tcp { host: "127.0.0.1".into(), port };
+            let paths = paths.iter().map(|path| PathPrefix::new(path)).collect();
+            app.parts.push(Part { paths, app: App { address, tls: None } });
+        };
+        part(2, &["/api/v1/files"]);
+        part(3, &["/api", "/live"]);
+        for (path, server) in [
+            ("/", 1),
+            ("/apis", 1),
+            ("/API", 1),
+            ("/api", 3),
+            ("/api/v1/notes", 3),
+            ("/live/", 3),
+            ("/api/v1/files/7", 2),
+        ] {
+            let found = app.app_at(path).map(ToString::to_string);
+            assert_eq!(found, Some(format!("http://127.0.0.1:{server}")), "{path}");
+        }
+    }
+
+    #[test]
     fn rules_come_before_public_paths_and_the_route() {
         let mut app = route("app", "a", "/");
         app.public = vec![PathPattern::new("/share/*"), PathPattern::new("/healthz")];
