@@ -114,6 +114,10 @@ defences! {
     OwnInstallations => "own-installations",
     /// Instances get tokens of GitHub where the operator says so alone.
     TokensForFew => "tokens-for-few",
+    /// Who shows too much that is not good is not heard for a moment, nor a session that asks too much.
+    Allowance => "allowance",
+    /// Browsers are told how our own answers are to be treated: not framed, not guessed at, not kept.
+    OwnFields => "own-fields",
 }
 
 /// Whether a defence stands. It always does, but in a test build with the feature `sabotage`.

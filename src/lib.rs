@@ -47,6 +47,7 @@ pub mod cookie;
 pub mod return_to;
 pub mod login;
 pub mod budget;
+pub mod allowance;
 pub mod freshness;
 // -- hands: I/O --
 pub mod metrics;

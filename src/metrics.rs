@@ -104,6 +104,8 @@ metrics! {
     webhooks: IntCounterVec = "gatekeep_webhooks_total" ["event", "result"],
     /// Requests at the broker's hosts, by what was asked for and by what became of it.
     broker_requests: IntCounterVec = "gatekeep_broker_requests_total" ["operation", "result"],
+    /// Requests refused because an address or a session asks for too much.
+    limited: IntCounterVec = "gatekeep_limited_total" ["of"],
     /// Requests let through on what GitHub said earlier, because it gives no answer now.
     facts_kept: IntCounter = "gatekeep_facts_kept_total",
     /// Sessions held open in this process.

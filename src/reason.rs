@@ -121,6 +121,8 @@ reasons! {
     TokenNotGiven => "token-not-given",
     /// The visitor may not see the installation, or another one asked for it.
     ForeignInstallation => "foreign-installation",
+    /// Too much that was refused came from this address, or too much with this session: it is to wait a moment.
+    TooManyRequests => "too-many-requests",
     /// An instance asked for more than GitHub's limits leave to the visitor.
     GitHubLimited => "github-limited",
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::action::Answer;
 use super::notice::{Notice, notice};
 use super::pages::{Format, Page, Way};
-use super::{LiveSession, Request, sign_in};
+use super::{LiveSession, Request, allowed, sign_in};
 use crate::config::{Branding, Config};
 use crate::policy::Policy;
 use crate::reason::Reason;
@@ -110,6 +110,7 @@ fn dress(mut response: Response<Bytes>, reason: Reason) -> Response<Bytes> {
     let retry_after = match reason {
         Reason::StoreUnavailable => "2",
         Reason::GitHubUnavailable => "30",
+        Reason::TooManyRequests => allowed::RETRY_AFTER,
         _ => return response,
     };
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(retry_after));

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use http::header::ORIGIN;
 use tokio::sync::Semaphore;
 
+use crate::allowance::Allowances;
 use crate::api_key::Presented;
 use crate::clock::Clock;
 use crate::config::{Cache, Config};
@@ -32,6 +33,7 @@ use crate::store::{
 mod account;
 mod action;
 mod admission;
+mod allowed;
 mod attempts;
 mod authenticate;
 mod broker;
@@ -102,6 +104,7 @@ pub struct Gateway {
     signing_keys: Arc<SigningKeys>,
     /// Sign-ins that ask GitHub at once.
     sign_ins: Semaphore,
+    allowances: Allowances,
     metrics: Arc<Metrics>,
 }
 
@@ -194,6 +197,7 @@ impl Gateway {
             broker_codes: BrokerCodes::new(store.clone()),
             signing_keys: Arc::new(SigningKeys::new(store.clone())),
             sign_ins: Semaphore::new(SIGN_INS_AT_ONCE),
+            allowances: Allowances::default(),
             store,
             clock,
             metrics,
@@ -229,7 +233,7 @@ impl Gateway {
     pub async fn handle(&self, request: &Request<'_>) -> Action {
         match Endpoint::of(request) {
             // Boxed, so that the future of every proxied request stays small.
-            Some(endpoint) => Action::respond(Box::pin(self.answer(endpoint, request)).await),
+            Some(endpoint) => Action::respond(Box::pin(self.answer_heard(endpoint, request)).await),
             None => self.pass(request).await,
         }
     }

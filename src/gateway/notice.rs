@@ -253,6 +253,12 @@ pub(super) fn notice(reason: Reason) -> Notice {
             "GitHub does not show this to you, or it was begun by another account.",
             "Use the account that installed the app.",
         ),
+        R::TooManyRequests => Notice(
+            S::TOO_MANY_REQUESTS,
+            "Too much at once",
+            "Too many requests: wait a moment, and try again.",
+            "Wait a few seconds, and try again.",
+        ),
         R::GitHubLimited => Notice(
             S::TOO_MANY_REQUESTS,
             "GitHub's limit is used up",

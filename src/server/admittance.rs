@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::allowance::household;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 
@@ -126,36 +127,8 @@ impl Source {
     /// Those that count as one.
     fn counted(self) -> Self {
         match self {
-            Self::Address(address) => Self::Address(counted_address(address)),
+            Self::Address(address) => Self::Address(household(address)),
             socket @ Self::Socket(_) => socket,
-        }
-    }
-}
-
-/// One household: an IPv4 address, or the /64 of an IPv6 address.
-fn counted_address(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let network = v6.to_bits() & !u128::from(u64::MAX);
-            IpAddr::V6(std::net::Ipv6Addr::from_bits(network))
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ipv6_network_counts_as_one() {
-        for (address, counted) in [
-            ("192.0.2.7", "192.0.2.7"),
-            ("::ffff:192.0.2.7", "192.0.2.7"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-        ] {
-            let address: IpAddr = address.parse().unwrap();
-            assert_eq!(counted_address(address), counted.parse::<IpAddr>().unwrap());
         }
     }
 }

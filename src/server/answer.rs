@@ -1,8 +1,11 @@
 //! Answers of our own: written with their length, and what an error of Pingora's means for the client.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, LOCATION};
-use http::{Method, Response, StatusCode};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Method, Response, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -26,10 +29,35 @@ pub(super) fn to_https(target: &Target<'_>, config: &Config) -> Option<Response<
     let url = format!("https://{host}{port}{}", target.path_and_query());
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    response.headers_mut().insert(LOCATION, http::HeaderValue::from_str(&url).ok()?);
+    response.headers_mut().insert(LOCATION, HeaderValue::from_str(&url).ok()?);
     response.headers_mut().insert(CONTENT_LENGTH, 0.into());
     Some(response)
 }
+
+/// Tells browsers how to treat an answer of our own, where it does not say so itself: that it is what it
+/// says, in no frame, in no cache, and that nobody is told whose page it was.
+pub(super) fn guarded(mut response: Response<Bytes>, config: &Config) -> Response<Bytes> {
+    if !stands(Defence::OwnFields) {
+        return response;
+    }
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if config.public_url.is_secure() {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(A_YEAR_OF_TLS));
+    }
+    response
+}
+
+/// For this host alone: of those below it, and of lists in browsers, the operator decides.
+/// <https://www.rfc-editor.org/rfc/rfc6797#section-6.1>
+const A_YEAR_OF_TLS: &str = "max-age=31536000";
 
 /// Writes an answer of our own, for as long as whom it is for may have it. It carries its length, or
 /// each redirect would cost a connection.

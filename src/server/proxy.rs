@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{ACCEPT, SET_COOKIE};
+use http::header::{ACCEPT, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts as RequestParts;
 use http::{HeaderValue, Method, Response, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -14,13 +14,14 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
-use super::answer::{ended, reason_of, to_https, write};
+use super::answer::{ended, guarded, reason_of, to_https, write};
 use super::body;
 use super::connection::{Peer, peer_of};
 use super::header::{asks_for_websocket, check_header, content_length, has_body, target_of};
 use super::room::Room;
 use super::websocket::Patience;
 use super::{Running, Shared, client, onward};
+use crate::config::Config;
 use crate::cookie;
 use crate::defence::{Defence, stands};
 use crate::gateway::{
@@ -208,7 +209,11 @@ impl ProxyHttp for Proxy {
         ctx.in_flight = true;
         match self.handle(session, ctx).await? {
             Next::Forward => return Ok(false),
-            Next::Answer(response) => {
+            Next::Answer(mut response) => {
+                if peer_of_session(session).is_some_and(|peer| peer.redirects) {
+                    // It means nothing without TLS (RFC 6797 §7.2).
+                    response.headers_mut().remove(STRICT_TRANSPORT_SECURITY);
+                }
                 let user = ctx.user.as_ref();
                 let may_go_on = || user.is_none_or(|visitor| self.may_go_on(visitor));
                 write(session, response, may_go_on).await?;
@@ -452,7 +457,10 @@ fn next(session: &Session, ctx: &mut Ctx, action: Action) -> Result<Next> {
         Action::Respond { answer, route, visitor } => {
             (ctx.route, ctx.reason) = (route, answer.reason);
             ctx.user = visitor.map(|visitor| *visitor);
-            Ok(Next::Answer(answer.response))
+            // What is for a visitor of GitHub's API is GitHub's, and says so itself.
+            let is_own = ctx.user.is_none();
+            let response = answer.response;
+            Ok(Next::Answer(if is_own { guarded(response, config_of(ctx)) } else { response }))
         }
         Action::Forward(forward) => {
             (ctx.route, ctx.reason) = (Some(forward.route.clone()), forward.reason);
@@ -496,12 +504,18 @@ fn peer_of_session(session: &Session) -> Option<&Peer> {
 /// A page for a request that got no answer from the gateway.
 fn refuse(session: &Session, ctx: &mut Ctx, reason: Reason) -> Response<Bytes> {
     ctx.reason = reason;
-    let branding = &ctx.running.snapshot.config.branding;
+    let config = config_of(ctx);
+    let branding = &config.branding;
     let head = session.req_header();
     let route = ctx.route.as_ref();
     if route.is_some_and(|route| route.answers(&ctx.path, &head.method) == Answers::Json) {
         let json = HeaderValue::from_static("application/json");
-        return fault_page(reason, &ctx.id, &[(ACCEPT, json)].into_iter().collect(), branding);
+        let headers = [(ACCEPT, json)].into_iter().collect();
+        return guarded(fault_page(reason, &ctx.id, &headers, branding), config);
     }
-    fault_page(reason, &ctx.id, &head.headers, branding)
+    guarded(fault_page(reason, &ctx.id, &head.headers, branding), config)
+}
+
+fn config_of(ctx: &Ctx) -> &Config {
+    &ctx.running.snapshot.config
 }

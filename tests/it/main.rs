@@ -55,6 +55,8 @@ mod crowd;
 mod nodes;
 /// Identity headers cannot be spoofed, and ours cannot be taken away.
 mod headers;
+/// What browsers are told of our own answers, and of no app's.
+mod own_answers;
 /// Parts of a route that are treated in a way of their own.
 mod classes;
 /// An instance of Trackeep behind the gateway, by the preset.
@@ -65,6 +67,8 @@ mod one_sign_in;
 mod trackeep_github;
 /// The real Trackeep, where somebody has built one.
 mod real_trackeep;
+/// What never reaches an instance behind the gateway, whoever sends it.
+mod refused_before;
 /// Paths, hosts and methods are judged and forwarded as the same bytes.
 mod targets;
 /// Cookies: tossed, planted, carried off, guessed, hidden.

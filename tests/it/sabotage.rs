@@ -28,7 +28,13 @@ const ATTACKS: &[(Defence, &[&str])] = &[
         ],
     ),
     (Defence::ReturnTo, &["redirects::nothing_outside_the_site_is_ever_a_target"]),
-    (Defence::State, &["callback::a_state_of_another_browser_signs_nobody_in"]),
+    (
+        Defence::State,
+        &[
+            "callback::a_state_of_another_browser_signs_nobody_in",
+            "broker::holes::sign_in::a_second_tab_or_a_planted_cookie_does_not_change_where_a_token_goes",
+        ],
+    ),
     (Defence::SingleUse, &["callback::a_good_callback_works_once_of_a_hundred_at_once"]),
     (Defence::NewSessionId, &["cookies::a_planted_session_is_not_upgraded_at_sign_in"]),
     (Defence::AmbiguousCookie, &["cookies::two_good_sessions_are_not_believed"]),
@@ -43,7 +49,13 @@ const ATTACKS: &[(Defence, &[&str])] = &[
     ),
     (Defence::OwnCookies, &["cookies::an_app_sets_its_own_cookies_and_none_of_ours"]),
     (Defence::HideCookies, &["cookies::our_cookies_never_reach_the_app_and_all_others_do"]),
-    (Defence::UpgradeOrigin, &["forms::a_page_of_another_site_opens_no_socket"]),
+    (
+        Defence::UpgradeOrigin,
+        &[
+            "forms::a_page_of_another_site_opens_no_socket",
+            "refused_before::two_a_websocket_of_another_site",
+        ],
+    ),
     (Defence::RowBinding, &["nodes::rows::a_row_in_another_place_opens_nothing"]),
     (Defence::Hearing, &["my_sessions::a_session_is_ended_on_every_node"]),
     (
@@ -137,10 +149,17 @@ const ATTACKS: &[(Defence, &[&str])] = &[
             "classes::a_link_cannot_ask_the_app_to_lead_elsewhere",
             "classes::a_planted_cookie_or_the_page_before_leads_nobody_elsewhere",
             "classes::an_answer_that_leads_elsewhere_is_not_passed_on",
+            "refused_before::three_a_link_that_leads_the_token_to_another_site",
         ],
     ),
     (Defence::StripQuery, &["classes::a_parameter_that_is_stripped_names_nobody_else"]),
-    (Defence::OwnPages, &["classes::a_page_of_another_origin_changes_nothing"]),
+    (
+        Defence::OwnPages,
+        &[
+            "classes::a_page_of_another_origin_changes_nothing",
+            "refused_before::one_a_post_of_another_site",
+        ],
+    ),
     (Defence::Pace, &["github_api::soak::however_hasty_the_clients_nobody_is_banned"]),
     (
         Defence::OtherOrigins,
@@ -149,8 +168,8 @@ const ATTACKS: &[(Defence, &[&str])] = &[
     (
         Defence::RegisteredTargets,
         &[
-            "broker::attacks::one_click_sends_nothing_to_a_site_that_is_not_registered",
-            "broker::attacks::a_link_on_another_site_names_no_target",
+            "broker::holes::sign_in::an_unregistered_target_gets_no_token_and_not_even_a_question",
+            "broker::holes::sign_in::a_link_on_another_site_names_no_target",
         ],
     ),
     (
@@ -159,7 +178,10 @@ const ATTACKS: &[(Defence, &[&str])] = &[
     ),
     (
         Defence::OwnCode,
-        &["one_sign_in::a_code_that_was_made_for_somebody_else_never_reaches_the_instance"],
+        &[
+            "broker::holes::tokens::a_link_with_somebody_elses_token_signs_nobody_in_behind_the_gateway",
+            "refused_before::four_a_code_that_was_used_or_is_somebody_elses",
+        ],
     ),
     (
         Defence::OwnServers,
@@ -177,6 +199,14 @@ const ATTACKS: &[(Defence, &[&str])] = &[
         Defence::TokensForFew,
         &["broker::github::tokens_of_github_are_for_instances_that_may_have_them"],
     ),
+    (
+        Defence::Allowance,
+        &[
+            "broker::holes::service::who_guesses_is_not_heard_for_a_moment_and_keeps_nobody_else_out",
+            "broker::holes::service::one_session_asks_for_no_more_than_people_do_and_holds_up_no_other",
+        ],
+    ),
+    (Defence::OwnFields, &["own_answers::every_answer_of_ours_says_how_it_is_to_be_treated"]),
 ];
 
 /// Runs one test of this program, whole or with a defence taken away.
@@ -279,4 +309,6 @@ proofs! {
     without_own_seat_a_request_names_its_user: OwnSeat,
     without_own_installations_numbers_are_believed: OwnInstallations,
     without_tokens_for_few_every_instance_has_them: TokensForFew,
+    without_allowance_guessing_costs_nothing: Allowance,
+    without_own_fields_our_pages_are_framed: OwnFields,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::super::action::Answer;
+use super::super::allowed::A_QUESTION;
 use super::super::{Gateway, LiveSession, Request, Visitor};
 use super::exchange::comes_from_its_server;
 use super::{NEXT_TOKEN, Service, refused, said_or_refused};
@@ -72,6 +73,7 @@ impl Gateway {
         if live.standing(now, config.session) != Standing::Live {
             return Err(Reason::BadInstanceToken);
         }
+        self.take_for(request, &live, A_QUESTION)?;
         let instance = live.instance().and_then(|name| broker.named(name)).cloned();
         let instance = instance
             .filter(|instance| matches!(instance.contract, Contract::Control))

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::action::Answer;
+use super::super::allowed::AN_ERRAND;
 use super::super::sign_in::redirect;
 use super::super::{Gateway, Request, Visitor, error};
 use super::caller::Caller;
@@ -84,6 +85,7 @@ impl Gateway {
             .filter(|target| caller.instance.takes_installed(target))
             .ok_or(Reason::UnknownTarget)?;
         let slug = self.slug(request).await.ok_or(Reason::InstallationUnusable)?;
+        self.take_for(request, caller.visitor.session(), AN_ERRAND)?;
         let errand = InstallErrand {
             account: caller.visitor.session().account.id,
             instance: caller.instance.name.clone(),

@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::super::action::Answer;
+use super::super::allowed::A_QUESTION;
 use super::super::{Gateway, LiveSession, Request, Visitor, my_api_keys};
 use super::exchange::{comes_from_its_server, email, user};
 use super::{answer, brought, refused, said, shows_something};
@@ -121,6 +122,7 @@ impl Gateway {
         });
         let (instance, name) = verified.ok_or(Reason::BadInstanceToken)?;
         let live = self.session_named(request, instance, name).await?;
+        self.take_for(request, &live, A_QUESTION)?;
         self.admitted_by(request, instance, live.clone()).await?;
         Ok((instance.clone(), live))
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::action::Answer;
-use super::{Gateway, Request, error};
+use super::{Gateway, Request, allowed, error};
 use crate::broker::Broker;
 use crate::reason::Reason;
 use crate::store::Unavailable;
@@ -70,7 +70,7 @@ struct Brought {
 const NEXT_TOKEN: HeaderName = HeaderName::from_static("x-trackeep-controller-token");
 
 /// When a server may ask again whose visitor has used up GitHub's limit, where GitHub does not say.
-const LIMIT_LASTS: u64 = 60;
+const LIMIT_LASTS: &str = "60";
 
 // === impl Service ===
 
@@ -90,7 +90,7 @@ impl Service {
             "/api/v1/github/app/info" if get => Self::App,
             "/api/v1/github/app/install-url" if get => Self::InstallUrl,
             "/api/v1/github/user/access-token" if get => Self::UserToken,
-            _ if path == "/auth/email" || path.starts_with("/auth/email/") => Self::ByEmail,
+            _ if is_by_email(path) => Self::ByEmail,
             _ if get => Self::of_installation(path).unwrap_or(Self::Unknown),
             _ => Self::Unknown,
         }
@@ -138,6 +138,13 @@ impl Service {
             Self::ByEmail | Self::Unknown => "unknown",
         }
     }
+}
+
+/// What the service before had for signing in by e-mail.
+fn is_by_email(path: &str) -> bool {
+    let below = |prefix: &str| path.strip_prefix(prefix);
+    let rest = below("/auth/email").or_else(|| below("/api/v1/email"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 // === impl Gateway ===
@@ -212,13 +219,16 @@ pub(super) fn said(value: &Value) -> Answer {
     answer(StatusCode::OK, value, Reason::Endpoint)
 }
 
-fn refused(reason: Reason) -> Answer {
+pub(super) fn refused(reason: Reason) -> Answer {
     let (status, sentence) = error::told(reason);
     let sentence = if reason == Reason::NoSuchPage { "not found" } else { sentence };
     let mut answer = answer(status, &json!({ "error": sentence }), reason);
-    if reason == Reason::GitHubLimited {
-        answer.response.headers_mut().insert(RETRY_AFTER, LIMIT_LASTS.into());
-    }
+    let again = match reason {
+        Reason::GitHubLimited => HeaderValue::from_static(LIMIT_LASTS),
+        Reason::TooManyRequests => HeaderValue::from_static(allowed::RETRY_AFTER),
+        _ => return answer,
+    };
+    answer.response.headers_mut().insert(RETRY_AFTER, again);
     answer
 }
 
@@ -255,6 +265,8 @@ mod tests {
             ("/auth/email", Service::ByEmail),
             ("/auth/email/verify", Service::ByEmail),
             ("/auth/emails", Service::Unknown),
+            ("/api/v1/email/send", Service::ByEmail),
+            ("/api/v1/emails", Service::Unknown),
             ("/api/v1/github/app/installations/7/verify", Service::Verify(7)),
             ("/api/v1/github/app/installations/7/repos", Service::InstallationRepositories(7)),
             ("/api/v1/github/app/installations/7/access-token", Service::InstallationToken(7)),

@@ -2,6 +2,7 @@
 //! that is signed for it.
 
 use super::super::action::{Answer, Decision};
+use super::super::allowed::A_CODE;
 use super::super::sign_in::redirect;
 use super::super::{Gateway, Request, Visitor, error};
 use crate::broker::{Broker, Contract, Instance, Target};
@@ -72,6 +73,7 @@ impl Gateway {
         target: &Target,
         visitor: &Visitor,
     ) -> Result<Secret<String>, Reason> {
+        self.take_for(request, visitor.session(), A_CODE)?;
         match &instance.contract {
             Contract::Control => {
                 let code = self.code_for(request, instance, target, visitor).await;

@@ -11,10 +11,12 @@ use crate::support::World;
 use crate::support::browser::{Browser, encode, join, parameter};
 use crate::support::http::Response;
 
-/// What a browser that is sent to an instance brings there, in the words of attackers.
+/// What anybody may bring from elsewhere: a token of their own, an installation of somebody else.
 mod attacks;
 /// The present contract, from the first click to the token of the server.
 mod control;
+/// The holes of the service that stood here before.
+mod holes;
 /// Repositories and installations, in the visitor's name.
 mod github;
 /// Several gateways are one service.
