@@ -327,14 +327,32 @@ fn a_planted_cookie_does_not_keep_the_gateway_from_signing_in() {
 
 #[test]
 fn who_loses_the_right_to_the_instance_loses_the_seat() {
+    for sign_in in ["gateway", "browser", "button"] {
+        let scene = Scene::new(sign_in);
+        let mut browser = scene.signed_in("octocat");
+        if sign_in == "button" {
+            browser.follow(&url("/api/v1/auth/github"));
+        }
+        let own = format!("Bearer {}", scene.trackeep.token_of("octocat"));
+        let shown = [("authorization", &*own)];
+        assert_eq!(me(&mut browser, &shown).0, 200, "{sign_in}");
+        scene.world.github.remove_from_org("octocat", "acme");
+        scene.world.gate.clock.advance(Duration::from_secs(1_300));
+        let ended = || me(&mut browser.clone(), &shown).0 == 403;
+        crate::support::eventually("the seat is lost", ended);
+        assert!(scene.trackeep.user("octocat").is_some(), "and the instance still knows the user");
+    }
+}
+
+/// The visitor has ended on the account page what the instance held here, and signs in there anew.
+#[test]
+fn the_instances_own_button_connects_it_again() {
     let scene = Scene::new("gateway");
     let mut browser = scene.signed_in("octocat");
-    assert_eq!(me(&mut browser, &[]).0, 200);
-    scene.world.github.remove_from_org("octocat", "acme");
-    scene.world.gate.clock.advance(Duration::from_secs(1_300));
-    let ended = || me(&mut browser.clone(), &[]).0 == 403;
-    crate::support::eventually("the seat is lost", ended);
-    assert!(scene.trackeep.user("octocat").is_some(), "and the instance still knows the user");
+    let held = || scene.trackeep.controller_token("octocat").expect("a token");
+    let before = held();
+    assert!(is_arrival(&browser.get(&url("/api/v1/auth/github"))));
+    assert_ne!(held(), before);
 }
 
 /// A one-time code that somebody makes for themselves.

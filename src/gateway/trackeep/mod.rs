@@ -87,6 +87,10 @@ impl Gateway {
         // A seat that was taken before does not outlive the right to it.
         self.user_of(request, sign_in, live).await?;
         let place = live.memo.seats.at(route);
+        if path == GITHUB_SIGN_IN {
+            // Whoever signs in there anew wants another: what the instance holds here may have ended.
+            place.give_up();
+        }
         let seat = self.seat(request, route, sign_in, live, &place).await?;
         if path == GITHUB_SIGN_IN || arrival::is_due(request, live) {
             return Ok(Action::respond(arrival::page(request, live, &seat)).for_route(route));
@@ -116,6 +120,8 @@ impl Gateway {
         if voucher::is_callback(path) && !self.brings_own_voucher(request, sign_in, live).await? {
             return Err(Reason::ForeignCode);
         }
+        // What the browser holds of the instance does not outlive the right to it.
+        self.user_of(request, sign_in, live).await?;
         if !arrival::brings_own_token(request, live) && stands(Defence::OwnCode) {
             return Err(Reason::ForeignCode);
         }

@@ -116,6 +116,10 @@ impl Place {
     pub(super) fn take(&self, seat: Arc<Seat>) {
         self.seat.store(Some(seat));
     }
+
+    pub(super) fn give_up(&self) {
+        self.seat.store(None);
+    }
 }
 
 // === impl Taken ===
