@@ -103,9 +103,13 @@ impl Broker {
         self.instances.iter().find(|instance| *instance.name == *name)
     }
 
-    /// The instance that a browser may be sent to with this target.
-    pub fn of_target(&self, target: &Target) -> Option<&Arc<Instance>> {
-        self.instances.iter().find(|instance| instance.takes(target))
+    /// The instance that a browser may be sent to with this target, and the place there: the usual one
+    /// where the target names no path.
+    pub fn place_of(&self, target: &Target) -> Option<(&Arc<Instance>, Target)> {
+        self.instances.iter().find_map(|instance| {
+            let place = target.clone().at_usual_path(instance.contract.usual_path());
+            instance.takes(&place).then_some((instance, place))
+        })
     }
 
     /// The facts that some policy asks for.

@@ -23,7 +23,6 @@ impl Gateway {
         let Some((instance, target)) = wanted(request, broker) else {
             return error::fault(request, Reason::UnknownTarget);
         };
-        let target = target.at_usual_path(instance.contract.usual_path());
         match self.admitted_to(request, &instance).await {
             Ok(visitor) => match self.carry(request, &instance, &target, &visitor).await {
                 Ok(url) => redirect(&url, &[], Reason::Endpoint),
@@ -111,9 +110,9 @@ fn wanted(request: &Request<'_>, broker: &Broker) -> Option<(Arc<Instance>, Targ
         None => Target::front(site(request)?.origin().clone()),
     };
     let is_named = request.parameter("redirect_uri").ok()?.is_some();
-    let instance = broker.of_target(&target)?;
+    let (instance, place) = broker.place_of(&target)?;
     let may_infer = matches!(instance.contract, Contract::Seed(_));
-    (is_named || may_infer).then(|| (instance.clone(), target))
+    (is_named || may_infer).then(|| (instance.clone(), place))
 }
 
 /// The site that a browser says it comes from.

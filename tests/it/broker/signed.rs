@@ -64,6 +64,19 @@ pub(super) fn brought(
 }
 
 /// The integration guide's flow, and its token: nine claims, and three that its readers pass over.
+/// The guide's button names the site alone, whatever path of it is registered.
+#[test]
+fn a_site_alone_means_the_usual_place_there() {
+    let world = world();
+    let (older, callback) = ("https://older.example.com", "/api/v1/auth/oauth/callback?token=");
+    for site in [older.to_owned(), format!("{older}/")] {
+        let at = carried(&world, &mut world.browser(), "octocat", &begin(&site));
+        assert!(at.starts_with(&format!("{older}{callback}")), "{at}");
+    }
+    let elsewhere = world.browser().get(&begin(&format!("{older}/elsewhere")));
+    assert_eq!(elsewhere.status, 400);
+}
+
 #[test]
 fn the_integration_guides_app_gets_a_token_and_a_name() {
     let world = world();
