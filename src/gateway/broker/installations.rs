@@ -14,6 +14,8 @@ use super::caller::Caller;
 use crate::broker::{Broker, GitHubToken, Instance, Target};
 use crate::config::Config;
 use crate::defence::{Defence, stands};
+use crate::github::GitHubError;
+use crate::github::app::AppError;
 use crate::reason::Reason;
 use crate::store::InstallErrand;
 
@@ -62,7 +64,7 @@ const ACTIONS: [&str; 3] = ["install", "update", "request"];
 impl Gateway {
     /// `GET /api/v1/github/app/info`
     pub(super) async fn app_info(&self, request: &Request<'_>) -> Value {
-        let slug = self.slug(request).await;
+        let slug = self.slug(request).await.ok();
         let has_app = request.config().github.app.is_some();
         json!({
             "app_slug": slug.as_deref().unwrap_or_default(),
@@ -84,7 +86,7 @@ impl Gateway {
         let target = target
             .filter(|target| caller.instance.takes_installed(target))
             .ok_or(Reason::UnknownTarget)?;
-        let slug = self.slug(request).await.ok_or(Reason::InstallationUnusable)?;
+        let slug = self.slug(request).await?;
         self.take_for(request, caller.visitor.session(), AN_ERRAND)?;
         let errand = InstallErrand {
             account: caller.visitor.session().account.id,
@@ -174,11 +176,12 @@ impl Gateway {
     }
 
     /// The app's name in addresses, where there is an app and GitHub tells.
-    async fn slug(&self, request: &Request<'_>) -> Option<String> {
+    async fn slug(&self, request: &Request<'_>) -> Result<String, Reason> {
         let found = self.installations.slug(&request.snapshot.github).await;
-        found
-            .map_err(|error| tracing::debug!(request.id = request.id, "the app's name: {error}"))
-            .ok()
+        found.map_err(|error| {
+            tracing::debug!(request.id = request.id, "the app's name: {error}");
+            unusable(&error)
+        })
     }
 }
 
@@ -242,6 +245,17 @@ fn install_page(config: &Config, slug: &str, state: &str) -> String {
     let apps =
         if host == "github.com" || host.ends_with(".ghe.com") { "apps" } else { "github-apps" };
     format!("{web}/{apps}/{slug}/installations/new?state={state}")
+}
+
+/// Why the app does nothing just now: GitHub's own trouble passes, and is no fault of the app.
+pub(super) fn unusable(error: &AppError) -> Reason {
+    match error {
+        AppError::GitHub(error) if matches!(**error, GitHubError::Failed(_, 429)) => {
+            Reason::GitHubLimited
+        }
+        AppError::GitHub(error) => error.reason(),
+        _ => Reason::InstallationUnusable,
+    }
 }
 
 /// Whether somebody's server may have tokens of GitHub.

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::{Gateway, Request};
 use super::caller::Caller;
-use super::installations::may_have_tokens;
+use super::installations::{may_have_tokens, unusable};
 use crate::clock::Time;
-use crate::github::app::{AppError, InstallationId, Level, Scope};
+use crate::github::app::{InstallationId, Level, Scope};
 use crate::reason::Reason;
 
 /// Repositories that a token of an installation names: GitHub takes no more.
@@ -79,12 +79,9 @@ impl Gateway {
         let scope = scope(numbers).ok_or(Reason::InstallationUnusable)?;
         let (github, keys) = (&request.snapshot.github, &request.config().keys);
         let token = self.installations.token(github, keys, InstallationId(id), &scope).await;
-        let token = token.map_err(|error| match error {
-            AppError::GitHub(error) => error.reason(),
-            error => {
-                tracing::warn!(request.id = request.id, "{error}");
-                Reason::InstallationUnusable
-            }
+        let token = token.map_err(|error| {
+            tracing::warn!(request.id = request.id, "{error}");
+            unusable(&error)
         })?;
         Ok(json!({
             "access_token": token.word().expose(),

@@ -54,6 +54,39 @@ struct Given {
     expires_at: Option<String>,
 }
 
+/// All that Go reads of a repository. What may be `null` must be there all the same.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct Whole {
+    id: i64,
+    name: String,
+    full_name: String,
+    #[serde(deserialize_with = "Option::deserialize")]
+    description: Option<String>,
+    html_url: String,
+    clone_url: String,
+    private: bool,
+    stargazers_count: i64,
+    forks_count: i64,
+    watchers_count: i64,
+    #[serde(deserialize_with = "Option::deserialize")]
+    language: Option<String>,
+    updated_at: String,
+    created_at: String,
+    size: i64,
+    open_issues_count: i64,
+    default_branch: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct WholeRepos {
+    repos: Vec<Whole>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WholeRepositories {
+    repositories: Vec<Whole>,
+}
+
 const OFFICE: &str = "https://apps.example.com/trackeep/cb";
 
 /// Where an instance waits for the browser that installed the app.
@@ -78,6 +111,70 @@ fn repositories_come_from_what_is_held() {
         assert_eq!(ask(&world, "/api/v1/github/repos", &token).status, 200);
     }
     assert_eq!(world.github.answered("GET /user/repos", 200), first);
+}
+
+/// Two repositories as GitHub shows them, one of them with nothing to say of itself.
+fn as_github_shows_them() -> (serde_json::Value, [Whole; 2]) {
+    let shown = |id: i64, name: &str, words: Option<&str>, language: Option<&str>| {
+        json!({
+            "id": id, "node_id": "R_kgDO", "name": name, "full_name": format!("acme/{name}"),
+            "private": words.is_none(), "owner": { "login": "acme", "id": 9, "type": "Organization" },
+            "html_url": format!("https://github.com/acme/{name}"), "description": words,
+            "fork": false, "created_at": "2011-01-26T19:01:12Z",
+            "updated_at": "2011-01-26T19:14:43Z", "pushed_at": null,
+            "clone_url": format!("https://github.com/acme/{name}.git"), "homepage": null,
+            "size": 108, "stargazers_count": 80, "watchers_count": 81, "language": language,
+            "forks_count": 9, "open_issues_count": 3, "license": null, "topics": ["a"],
+            "default_branch": "main", "permissions": { "admin": false, "pull": true },
+        })
+    };
+    let read = |id: i64, name: &str, words: Option<&str>, language: Option<&str>| Whole {
+        id,
+        name: name.into(),
+        full_name: format!("acme/{name}"),
+        description: words.map(str::to_owned),
+        html_url: format!("https://github.com/acme/{name}"),
+        clone_url: format!("https://github.com/acme/{name}.git"),
+        private: words.is_none(),
+        stargazers_count: 80,
+        forks_count: 9,
+        watchers_count: 81,
+        language: language.map(str::to_owned),
+        updated_at: "2011-01-26T19:14:43Z".into(),
+        created_at: "2011-01-26T19:01:12Z".into(),
+        size: 108,
+        open_issues_count: 3,
+        default_branch: "main".into(),
+    };
+    // A number past 32 bits, which GitHub's are about to reach.
+    let notes = (5_000_000_001, "notes", Some("Of \"all\" kinds \u{e4}"), Some("Rust"));
+    let bare = (7, "bare", None, None);
+    let of = |it: (i64, &'static str, Option<&'static str>, Option<&'static str>)| {
+        (shown(it.0, it.1, it.2, it.3), read(it.0, it.1, it.2, it.3))
+    };
+    let [(first, a), (second, b)] = [of(notes), of(bare)];
+    (json!([first, second]), [a, b])
+}
+
+#[test]
+fn a_repository_has_all_sixteen_fields_of_the_contract_with_githubs_own_types() {
+    let world = world_with_app();
+    let (list, whole) = as_github_shows_them();
+    let json = "application/json; charset=utf-8";
+    let installation = "/user/installations/5/repositories";
+    let page = json!({ "total_count": 2, "repositories": list }).to_string();
+    world.github.knobs().on("/user/repos", Trouble::answer(200, json, list.to_string()));
+    world.github.knobs().on(installation, Trouble::answer(200, json, page));
+    let (_, token) = signed_in(&world, "octocat");
+    let own = ask(&world, "/api/v1/github/repos", &token);
+    assert_eq!(decoded::<WholeRepos>(&own).repos, whole);
+    assert_eq!(own.json()["repos"], list, "and whatever else GitHub says");
+    let its = ask(&world, "/api/v1/github/app/installations/5/repos", &token);
+    assert_eq!(decoded::<WholeRepositories>(&its).repositories, whole);
+    // Control: one field less is not read.
+    let mut less = list.clone();
+    less[1].as_object_mut().expect("an object").remove("language");
+    assert!(serde_json::from_value::<Vec<Whole>>(less).is_err());
 }
 
 /// Nobody is told what another one sees.

@@ -19,8 +19,12 @@ mod control;
 mod holes;
 /// Repositories and installations, in the visitor's name.
 mod github;
+/// The way to the app's installation and back, through an instance behind the gateway itself.
+mod installing;
 /// Several gateways are one service.
 mod nodes;
+/// The callback that the service before had at GitHub.
+mod old_callback;
 /// Instances come and go.
 mod reloaded;
 /// What is for an instance is taken from its server alone.
@@ -29,6 +33,8 @@ mod servers;
 mod signed;
 /// The server's token goes on for as long as it is used.
 mod sliding;
+/// GitHub fails while an instance's server asks.
+mod trouble;
 
 /// Where the service is for browsers and for servers.
 const SERVICE: &str = "https://hq.example.com";

@@ -144,6 +144,75 @@ fn end_of(browser: &mut Browser) {
     end(browser, "older");
 }
 
+/// Who asks for themselves, as Go reads it: nothing may be missing, of another type, or more.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Profile {
+    id: i64,
+    github_id: i64,
+    username: String,
+    email: String,
+    name: String,
+    avatar_url: String,
+    created_at: String,
+    last_login: String,
+    role: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Oneself {
+    user: Profile,
+}
+
+#[test]
+fn who_one_is_has_all_nine_fields_of_the_contract() {
+    let world = world();
+    let begun = world.gate.clock.now().to_rfc3339();
+    for (to, id, person, name) in
+        [(OLDEST, 583_231, "octocat", "The Octocat"), (OLDER, 583_231, "octocat", "The Octocat")]
+    {
+        let (_, token) = brought(&world, &mut world.browser(), person, to);
+        let Oneself { user } = decoded(&me(&world, &token));
+        let whole = Profile {
+            id,
+            github_id: id,
+            username: person.into(),
+            email: format!("{person}@github.example"),
+            name: name.into(),
+            avatar_url: format!("{}/avatars/u/{id}", world.github.web_url()),
+            created_at: begun.clone(),
+            last_login: begun.clone(),
+            role: "user".into(),
+        };
+        assert_eq!(user, whole);
+    }
+    // A name that GitHub does not say is the login, and no `null`.
+    world.github.change("hubot", |hubot| hubot.name = None);
+    let (_, token) = brought(&world, &mut world.browser(), "hubot", OLDEST);
+    assert_eq!(decoded::<Oneself>(&me(&world, &token)).user.name, "hubot");
+}
+
+/// Clients of the service before tell by the sentence what was wrong. It knew a third one, for a token
+/// whose claims were none: here that is a token like any other that is not good.
+#[test]
+fn who_is_nobody_is_told_so_in_the_words_of_the_service_before() {
+    let world = world();
+    let (_, token) = brought(&world, &mut world.browser(), "octocat", OLDEST);
+    let header = json!({ "typ": "gatekeep-instance+jwt", "alg": "HS256" });
+    let says = |value: Option<&str>| {
+        let fields: Vec<_> = value.map(|value| ("authorization", value)).into_iter().collect();
+        let url = format!("{SERVICE}/api/v1/user/me");
+        server(&world).send("GET", &url, &fields, "")
+    };
+    assert_eq!(refusal(&says(None)), (401, "No authorization header".to_owned()));
+    let claimless = forge(&json!({}), &header, SEED_KEY);
+    for bad in ["", "Bearer", "Bearer x", "Basic b2N0b2NhdDp4", &format!("Bearer {claimless}")] {
+        assert_eq!(refusal(&says(Some(bad))), (401, "Invalid token".to_owned()), "{bad}");
+    }
+    assert_eq!(says(Some(&format!("Bearer {token}"))).status, 200, "control");
+}
+
 /// What is wrong with a token, one thing at a time.
 #[test]
 fn a_token_that_is_not_quite_right_is_none() {
