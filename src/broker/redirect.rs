@@ -1,6 +1,7 @@
 //! Where a browser may be sent with what is for an instance: a registered origin and path, and a
 //! target that two readers cannot read differently (RFC 9700 §4.1 and §4.11).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -138,6 +139,13 @@ impl Target {
     /// Its origin.
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// What its query says under a name, decoded as forms are; every time that it does.
+    pub fn values<'t>(&'t self, name: &'t str) -> impl Iterator<Item = Cow<'t, str>> {
+        let query = self.query.as_deref().unwrap_or_default();
+        let pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.filter(move |(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// The same at a usual path, where it names none.

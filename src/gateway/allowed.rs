@@ -1,14 +1,15 @@
 //! Who is not heard for a moment: an address from which too much came that was refused, and a session
 //! that asks for too much.
 //!
-//! What is refused counts against the address that it came from, for nobody knows more of who it was.
+//! What is refused counts against the address that it came from, for nobody knows more of who it was; but
+//! for what a page of another site makes a browser fetch, or it would be anybody's to keep that address out.
 //! What is good counts against its own session alone: all the users of an instance ask from one
 //! address, their server's, and none of them is kept out by what another one does there. So a server that
 //! shows something good is heard, whatever else came from its address.
 
 use super::action::Answer;
 use super::broker::{Service, refused};
-use super::{Endpoint, Gateway, LiveSession, Request, error};
+use super::{Endpoint, Gateway, LiveSession, Request, csrf, error};
 use crate::allowance::{Asker, NothingLeft};
 use crate::defence::{Defence, stands};
 use crate::reason::Reason;
@@ -47,7 +48,8 @@ impl Gateway {
             return not_heard(endpoint, request);
         }
         let answer = self.answer(endpoint, request).await;
-        let counts = heard != Heard::Always && is_nobodys(answer.reason);
+        let is_guess = is_nobodys(answer.reason) && !csrf::is_fetched_by_another_site(request);
+        let counts = heard != Heard::Always && is_guess;
         if counts && !self.is_heard(request, asker, Some(1)) && heard == Heard::IfGood {
             return not_heard(endpoint, request);
         }

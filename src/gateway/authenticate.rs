@@ -62,7 +62,7 @@ impl Gateway {
         let Some(name) = live.instance() else { return true };
         let broker = request.config().broker.as_ref();
         match broker.and_then(|broker| broker.named(name)) {
-            Some(instance) if may_have_keys(instance) => {
+            Some(instance) if may_be_used(request, instance) => {
                 self.admitted_by(request, instance, live.clone()).await.is_ok()
             }
             _ => false,
@@ -144,9 +144,11 @@ impl Gateway {
     }
 }
 
-/// Whether keys for an instance count. Those in tokens that browsers carry always do.
-fn may_have_keys(instance: &Instance) -> bool {
-    instance.contract.signing().is_some() || instance.has_keys()
+/// Whether a key for an instance counts here. One in a token that browsers carry always does; one that
+/// its server was given is its server's.
+fn may_be_used(request: &Request<'_>, instance: &Instance) -> bool {
+    let is_its_servers = || instance.is_asked_from(request.client.address);
+    instance.contract.signing().is_some() || instance.has_keys() && is_its_servers()
 }
 
 fn is_key_of_instance(request: &Request<'_>, live: &LiveSession) -> bool {

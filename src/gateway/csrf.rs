@@ -13,6 +13,7 @@ pub(super) const FIELD: &str = "csrf";
 
 /// Fetch Metadata: where the page that asks is (<https://www.w3.org/TR/fetch-metadata/>).
 const SITE: &str = "sec-fetch-site";
+const DESTINATION: &str = "sec-fetch-dest";
 const OWN_SITE: &str = "same-origin";
 
 /// The token for a form of this session.
@@ -46,6 +47,14 @@ pub(super) fn is_from_own_page(request: &Request<'_>, own: &Origin) -> bool {
     let says_so = request.headers.contains_key(SITE) || request.headers.contains_key(ORIGIN);
     let is_own = says_so && sites().all(|site| site == OWN_SITE) && request.origins_are(own);
     is_own || !stands(Defence::OwnPages)
+}
+
+/// Whether a page of another origin has made the browser fetch this for itself, as an image or a frame, and
+/// not for the person before it.
+pub(super) fn is_fetched_by_another_site(request: &Request<'_>) -> bool {
+    let is_foreign =
+        request.header(SITE).is_some_and(|site| matches!(site, "cross-site" | "same-site"));
+    is_foreign && request.header(DESTINATION).is_some_and(|for_what| for_what != "document")
 }
 
 fn has_token(request: &Request<'_>, live: &LiveSession, purpose: &str) -> bool {

@@ -351,8 +351,38 @@ fn the_instances_own_button_connects_it_again() {
     let mut browser = scene.signed_in("octocat");
     let held = || scene.trackeep.controller_token("octocat").expect("a token");
     let before = held();
-    assert!(is_arrival(&browser.get(&url("/api/v1/auth/github"))));
-    assert_ne!(held(), before);
+    let button = url("/api/v1/auth/github");
+    let mut press = |site: &str, mode: &str| {
+        let fetched = [("accept", "text/html"), ("sec-fetch-site", site), ("sec-fetch-mode", mode)];
+        let answer = browser.send("GET", &button, &fetched, "");
+        assert!(is_arrival(&answer), "{site} {mode}: {}", answer.text());
+        held() != before
+    };
+    assert!(!press("same-origin", "navigate"), "it has only just signed in");
+    scene.advance(Duration::from_secs(6));
+    for (site, mode) in
+        [("cross-site", "navigate"), ("same-site", "navigate"), ("same-origin", "no-cors")]
+    {
+        assert!(!press(site, mode), "{site} {mode}");
+    }
+    assert!(press("same-origin", "navigate"));
+}
+
+/// Where the instance gives none, the seat that there is goes on.
+#[test]
+fn a_button_that_leads_nowhere_costs_no_seat() {
+    let scene = Scene::new("gateway");
+    let mut browser = scene.signed_in("octocat");
+    scene.trackeep.set_control("http://127.0.0.1:9");
+    scene.advance(Duration::from_secs(6));
+    let own = [
+        ("accept", "text/html"),
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-mode", "navigate"),
+    ];
+    browser.send("GET", &url("/api/v1/auth/github"), &own, "");
+    assert_eq!(scene.trackeep.calls(CALLBACK), 2, "control: it was asked");
+    assert_eq!(me(&mut browser, &[]), (200, "octocat".to_owned()));
 }
 
 /// A one-time code that somebody makes for themselves.

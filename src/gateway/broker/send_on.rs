@@ -6,13 +6,18 @@ use super::super::allowed::A_CODE;
 use super::super::sign_in::redirect;
 use super::super::{Gateway, Request, Visitor, error};
 use crate::broker::{Broker, Contract, Instance, Target};
+use crate::defence::{Defence, stands};
 use crate::reason::Reason;
+use crate::return_to;
 use crate::secret::Secret;
 use crate::store::{BrokerCode, Unavailable};
 use std::sync::Arc;
 
 /// What is added to a target.
 const ADDED: [&str; 2] = ["token", "user"];
+
+/// Where the version before goes on to with its own token.
+const ONWARD: &str = "frontend_redirect";
 
 // === impl Gateway ===
 
@@ -111,8 +116,20 @@ fn wanted(request: &Request<'_>, broker: &Broker) -> Option<(Arc<Instance>, Targ
     };
     let is_named = request.parameter("redirect_uri").ok()?.is_some();
     let (instance, place) = broker.place_of(&target)?;
+    if !goes_on_within(instance, &place) && stands(Defence::RegisteredTargets) {
+        return None;
+    }
     let may_infer = matches!(instance.contract, Contract::Seed(_));
     (is_named || may_infer).then(|| (instance.clone(), place))
+}
+
+/// Whether an instance that goes on where the target's own query says stays at its own sites: the
+/// version before takes its token there, wherever that is.
+fn goes_on_within(instance: &Instance, target: &Target) -> bool {
+    let is_its = |to: &str| {
+        instance.redirects.iter().any(|redirect| return_to::stays_at(to, redirect.origin()))
+    };
+    target.values(ONWARD).all(|to| is_its(&to))
 }
 
 /// The site that a browser says it comes from.

@@ -16,8 +16,9 @@ use super::action::{Action, Answer, Forward};
 use super::broker::said;
 use super::ending::Cause;
 use super::sign_in::redirect;
-use super::{Gateway, LiveSession, Request, Visitor, error, sign_out, upstream};
+use super::{Gateway, LiveSession, Request, Visitor, csrf, error, sign_out, upstream};
 use crate::broker::Instance;
+use crate::clock::Time;
 use crate::defence::{Defence, stands};
 use crate::reason::Reason;
 use crate::route::{InstanceSignIn, Route, SignInBy};
@@ -87,10 +88,6 @@ impl Gateway {
         // A seat that was taken before does not outlive the right to it.
         self.user_of(request, sign_in, live).await?;
         let place = live.memo.seats.at(route);
-        if path == GITHUB_SIGN_IN {
-            // Whoever signs in there anew wants another: what the instance holds here may have ended.
-            place.give_up();
-        }
         let seat = self.seat(request, route, sign_in, live, &place).await?;
         if path == GITHUB_SIGN_IN || arrival::is_due(request, live) {
             return Ok(Action::respond(arrival::page(request, live, &seat)).for_route(route));
@@ -164,7 +161,9 @@ impl Gateway {
         let now = self.clock.now();
         let held = place.seat(now);
         let mut refused = match held {
-            Some(seat) if !seat.wants_renewal(now) => return Ok(seat),
+            Some(seat) if !seat.wants_renewal(now) && !is_asked_anew(request, &seat, now) => {
+                return Ok(seat);
+            }
             Some(seat) => match place.refused.try_lock() {
                 Ok(turn) => turn,
                 Err(_) => return Ok(seat),
@@ -174,7 +173,12 @@ impl Gateway {
         let held = place.seat(now);
         let was_refused = refused.is_some_and(|at| now >= at && now.since(at) < LEFT_ALONE);
         match held {
-            Some(seat) if was_refused || !seat.wants_renewal(now) => return Ok(seat),
+            Some(seat)
+                if was_refused
+                    || !seat.wants_renewal(now) && !is_asked_anew(request, &seat, now) =>
+            {
+                return Ok(seat);
+            }
             None if was_refused => return Err(Reason::InstanceUnavailable),
             _ => {}
         }
@@ -267,6 +271,15 @@ fn instance_of<'r>(
     let instance = broker.and_then(|broker| broker.named(&sign_in.instance));
     // The configuration was checked for it.
     instance.ok_or(Reason::Internal)
+}
+
+/// Whether the visitor presses the instance's own button, which is for when what the instance holds here
+/// has ended. No page of another site presses it for them, and nobody all the time.
+fn is_asked_anew(request: &Request<'_>, seat: &Seat, now: Time) -> bool {
+    request.target.path() == GITHUB_SIGN_IN
+        && request.is_navigation()
+        && csrf::may_write(request)
+        && seat.is_older_than(LEFT_ALONE, now)
 }
 
 fn is_sign_out(request: &Request<'_>) -> bool {

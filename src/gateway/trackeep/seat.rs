@@ -76,6 +76,10 @@ impl Seat {
         self.expires.since(now) < self.expires.since(self.taken) / 5
     }
 
+    pub(super) fn is_older_than(&self, age: Duration, now: Time) -> bool {
+        now.since(self.taken) > age
+    }
+
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.authorization.len() + self.user.len()
     }
@@ -115,10 +119,6 @@ impl Place {
 
     pub(super) fn take(&self, seat: Arc<Seat>) {
         self.seat.store(Some(seat));
-    }
-
-    pub(super) fn give_up(&self) {
-        self.seat.store(None);
     }
 }
 

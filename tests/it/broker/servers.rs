@@ -35,6 +35,24 @@ fn what_is_for_an_instance_is_worth_nothing_to_another_s_server() {
     }
 }
 
+/// Git shows it to GitHub, say, and to whoever lists the machine's processes.
+#[test]
+fn a_key_that_a_server_was_given_is_good_for_that_server_alone() {
+    let keys = "      servers: [127.0.0.1]\n      github_token: gateway\n";
+    let broker = BROKER.replace("    - name: home\n", &format!("    - name: home\n{keys}"));
+    let world = world_of(&format!("trusted_proxies: [127.0.0.1]\n{broker}"));
+    let (_, token) = signed_in(&world, "octocat");
+    let given = ask(&world, "/api/v1/github/user/access-token", &token);
+    let key = given.json()["access_token"].as_str().expect("a key").to_owned();
+    let bearer = format!("Bearer {key}");
+    let from = |place: &str| {
+        let mut program = Browser::new(world.gate.address).called("Trackeep").coming_from(place);
+        let headers = [PLAIN[0], ("authorization", bearer.as_str())];
+        program.send("GET", "https://app.example.com/github/user", &headers, "").status
+    };
+    assert_eq!([from("127.0.0.1"), from("203.0.113.9")], [200, 401]);
+}
+
 /// The token of a server that was copied from it.
 #[test]
 fn a_token_is_good_for_its_server_alone() {

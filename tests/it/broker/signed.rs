@@ -63,6 +63,32 @@ pub(super) fn brought(
     (end, token)
 }
 
+/// The version before takes its token where the target's own query says, wherever that is.
+#[test]
+fn an_older_instance_is_led_to_no_other_site() {
+    let world = world();
+    let at = |onward: &str| {
+        let query = encode(&[("frontend_redirect", onward)]);
+        begin(&format!("https://older.example.com/api/v1/auth/oauth/callback?{query}"))
+    };
+    let own = "https://older.example.com/auth/callback";
+    let brought = carried(&world, &mut world.browser(), "octocat", &at(own));
+    assert_eq!(parameter(&brought, "frontend_redirect").as_deref(), Some(own), "control");
+    for evil in [
+        "https://evil.example/x",
+        "https://older.example.com.evil.example/",
+        "https://older.example.com@evil.example/",
+        "https://oldest.example.com/auth/callback",
+        "//evil.example/x",
+        "https://older.example.com/\\evil.example",
+        "javascript:alert(1)",
+    ] {
+        assert_eq!(world.browser().get(&at(evil)).status, 400, "{evil}");
+    }
+    let twice = format!("{}%26frontend_redirect%3Dhttps%253A%252F%252Fevil.example%252F", at(own));
+    assert_eq!(world.browser().get(&twice).status, 400, "{twice}");
+}
+
 /// The integration guide's flow, and its token: nine claims, and three that its readers pass over.
 /// The guide's button names the site alone, whatever path of it is registered.
 #[test]

@@ -185,6 +185,25 @@ fn who_guesses_is_not_heard_for_a_moment_and_keeps_nobody_else_out() {
     assert!(guesses.iter().all(|guess| heard(&guess()).0 < 429), "control: later");
 }
 
+/// A page of another site has its visitor's browser fetch what is refused, again and again.
+#[test]
+fn no_page_of_another_site_keeps_its_visitors_address_from_signing_in() {
+    let fetched = |dest: &str| {
+        let world = world();
+        let headers = [("sec-fetch-site", "cross-site"), ("sec-fetch-dest", dest)];
+        for count in 0..=AT_ONCE {
+            let url = match count % 2 {
+                0 => begin("https://evil.example/"),
+                _ => "https://auth.example.com/.gatekeep/callback?code=x&state=y".to_owned(),
+            };
+            world.browser().send("GET", &url, &headers, "");
+        }
+        world.browser().get(&begin(CALLBACK)).status
+    };
+    assert_eq!(["image", "iframe"].map(fetched), [303, 303]);
+    assert_eq!(fetched("document"), 429, "control: whoever goes there does");
+}
+
 /// A visitor who is signed in could fill the store, with a script: each visit left something there.
 #[test]
 fn one_session_asks_for_no_more_than_people_do_and_holds_up_no_other() {
