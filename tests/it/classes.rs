@@ -476,7 +476,14 @@ fn seen_by_a_closing_app(method: &str, more: &str) -> (u16, Vec<String>) {
 #[test]
 fn a_write_that_breaks_off_is_not_sent_again() {
     let safe = ", resend: safe";
+    let preset = ", preset: trackeep";
     for (method, more, status, times) in [
+        ("POST", preset, 502, 1),
+        ("PUT", preset, 502, 1),
+        ("PATCH", preset, 502, 1),
+        ("DELETE", preset, 502, 1),
+        // With the one that went well.
+        ("GET", preset, 200, 3),
         ("POST", "", 502, 1),
         ("PATCH", safe, 502, 1),
         ("PUT", safe, 502, 1),

@@ -1,13 +1,14 @@
 //! A visitor of the gateway is a user of the Trackeep instance behind it, without a second click and
 //! without the instance's token in the browser.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gatekeep::simulator::Trackeep;
+use gatekeep::simulator::{Trackeep, Trouble};
 
-use crate::support::World;
 use crate::support::browser::{Browser, join, parameter};
-use crate::support::http::Response;
+use crate::support::http::{Connection, Response};
+use crate::support::{World, eventually, journal, upstream};
 
 mod older;
 
@@ -423,6 +424,135 @@ fn an_instance_that_cannot_be_asked_signs_nobody_out() {
     scene.trackeep.set_control(&format!("http://hq.example.com:{}", address.port()));
     scene.world.gate.clock.advance(Duration::from_secs(6));
     assert_eq!(me(&mut browser, &[]), (200, "octocat".to_owned()));
+}
+
+/// Whoever operates the gateway reads what is wrong and what to do; the visitor waits, and what would
+/// open the instance is written nowhere.
+#[test]
+fn an_instance_that_gives_no_token_is_told_of_by_its_cause_and_the_way_out() {
+    journal::listen();
+    let nowhere: fn(&Scene) = |scene| scene.trackeep.set_public_url("https://elsewhere.example");
+    let demo: fn(&Scene) = |scene| scene.trackeep.demo_mode(true);
+    let silent: fn(&Scene) = |scene| {
+        let failure = Trouble::answer(500, "application/json", r#"{"error":"eyJ"}"#);
+        scene.trackeep.knobs().at("/api/v1/auth/me", failure);
+    };
+    for (spoil, cause, way_out) in [
+        (nowhere, "to https://elsewhere.example after the sign-in", "set its FRONTEND_URL"),
+        (demo, "503 Service Unavailable", "Database not available"),
+        (silent, "500 Internal Server Error", "whom its own token is for"),
+    ] {
+        let scene = Scene::new("gateway");
+        spoil(&scene);
+        let (_, page) = scene.world.signed_in("octocat", &url("/app"));
+        assert_eq!(page.status, 502, "{cause}: {}", page.text());
+        assert!(page.text().contains("instance-unavailable"), "{}", page.text());
+        let seen = scene.trackeep.requests();
+        let asked = seen.iter().find(|seen| seen.path().ends_with("/callback")).expect("it came");
+        let id = asked.header("x-request-id").expect("the request's");
+        let told = journal::lines(&[id, "WARN", "route=\"trackeep\""]);
+        assert!(
+            matches!(&told[..], [line] if line.contains(cause) && line.contains(way_out)),
+            "{cause}: {told:?}"
+        );
+        let code = parameter(&asked.target, "token").expect("a code");
+        assert!(code.len() > 20, "control: {code}");
+        for text in [page.text(), scene.world.gate.access_log()] {
+            assert!(!text.contains(&code) && !holds_token(&text), "{cause}: {text}");
+            assert!(!text.contains(cause), "no visitor is told: {text}");
+        }
+        assert_eq!(journal::lines(&[&code]), Vec::<String>::new(), "{cause}");
+        assert!(!told.iter().any(|line| holds_token(line)), "{told:?}");
+    }
+    let scene = Scene::new("gateway");
+    assert!(is_arrival(&scene.world.signed_in("octocat", &url("/app")).1), "control");
+}
+
+/// What answers may be no Trackeep at all, and say what it was asked: the code in it is good still.
+#[test]
+fn a_server_that_says_back_what_it_is_asked_writes_no_code_into_the_log() {
+    journal::listen();
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heads = asked.clone();
+    let app = upstream::serve(move |_, mut stream| {
+        while let Some(head) = upstream::read_head(&mut stream) {
+            let line = head.lines().next().unwrap_or_default().to_owned();
+            upstream::answer(&mut stream, &format!("there is no {line}"));
+            heads.lock().expect("nobody panics").push(line);
+        }
+    });
+    let routes = ROUTES.replace("@TRACKEEP@", &format!("http://{app}"));
+    let world = World::with(BROKER, &routes.replace("@SIGN_IN@", "gateway"));
+    assert_eq!(world.signed_in("octocat", &url("/app")).1.status, 502);
+    let asked = asked.lock().expect("nobody panics").clone();
+    let target = asked[0].split(' ').nth(1).expect("a target");
+    let code = parameter(target, "token").expect("a code");
+    assert!(code.len() > 20, "{code}");
+    assert_eq!(journal::lines(&[&code]), Vec::<String>::new());
+    let told = journal::lines(&["there is no GET /api/v1/auth/control/callback?token="]);
+    assert!(!told.is_empty(), "control: it is told what is there instead");
+}
+
+/// A WebSocket of the instance's messages, and its answer.
+fn messages(scene: &Scene, browser: &Browser, query: &str, origin: &str) -> (Connection, Response) {
+    let cookie = browser
+        .session(HOST)
+        .map_or_else(String::new, |id| format!("cookie: __Host-gatekeep={id}\r\n"));
+    let mut socket = Connection::open(scene.world.gate.address);
+    let request = format!(
+        "GET /api/v1/messages/ws{query} HTTP/1.1\r\nhost: {HOST}\r\nconnection: Upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\norigin: {origin}\r\n{cookie}\r\n"
+    );
+    socket.send(request.as_bytes()).expect("the gateway reads");
+    let answer = socket.receive(false).expect("an answer");
+    (socket, answer)
+}
+
+/// A ping of a client's, masked with nothing, and what comes back (RFC 6455 §5.5.2).
+const PING: &[u8] = b"\x89\x82\0\0\0\0hi";
+const PONG: &[u8] = b"\x8a\x02hi";
+
+/// The instance takes whoever the query names, and asks again never.
+#[test]
+fn a_socket_of_the_messages_is_the_visitors_for_as_long_as_they_are_signed_in() {
+    let scene = Scene::new("gateway");
+    scene.trackeep.add_user("eve@example.com", "eve", "a-passw0rd", "user");
+    let eve = scene.trackeep.token_of("eve");
+    let mut browser = scene.signed_in("octocat");
+    for origin in ["https://evil.example", "https://hq.example.com", "null"] {
+        let (_, answer) = messages(&scene, &browser, "?token=gatekeep", origin);
+        assert_eq!(answer.status, 403, "{origin}");
+    }
+    let (_, answer) = messages(&scene, &scene.world.browser(), &format!("?token={eve}"), APP);
+    assert_eq!(answer.status, 401, "a token in the query is no session");
+    assert_eq!(scene.trackeep.calls("GET /api/v1/messages/ws"), 0);
+
+    for query in ["?token=gatekeep&x=y", &format!("?token={eve}&x=y"), "?x=y"] {
+        let (mut socket, answer) = messages(&scene, &browser, query, APP);
+        assert_eq!(answer.status, 101, "{query}: {}", answer.text());
+        let seen = scene.trackeep.requests().pop().expect("it came");
+        assert_eq!(seen.target, "/api/v1/messages/ws?x=y", "{query}");
+        let bearer = seen.header("authorization").expect("the seat's");
+        assert!(holds_token(bearer) && bearer.starts_with("Bearer ") && !bearer.contains(&eve));
+        assert_eq!(scene.last_user("/api/v1/messages/ws").as_deref(), Some("octocat"), "{query}");
+        socket.send(PING).expect("it is open");
+        assert_eq!(socket.read_some(PONG.len()), PONG, "{query}");
+    }
+    eventually("the closed ones are gone", || scene.trackeep.open_sockets() == 0);
+
+    let (mut socket, _) = messages(&scene, &browser, "?token=gatekeep", APP);
+    socket.send(PING).expect("it is open");
+    assert_eq!(socket.read_some(PONG.len()), PONG, "control");
+    assert_eq!(scene.trackeep.open_sockets(), 1);
+    let own = [("origin", APP), ("sec-fetch-site", "same-origin")];
+    let kept = browser.clone();
+    assert_eq!(browser.send("POST", &url("/api/v1/auth/logout"), &own, "").status, 200);
+    // The gateway asks whenever data flows. One that is closed may take it all the same.
+    drop(socket.send(PING));
+    assert_ne!(socket.read_some(PONG.len()), PONG);
+    eventually("the instance's end is closed", || scene.trackeep.open_sockets() == 0);
+    assert_eq!(messages(&scene, &kept, "?token=gatekeep", APP).1.status, 401);
 }
 
 /// The route lets anybody in; the instance is for members.

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use gatekeep::config::Config;
+use gatekeep::simulator::Trackeep;
 
 use crate::support::World;
 use crate::support::browser::Browser;
 use crate::support::child::gatekeep;
-use crate::support::http::Connection;
+use crate::support::http::{Connection, Response};
+use crate::support::upstream::{self, Held};
 
 const HOST: &str = "app.example.com";
 
@@ -290,6 +292,180 @@ fn what_reaches_the_instance_is_what_it_can_bear() {
     assert!(!world.gate.access_log().contains("evil"), "no query and no claim is logged");
 }
 
+/// The same at each of the ends of a sign-in, and whatever the instance makes of it.
+#[test]
+fn the_end_of_a_sign_in_leads_nowhere_else_whoever_asks_for_it() {
+    let app = upstream::serve(|_, mut stream| {
+        while let Some(head) = upstream::read_head(&mut stream) {
+            let Some(to) = upstream::field(&head, "x-lead") else {
+                upstream::answer(&mut stream, "a page");
+                continue;
+            };
+            let answer = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n"
+            );
+            if std::io::Write::write_all(&mut stream, answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    let world = World::with("", &routes("", "").replace("@APP@", &format!("http://{app}")));
+    let (mut browser, _) = world.signed_in("octocat", &url("/app"));
+    let mut lead = |path: &str, to: &str| {
+        let answer = browser.send("GET", &url(path), &[("x-lead", to)], "");
+        (answer.status, answer.header("location").map(str::to_owned))
+    };
+    let evil = "https://evil.example/auth/callback?token=eyJ";
+    let own = url("/auth/callback?token=eyJ");
+    for path in [
+        "/api/v1/auth/control/callback",
+        "/api/v1/auth/oauth/callback",
+        "/api/v1/github/app/callback",
+    ] {
+        assert_eq!(lead(path, evil), (502, None), "{path}");
+        assert_eq!(lead(path, &own), (307, Some(own.clone())), "control: {path}");
+    }
+    assert_eq!(lead("/api/v1/notes", evil), (307, Some(evil.to_owned())), "control: elsewhere");
+    for path in
+        ["/api/v1/auth/github", "/api/v1/auth/control/callback", "/api/v1/auth/oauth/callback"]
+    {
+        let asked = |to: &str| format!("{path}?frontend_redirect={to}");
+        assert_eq!(lead(&asked("https://evil.example"), "/app").0, 400, "{path}");
+        assert_eq!(lead(&asked("https%3A%2F%2Fapp.example.com"), "/app").0, 307, "control: {path}");
+    }
+}
+
+/// It holds each body in memory, and there are no more of it than these.
+#[test]
+fn a_body_is_as_large_as_the_instance_can_hold() {
+    let app = Held::start();
+    let routes = routes("", "    public: [/]\n").replace("@APP@", &app.url);
+    let world = World::with("", &routes);
+    let ask = |bytes: u64| {
+        let mut connection = Connection::open(world.gate.address);
+        let request = format!("POST / HTTP/1.1\r\nhost: {HOST}\r\ncontent-length: {bytes}\r\n\r\n");
+        connection.send(request.as_bytes()).expect("the gateway reads");
+        connection
+    };
+    let most = 64 << 20;
+    let refused = ask(most + 1).receive(false).expect("an answer");
+    assert_eq!(refused.status, 413, "{}", refused.text());
+    let taken = ask(most);
+    let length = upstream::field(&app.arrived(), "content-length").map(str::to_owned);
+    assert_eq!(length, Some(most.to_string()), "control, and it is the first that came");
+    drop(taken);
+}
+
+// === the instance's traps ===
+
+const TRUSTING: &str = "trusted_proxies: [127.0.0.1]\n";
+
+/// An instance of the stand-in's behind the preset.
+fn stand_in(keys: &str) -> (Trackeep, World) {
+    let trackeep = Trackeep::start("127.0.0.1:0".parse().expect("an address")).expect("it starts");
+    let world = World::with(keys, &routes("", "").replace("@APP@", trackeep.url()));
+    (trackeep, world)
+}
+
+/// What the instance itself answers, past the gateway.
+fn past_the_gateway(trackeep: &Trackeep, line: &str, fields: &str) -> Response {
+    let mut connection = Connection::open(trackeep.address());
+    let request = format!("{line} HTTP/1.1\r\nhost: {HOST}\r\ncontent-length: 0\r\n{fields}\r\n");
+    connection.send(request.as_bytes()).expect("it reads");
+    connection.receive(false).expect("an answer")
+}
+
+/// The address at which the instance shares a file of somebody's with everybody.
+fn share(trackeep: &Trackeep) -> String {
+    trackeep.add_user("octocat@example.com", "octocat", "a-passw0rd", "user");
+    let key = trackeep.api_key("octocat", &["files:write"]);
+    let field = format!("authorization: Bearer {key}\r\n");
+    let ask = |line| past_the_gateway(trackeep, line, &field);
+    assert_eq!(ask("POST /api/v1/files/upload").status, 201);
+    let shared = ask("POST /api/v1/files/1/share").json();
+    let address = shared["public_share_url"].as_str().expect("an address").to_owned();
+    address[address.find("/api/").expect("a path")..].to_owned()
+}
+
+/// Its cache keeps what is asked for without a cookie for everybody, and gives it back as JSON: style
+/// sheets that browsers refuse, and pages shown as text.
+#[test]
+fn what_the_instance_keeps_for_everybody_is_nothing_that_came_by_the_gateway() {
+    let (trackeep, world) = stand_in("");
+    trackeep.dragonfly(true);
+    let shared = share(&trackeep);
+    let html = "text/html; charset=utf-8";
+    let json = "application/json; charset=utf-8";
+    let member = signed_in(&world, "octocat");
+    let cookies = member.cookies(HOST);
+    let is_ours = |name: &String| name.starts_with("__Host-gatekeep");
+    assert!(cookies.keys().all(is_ours), "the gateway's own, which do not pass: {cookies:?}");
+    for (who, path, kind) in [
+        (&member, "/app", html),
+        (&member, "/assets/app.css", "text/css; charset=utf-8"),
+        (&member, "/health", json),
+        (&world.browser(), "/manifest.json", "application/manifest+json"),
+        (&world.browser(), "/trackeep.svg", "image/svg+xml"),
+        (&world.browser(), &shared, json),
+    ] {
+        for _ in 0..2 {
+            let answer = who.clone().get(&url(path));
+            let met = (answer.status, answer.header("content-type"), answer.header("x-cache"));
+            assert_eq!(met, (200, Some(kind), None), "{path}");
+        }
+        let line = format!("GET {path}");
+        let kinds = [(); 2].map(|()| {
+            let answer = past_the_gateway(&trackeep, &line, "");
+            answer.header("content-type").expect("a kind").to_owned()
+        });
+        assert_eq!(kinds, [kind, "application/json"], "control: {path}");
+        assert_eq!(who.clone().get(&url(path)).header("content-type"), Some(kind), "{path} kept");
+    }
+}
+
+/// It counts by the first address that anybody names: all visitors behind one proxy would share what
+/// one has, and whoever makes addresses up would have no end of it.
+#[test]
+fn each_visitor_has_what_the_instance_gives_one_address_and_no_more() {
+    let (trackeep, world) = stand_in(TRUSTING);
+    let ask = |place: &str, fields: &[(&str, &str)]| {
+        world.browser().coming_from(place).send("GET", &url("/live"), fields, "").status
+    };
+    for _ in 0..100 {
+        assert_eq!(ask("203.0.113.7", &[]), 200);
+    }
+    assert_eq!(ask("203.0.113.7", &[]), 429);
+    assert_eq!(ask("203.0.113.8", &[]), 200, "another visitor");
+    for forged in ["198.51.100.1", "203.0.113.8", "127.0.0.1", "::1"] {
+        let chain = format!("{forged}, 203.0.113.7");
+        assert_eq!(ask(&chain, &[]), 429, "{chain}");
+        assert_eq!(ask("203.0.113.7", &[("x-real-ip", forged)]), 429, "{forged}");
+        let for_it = format!("for={forged}");
+        assert_eq!(ask("203.0.113.7", &[("forwarded", &for_it)]), 429, "{forged}");
+    }
+    // Nobody uses up another's: these are more than one has.
+    for _ in 0..120 {
+        assert_eq!(ask("203.0.113.8, 203.0.113.7", &[]), 429);
+    }
+    assert_eq!(ask("203.0.113.8", &[]), 200);
+    let made_up = "x-forwarded-for: 198.51.100.1, 203.0.113.7\r\n";
+    let answer = past_the_gateway(&trackeep, "GET /live", made_up);
+    assert_eq!(answer.status, 200, "control: past the gateway it helps");
+}
+
+#[test]
+fn whom_no_proxy_vouches_for_has_the_address_that_the_connection_has() {
+    let (trackeep, world) = stand_in("");
+    let ask = |number: usize| {
+        let place = format!("198.51.100.{number}");
+        world.browser().coming_from(&place).send("GET", &url("/live"), &[], "").status
+    };
+    assert!((0..100).all(|number| ask(number) == 200));
+    assert_eq!(ask(100), 429);
+    let answer = past_the_gateway(&trackeep, "GET /live", "x-forwarded-for: 198.51.100.101\r\n");
+    assert_eq!(answer.status, 200, "control: past the gateway it helps");
+}
+
 // === what it expands to ===
 
 fn parse(options: &str, more: &str) -> Config {
@@ -320,6 +496,28 @@ fn the_preset_is_nothing_but_keys_of_the_route() {
         let known = ["secret: k3yZ-for-tests-0123456789-abcdefghijklmnop", "client_secret: some"];
         let again = described.replacen(secrets[0], known[0], 1).replacen(secrets[1], known[1], 1);
         assert_eq!(parsed(&again).describe(), described, "{options}");
+    }
+}
+
+/// A page has a minute and a half, a backup of a repository the ten minutes that it may take.
+#[test]
+fn the_instance_has_as_long_as_it_needs_and_no_longer() {
+    let config = parse("", "");
+    let route = config.routes.iter().next().expect("one");
+    let whole = route.timeouts.read.as_secs();
+    assert_eq!((whole, route.timeouts.idle.as_secs(), route.body_limit), (90, 45, 64 << 20));
+    let read = |method: http::Method, path: &str| {
+        let rule = route.terms(path, &method).expect("it is plain").rule;
+        rule.and_then(|index| route.rules[index].read_timeout).map_or(whole, |read| read.as_secs())
+    };
+    for (method, path, seconds) in [
+        (http::Method::POST, "/api/v1/github/backups", 11 * 60),
+        (http::Method::GET, "/api/v1/github/backups", 90),
+        (http::Method::POST, "/api/v1/github/backups-of-mine", 90),
+        (http::Method::POST, "/api/v1/notes", 90),
+        (http::Method::GET, "/app", 90),
+    ] {
+        assert_eq!(read(method.clone(), path), seconds, "{method} {path}");
     }
 }
 

@@ -127,7 +127,8 @@ impl InstanceClient {
         let location = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
         let Some(location) = location.filter(|_| answer.status().is_redirection()) else {
             let status = answer.status();
-            return Err(InstanceError::Refused { status, text: beginning_of(answer).await? });
+            let text = beginning_of(answer, &voucher.token).await?;
+            return Err(InstanceError::Refused { status, text });
         };
         let target = Url::parse(location).map_err(|_| InstanceError::NoToken)?;
         let origin = target.origin().ascii_serialization();
@@ -180,9 +181,14 @@ impl Resolve for AppName {
     }
 }
 
-async fn beginning_of(answer: reqwest::Response) -> Result<String, InstanceError> {
+/// What an answer begins with. Some servers say back what they were asked for: a code that was not
+/// redeemed is good still.
+async fn beginning_of(
+    answer: reqwest::Response,
+    asked_with: &Secret<String>,
+) -> Result<String, InstanceError> {
     let body = read(answer).await?;
-    let text = String::from_utf8_lossy(&body);
+    let text = String::from_utf8_lossy(&body).replace(asked_with.expose(), "…");
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     Ok(plain.take(SHOWN).collect())
 }
