@@ -69,7 +69,7 @@ struct Brought {
 /// The new token of an instance's server, beside any answer.
 const NEXT_TOKEN: HeaderName = HeaderName::from_static("x-trackeep-controller-token");
 
-/// When a server may ask again whose visitor has used up GitHub's limit, where GitHub does not say.
+/// When a server may ask again whose visitor has used up GitHub's limit: most of them are by the minute.
 const LIMIT_LASTS: &str = "60";
 
 // === impl Service ===

@@ -37,7 +37,8 @@ pub(super) enum InstanceError {
     Unreachable(#[from] reqwest::Error),
     #[error(
         "the instance answered {status} to the sign-in ({text}): it asks Gatekeep itself to redeem the code, \
-         so its backend must reach the broker's host (see docs/trackeep.md)"
+         so its backend must reach the broker's host; and it keeps users in its database, so VITE_DEMO_MODE \
+         must be off (see docs/trackeep.md)"
     )]
     Refused { status: StatusCode, text: String },
     #[error(
@@ -47,7 +48,10 @@ pub(super) enum InstanceError {
     Elsewhere(String),
     #[error("the instance answered the sign-in with a redirect that carries no usable token")]
     NoToken,
-    #[error("the instance answered {0} when it was asked whom its own token is for")]
+    #[error(
+        "the instance answered {0} when it was asked whom its own token is for: do all its processes have \
+         one JWT_SECRET?"
+    )]
     NoUser(StatusCode),
 }
 
