@@ -76,6 +76,12 @@ impl Child {
         found.unwrap_or_else(|| panic!("`{text}` was not printed {times} times:\n{all}"))
     }
 
+    /// Waits until a text has been printed; `None` if it ended without.
+    pub(crate) fn printed(&self, text: &str) -> Option<String> {
+        let said = self.output.wait(|said| said.with(text).next().is_some() || said.ended == 2);
+        said.with(text).next().map(str::to_owned)
+    }
+
     /// Everything printed so far.
     pub(crate) fn said(&self) -> String {
         self.output.said().lines.join("\n")

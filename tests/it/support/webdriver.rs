@@ -55,12 +55,7 @@ impl Window {
             let found = Command::new(program).arg("--version").output();
             found.map_err(|e| format!("{program}: {e}"))?;
         }
-        let child = Child::start(Command::new("chromedriver").arg("--port=0"));
-        let line = child.wait_for("started successfully on port", 1);
-        let port = line.rsplit(' ').next().map(|port| port.trim_end_matches('.'));
-        let port: u16 =
-            port.and_then(|port| port.parse().ok()).expect("chromedriver says its port");
-        let driver = SocketAddr::from(([127, 0, 0, 1], port));
+        let (child, driver) = (0..5).find_map(|_| driver()).expect("chromedriver finds a port");
         let profile = tempfile::tempdir().expect("a directory");
         let mut arguments: Vec<_> = ARGUMENTS.iter().map(|&a| a.to_owned()).collect();
         arguments.push(format!("user-data-dir={}", profile.path().display()));
@@ -198,6 +193,16 @@ impl Window {
     fn call(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
         call(self.driver, method, &format!("/session/{}{path}", self.session), body)
     }
+}
+
+/// A chromedriver, and where it listens. It takes a port that is free for IPv4, and gives up where
+/// another program has that very one for IPv6.
+fn driver() -> Option<(Child, SocketAddr)> {
+    let child = Child::start(Command::new("chromedriver").arg("--port=0"));
+    let line = child.printed("started successfully on port")?;
+    let port = line.rsplit(' ').next().map(|port| port.trim_end_matches('.'));
+    let port: u16 = port.and_then(|port| port.parse().ok()).expect("chromedriver says its port");
+    Some((child, SocketAddr::from(([127, 0, 0, 1], port))))
 }
 
 impl Drop for Window {
