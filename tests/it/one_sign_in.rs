@@ -477,8 +477,9 @@ fn a_server_that_says_back_what_it_is_asked_writes_no_code_into_the_log() {
     let app = upstream::serve(move |_, mut stream| {
         while let Some(head) = upstream::read_head(&mut stream) {
             let line = head.lines().next().unwrap_or_default().to_owned();
+            // Before the answer, after which the test looks.
+            heads.lock().expect("nobody panics").push(line.clone());
             upstream::answer(&mut stream, &format!("there is no {line}"));
-            heads.lock().expect("nobody panics").push(line);
         }
     });
     let routes = ROUTES.replace("@TRACKEEP@", &format!("http://{app}"));

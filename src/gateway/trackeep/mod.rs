@@ -59,6 +59,7 @@ impl Gateway {
             return Action::respond(denied).for_route(route);
         }
         let passed = match sign_in.by {
+            _ if is_sign_out(request) => self.leave(request, route, visitor.session()).await,
             SignInBy::Gateway => self.pass_seated(request, route, sign_in, visitor).await,
             SignInBy::Browser | SignInBy::Button => {
                 self.pass_with_own_token(request, route, sign_in, visitor).await
@@ -78,9 +79,6 @@ impl Gateway {
         visitor: Visitor,
     ) -> Result<Action, Reason> {
         let (path, live) = (request.target.path(), visitor.session());
-        if is_sign_out(request) {
-            return self.leave(request, route, live).await;
-        }
         if voucher::is_callback(path) {
             // Vouchers are redeemed here, so this one was made for somebody else.
             return Err(Reason::ForeignCode);
@@ -111,9 +109,6 @@ impl Gateway {
         visitor: Visitor,
     ) -> Result<Action, Reason> {
         let (path, live) = (request.target.path(), visitor.session());
-        if is_sign_out(request) {
-            return self.leave(request, route, live).await;
-        }
         if voucher::is_callback(path) && !self.brings_own_voucher(request, sign_in, live).await? {
             return Err(Reason::ForeignCode);
         }
@@ -122,14 +117,13 @@ impl Gateway {
         if !arrival::brings_own_token(request, live) && stands(Defence::OwnCode) {
             return Err(Reason::ForeignCode);
         }
-        let is_sent = sign_in.by == SignInBy::Browser && arrival::is_new_here(request, live);
-        if path == GITHUB_SIGN_IN || is_sent {
+        let keeps_token = sign_in.by == SignInBy::Browser;
+        if path == GITHUB_SIGN_IN || keeps_token && arrival::is_new_here(request, live) {
             let to = self.own_voucher(request, sign_in, live).await?.to_url();
             let answer = redirect(&to, &[arrival::mark(request, live)], Reason::Endpoint);
             return Ok(Action::respond(answer).for_route(route));
         }
-        let is_sent = sign_in.by == SignInBy::Browser;
-        let forgets = is_sent && arrival::shows_own_token(request, live);
+        let forgets = keeps_token && arrival::shows_own_token(request, live);
         let (reason, rule) = (visitor.reason(), visitor.rule());
         let mut forward = Forward::new(request, route, rule, Some(visitor), reason);
         forward.forgets = forgets.then(|| arrival::forget(request));

@@ -141,7 +141,11 @@ impl<M: Memo> Sessions<M> {
         let ends = Time::from_unix((hour + 2) * KEY_LASTS).min(live.expires());
         let ticket = TicketRow { session: live.key, ends: Some(ends), before: None };
         let digest = keys.api_key_digest(key.expose());
-        self.rows(keys, Table::Ticket).insert(&digest, &ticket, ends).await?;
+        if !self.rows(keys, Table::Ticket).insert(&digest, &ticket, ends).await? {
+            // The session may have been prolonged since the key was given first.
+            self.change_ticket(keys, &digest, |ticket| ticket.ends = ticket.ends.max(Some(ends)))
+                .await?;
+        }
         Ok((key, ends))
     }
 
@@ -307,6 +311,22 @@ mod tests {
         assert!(find(&nodes[0], &keys, &forged, 7200).await.is_none());
         nodes[1].end(&keys, 1, live.key, at(7200)).await.unwrap();
         assert!(opened(&nodes[1], &keys, &keys_given[2], 7200).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_key_lasts_as_long_as_it_says_where_its_session_was_prolonged_since() {
+        let keys = keys_of(&[1]);
+        let (clock, nodes, token) = scene(&keys).await;
+        clock.set(at(3700));
+        let live = find(&nodes[0], &keys, &token, 3700).await.unwrap().live;
+        let (key, ends) = nodes[0].instance_key(&keys, &live, at(3700)).await.unwrap();
+        assert_eq!(ends, at(4600), "with its session");
+        nodes[0].next_instance_token(&keys, &token, &live, at(90_000)).await.unwrap();
+        let (same, ends) = nodes[0].instance_key(&keys, &live, at(3700)).await.unwrap();
+        assert_eq!((same.expose(), ends), (key.expose(), at(10_800)));
+        clock.set(at(10_799));
+        assert!(opened(&nodes[0], &keys, &key, 10_799).await.is_some());
+        assert!(opened(&nodes[0], &keys, &key, 10_800).await.is_none());
     }
 
     #[tokio::test]
